@@ -1,0 +1,211 @@
+"""The places where Beaker stores, and what each of them needs."""
+
+import inspect
+import re
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from importlib import import_module
+from importlib.metadata import EntryPoint
+from importlib.metadata import entry_points
+from typing import Any
+
+from collective.beaker.options import Reader
+from collective.beaker.options import boolean
+from collective.beaker.options import choice
+from collective.beaker.options import text
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What must be known of a backend to check its options."""
+
+    options: Mapping[str, Reader] = field(default_factory=dict)
+    """The options that it knows beside those of all sessions and caches."""
+
+    takes_any: bool = False
+    """Whether it takes options that cannot be known here."""
+
+    needs: tuple[tuple[str, ...], ...] = ()
+    """Groups of options; all those of one group must be set."""
+
+    modules: tuple[str, ...] = ()
+    """Client libraries; one of them must be installed."""
+
+    extra: str = ""
+    """The extra of collective.beaker that installs a client library."""
+
+    address: str = ""
+    """The option that says where the store is."""
+
+    check: Callable[[str], str | None] = lambda address: None
+    """Returns what is wrong with the address, if anything."""
+
+
+def _like(shape: str, pattern: str) -> Callable[[str], str | None]:
+    """Return a check that an address has a certain shape."""
+
+    def check(address: str) -> str | None:
+        if re.fullmatch(pattern, address):
+            return None
+        return f"it must look like {shape}"
+
+    return check
+
+
+def _database(address: str) -> str | None:
+    """Read a URL as SQLAlchemy will, and look for the driver it names."""
+    from sqlalchemy import exc
+    from sqlalchemy.engine import make_url
+
+    try:
+        url = make_url(address)
+        dialect = url.get_dialect()
+    except exc.NoSuchModuleError:
+        return f"SQLAlchemy has no dialect {url.drivername!r}"
+    except exc.ArgumentError:
+        return "it must look like postgresql+psycopg://user@host/database"
+    try:
+        dialect.import_dbapi()
+    except ImportError as error:
+        return f"install the database driver {error.name}"
+    return None
+
+
+def _file_options(name: str) -> dict[str, Any]:
+    """What the backends file and dbm, which differ in a name, need."""
+    return {
+        "options": {f"{name}_dir": text, "digest_filenames": boolean},
+        "needs": (("data_dir",), (f"{name}_dir", "lock_dir")),
+    }
+
+
+_REDIS_URL = r"(rediss?|unix)://[^\s,]+"
+
+BACKENDS: dict[str, Backend] = {
+    "memory": Backend(),
+    "file": Backend(**_file_options("file")),
+    "dbm": Backend(**_file_options("dbm")),
+    "cookie": Backend(needs=(("validate_key",),)),
+    "ext:database": Backend(
+        options={"url": text, "table_name": text, "schema_name": text},
+        needs=(("url",),),
+        address="url",
+        modules=("sqlalchemy",),
+        extra="sqlalchemy",
+        check=_database,
+    ),
+    "ext:memcached": Backend(
+        options={
+            "url": text,
+            "memcache_module": choice(
+                "auto", "memcache", "bmemcached", "cmemcache"
+            ),
+        },
+        needs=(("url",),),
+        address="url",
+        modules=("memcache", "bmemcached", "cmemcache"),
+        extra="memcached",
+        check=_like("host:port;host:port", "((?!://).)+"),
+    ),
+    "ext:mongodb": Backend(
+        options={"url": text},
+        needs=(("url",),),
+        address="url",
+        modules=("pymongo",),
+        extra="mongodb",
+        check=_like(
+            "mongodb://host/database",
+            r"mongodb(\+srv)?://[^/]+/[^?].*",
+        ),
+    ),
+    "ext:redis": Backend(
+        options={"url": text},
+        needs=(("url",),),
+        address="url",
+        modules=("redis",),
+        extra="redis",
+        check=_like("redis://host:port/number", _REDIS_URL),
+    ),
+    "ext:rediscluster": Backend(
+        options={"urls": text},
+        takes_any=True,
+        needs=(("urls",),),
+        address="urls",
+        modules=("redis",),
+        extra="redis",
+        check=_like(
+            "redis://host:port,redis://host:port",
+            f"{_REDIS_URL}(,{_REDIS_URL})*",
+        ),
+    ),
+}
+
+REFUSED = {
+    "ext:google": "the App Engine interface that it uses is gone",
+    "ext:sqla": "it takes Python objects; write ext:database and its url",
+}
+"""Backends of Beaker that zope.conf cannot name, and why."""
+
+
+def _installed() -> dict[str, EntryPoint]:
+    """Return the entry points by which other packages add backends.
+
+    Beaker's own repeat the table above, under names without ``ext:``.
+    """
+    points = entry_points(group="beaker.backends")
+    return {
+        point.name: point
+        for point in points
+        if not point.value.startswith("beaker.")
+    }
+
+
+def backend_names(cookie: bool) -> list[str]:
+    """Return the names of all backends; ``cookie`` is for sessions only."""
+    known = {*BACKENDS, *_installed()}
+    return sorted(known if cookie else known - {"cookie"})
+
+
+def find_backend(name: str) -> Backend:
+    """Return the backend of that name.
+
+    Raises LookupError, with the reason, if there is none, and ImportError
+    if a package that adds it cannot be imported.
+    """
+    for spelling in (name, f"ext:{name}"):
+        if spelling in BACKENDS:
+            return BACKENDS[spelling]
+        if spelling in REFUSED:
+            raise LookupError(REFUSED[spelling])
+    point = _installed().get(name)
+    if point is None:
+        raise LookupError("there is no such backend")
+    parameters = inspect.signature(point.load()).parameters.values()
+    return Backend(
+        options={parameter.name: text for parameter in parameters},
+        takes_any=any(
+            parameter.kind is parameter.VAR_KEYWORD for parameter in parameters
+        ),
+    )
+
+
+def has_library(backend: Backend, wanted: str | None = None) -> bool:
+    """Tell whether a client library for a backend is installed.
+
+    ``wanted`` names the one that was configured; None and "auto" mean any.
+    """
+    if not backend.modules:
+        return True
+    if wanted in (None, "auto"):
+        return any(map(_importable, backend.modules))
+    return _importable(wanted)
+
+
+def _importable(module: str) -> bool:
+    try:
+        import_module(module)
+    except ImportError:
+        return False
+    return True

@@ -1,0 +1,283 @@
+"""From zope.conf's beaker section to checked options for Beaker.
+
+Nothing here needs a running Zope or touches a store.
+"""
+
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from difflib import get_close_matches
+from typing import Any
+
+from beaker.util import DEFAULT_CACHE_KEY_LENGTH
+
+from collective.beaker.backends import Backend
+from collective.beaker.backends import backend_names
+from collective.beaker.backends import find_backend
+from collective.beaker.checks import backend_errors
+from collective.beaker.checks import folder_error
+from collective.beaker.checks import session_errors
+from collective.beaker.checks import session_warnings
+from collective.beaker.options import CACHE_DEFAULTS
+from collective.beaker.options import CACHE_OPTIONS
+from collective.beaker.options import FOLDER_OPTIONS
+from collective.beaker.options import REFUSED_SESSION_OPTIONS
+from collective.beaker.options import SESSION_DEFAULTS
+from collective.beaker.options import SESSION_OPTIONS
+from collective.beaker.options import Reader
+from collective.beaker.options import names
+from collective.beaker.options import redacted
+
+
+@dataclass
+class Configuration:
+    """What a beaker section says.
+
+    ``session`` holds the options for Beaker's sessions, or is None if the
+    section has none.  ``cache`` holds the arguments for a CacheManager, or
+    is None if there is no section at all.  Each message in ``errors`` and
+    ``warnings`` names the setting, the value and the remedy.
+    """
+
+    session: dict[str, Any] | None = None
+    cache: dict[str, Any] | None = None
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
+    """Read the settings of a beaker section.
+
+    The values are those of ZConfig, all text; other types pass unchanged.
+    Nothing is raised: what is wrong is found in the result.
+    """
+    found = Configuration()
+    if section is None:
+        return found
+
+    groups: dict[str, dict[str, Any]] = {"session": {}, "cache": {}}
+    for key, value in section.items():
+        prefix, _, option = key.removeprefix("beaker.").partition(".")
+        if prefix in groups and option:
+            groups[prefix][option] = value
+        else:
+            found.warnings.append(_misplaced(key, value))
+
+    found.cache = _read_cache(groups["cache"], found)
+    if groups["session"]:
+        found.session = _read_session(groups["session"], found)
+    return found
+
+
+def make_folders(configuration: Configuration) -> list[str]:
+    """Create the folders that are configured, and try to write there.
+
+    Returns the errors, one for each folder that cannot be used.
+    """
+    return [
+        f"{key} is {folder!r}, which cannot be used: {reason}. "
+        "Name a folder that Zope may create and write."
+        for folder, key in _folders(configuration).items()
+        if (reason := folder_error(folder))
+    ]
+
+
+def _folders(configuration: Configuration) -> dict[str, str]:
+    """Return each configured folder with the first setting that names it."""
+    cache = configuration.cache or {}
+    groups = {"session": configuration.session or {}, "cache": cache}
+    for name, region in cache.get("cache_regions", {}).items():
+        groups[f"cache.{name}"] = region
+    folders: dict[str, str] = {}
+    for prefix, options in groups.items():
+        for option in FOLDER_OPTIONS:
+            if folder := options.get(option):
+                folders.setdefault(folder, f"{prefix}.{option}")
+    return folders
+
+
+# Sessions and caches
+
+
+def _read_session(
+    given: dict[str, Any], found: Configuration
+) -> dict[str, Any]:
+    for option in sorted(REFUSED_SESSION_OPTIONS.keys() & given.keys()):
+        found.errors.append(
+            f"session.{option} is {given.pop(option)!r}, but cannot be set "
+            f"here: {REFUSED_SESSION_OPTIONS[option]}. Remove the line."
+        )
+    name = given.get("type") or ("file" if given.get("data_dir") else "memory")
+    backend = _backend("session", name, found)
+    readers = {**SESSION_OPTIONS, **backend.options}
+    options = SESSION_DEFAULTS | _values("session", given, readers, found)
+    found.warnings += _unknown("session", given, readers, backend.takes_any)
+    found.errors += backend_errors("session", options, name, backend)
+    found.errors += session_errors(options)
+    found.warnings += session_warnings(options)
+    if given.get("cookie_expires") in ("0", "1"):
+        found.warnings.append(_ambiguous_expiry(given["cookie_expires"]))
+    return options
+
+
+def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
+    regions = given.pop("regions", None) or ()
+    if isinstance(regions, str):
+        regions = names(regions)
+    own = {name: _take_region(name, given) for name in regions}
+
+    name = given.get("type") or CACHE_DEFAULTS["type"]
+    backend = _backend("cache", name, found)
+    backends = {"cache": backend}
+    configured: dict[str, dict[str, Any]] = {}
+    readers = {**CACHE_OPTIONS, **backend.options}
+    for region, settings in own.items():
+        prefix = f"cache.{region}"
+        if "type" in settings:
+            backends[prefix] = _backend(prefix, settings["type"], found)
+            # Regions inherit: the cache may hold what only they know.
+            readers = {**backends[prefix].options, **readers}
+
+    options = CACHE_DEFAULTS | _values("cache", given, readers, found)
+    takes_any = any(backend.takes_any for backend in backends.values())
+    found.warnings += _unknown("cache", given, readers, takes_any)
+    found.errors += backend_errors("cache", options, name, backend)
+    for region, settings in own.items():
+        prefix = f"cache.{region}"
+        known = backends.get(prefix, backend)
+        readers = {**CACHE_OPTIONS, **known.options}
+        configured[region] = (
+            {"key_length": DEFAULT_CACHE_KEY_LENGTH}
+            | options
+            | _values(prefix, settings, readers, found)
+        )
+        found.warnings += _unknown(prefix, settings, readers, known.takes_any)
+        if settings.keys() - CACHE_OPTIONS.keys() or "type" in settings:
+            found.errors += backend_errors(
+                prefix, configured[region], configured[region]["type"], known
+            )
+    return options | {"cache_regions": configured}
+
+
+def _take_region(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Take a region's own settings out of those of the cache.
+
+    ZConfig has made all keys lower case, and left the region's name alone.
+    """
+    prefix = f"{name.lower()}."
+    keys = [key for key in given if key.lower().startswith(prefix)]
+    return {key[len(prefix) :]: given.pop(key) for key in keys}
+
+
+# One group of settings
+
+
+def _backend(prefix: str, name: str, found: Configuration) -> Backend:
+    """Return a backend; an unknown one counts as knowing every option."""
+    try:
+        if name == "cookie" and prefix != "session":
+            raise LookupError("only a session can be kept in a cookie")
+        return find_backend(name)
+    except (LookupError, ImportError) as error:
+        allowed = backend_names(cookie=prefix == "session")
+        found.errors.append(
+            f"{prefix}.type is {name!r}: {error}. "
+            f"Allowed are {', '.join(allowed)}.{_hint(name)}"
+        )
+        return Backend(takes_any=True)
+
+
+def _values(
+    prefix: str,
+    given: Mapping[str, Any],
+    readers: Mapping[str, Reader],
+    found: Configuration,
+) -> dict[str, Any]:
+    """Read the values of one group; unknown options pass as they are."""
+    values = {}
+    for option, value in given.items():
+        if not isinstance(value, str):
+            values[option] = value
+            continue
+        shown = redacted(option, value)
+        try:
+            values[option] = _value(value, readers.get(option, str))
+        except ValueError as error:
+            found.errors.append(
+                f"{prefix}.{option} is {shown!r}; allowed is {error}."
+                f"{_hint(value)}"
+            )
+            continue
+        if hint := _hint(value):
+            found.warnings.append(f"{prefix}.{option} is {shown!r}.{hint}")
+    return values
+
+
+def _value(text: str, reader: Reader) -> Any:
+    if not text.strip():
+        raise ValueError("any value but an empty one; else remove the line")
+    return reader(text)
+
+
+# Words for what was found
+
+
+def _hint(value: str) -> str:
+    """Return a remark on what zope.conf does not understand in a value."""
+    if " #" in value:
+        return " (zope.conf has no comments behind a value.)"
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return " (zope.conf keeps quotes as a part of the value.)"
+    return ""
+
+
+def _ambiguous_expiry(text: str) -> str:
+    """Beaker takes 1 and 0 for booleans, not for seconds."""
+    end, word = {
+        "0": ("the year 2038", "off"),
+        "1": ("the browser is closed", "on"),
+    }[text]
+    return (
+        f"session.cookie_expires is {text!r}, which keeps the cookie until "
+        f"{end}. Write {word}, or a larger number of seconds."
+    )
+
+
+def _unknown(
+    prefix: str,
+    given: Collection[str],
+    known: Collection[str],
+    takes_any: bool,
+) -> Iterator[str]:
+    """Yield warnings of options that nobody will read."""
+    for option in given:
+        if option in known:
+            continue
+        remedy = _did_you_mean(option, known, f"{prefix}.")
+        if remedy or not takes_any:
+            yield (
+                f"{prefix}.{option} is an option that neither Beaker nor "
+                f"the backend knows; it has no effect.{remedy}"
+            )
+
+
+def _misplaced(key: str, value: Any) -> str:
+    """Return a warning of a key that is none of cache.* and session.*."""
+    known = [f"session.{option}" for option in SESSION_OPTIONS]
+    known += [f"cache.{option}" for option in (*CACHE_OPTIONS, "regions")]
+    if key in ("session", "cache"):
+        # A blank stands where the dot belongs; the option is in the value.
+        key = f"{key} {str(value).partition(' ')[0]}"
+    remedy = _did_you_mean(key.replace(" ", "."), known)
+    return (
+        f"{key} in the beaker section is ignored: settings begin with "
+        f"cache. or session.{remedy}"
+    )
+
+
+def _did_you_mean(word: str, known: Collection[str], prefix: str = "") -> str:
+    for match in get_close_matches(word, known, n=1, cutoff=0.75):
+        return f" Did you mean {prefix}{match}?"
+    return ""

@@ -1,0 +1,143 @@
+"""The public contracts of collective.beaker.
+
+This module is the reference: what each component does, when a method is
+called and what it raises.  Implementations only say which interface they
+follow.
+"""
+
+from zope.interface import Attribute
+from zope.interface import Interface
+
+
+ENVIRON_KEY = "beaker.session"
+"""Where the session of a request is found in ``request.environ``.
+
+The name is that of Beaker's ``SessionMiddleware``, so that code written for
+the middleware finds the session under this package too.
+"""
+
+
+class ISession(Interface):
+    """The session of one visitor, as seen by one request.
+
+    ``ISession(request)`` gives it, always the same object for one request.
+    It is a mutable mapping; keys are strings by convention.  Nothing is read
+    from the store before the first use.
+
+    A session is true, even when it is empty or new, so that
+    ``if session and key in session`` works.
+
+    Keys that begin with ``_creation_time``, ``_accessed_time``, ``_domain``,
+    ``_path`` and ``_id`` belong to Beaker and are seen among the others.
+    """
+
+    id = Attribute("The session's identifier, a string of hexadecimal digits.")
+    is_new = Attribute("True if no stored session was found for the visitor.")
+    created = Attribute("When the session was created: seconds since 1970.")
+    last_accessed = Attribute(
+        "When the session was used before this request: seconds since 1970, "
+        "or None in a new session."
+    )
+    domain = Attribute("The Domain of the cookie, or None. May be set.")
+    path = Attribute("The Path of the cookie. May be set.")
+
+    def accessed():
+        """Tell whether this request has used the session."""
+
+    def save():
+        """Keep the changes of this request.
+
+        They are stored when the request ends, whether it succeeds, redirects
+        or fails; not if Zope retries it.
+        """
+
+    def delete():
+        """End the session and have the visitor's browser drop its cookie."""
+
+    def invalidate():
+        """End the session and start a new, empty one under a new id."""
+
+    def regenerate_id():
+        """Give the session a new id and keep its data.
+
+        Do this when a visitor logs in, against session fixation (OWASP).
+        """
+
+    def get_by_id(id):
+        """Return another stored session, or None if there is none.
+
+        The result is a ``beaker.session.Session``; its ``save`` stores at
+        once.  A session kept in a cookie cannot be reached by its id: None.
+        """
+
+    def __getitem__(key):
+        """Return the value of a key, or raise KeyError."""
+
+    def __setitem__(key, value):
+        """Set a key. It is kept if ``save`` is called or ``auto`` is on."""
+
+    def __delitem__(key):
+        """Remove a key, or raise KeyError."""
+
+    def __contains__(key):
+        """Tell whether there is such a key."""
+
+    def __iter__():
+        """Iterate over the keys."""
+
+    def __len__():
+        """Return the number of keys, Beaker's own included."""
+
+    def has_key(key):
+        """Tell whether there is such a key."""
+
+    def get(key, default=None):
+        """Return the value of a key, or the default."""
+
+    def setdefault(key, default=None):
+        """Return the value of a key, which is set to the default if absent."""
+
+    def pop(key, *default):
+        """Remove a key and return its value, or the default or KeyError."""
+
+    def update(*args, **kwargs):
+        """Set several keys."""
+
+    def clear():
+        """Remove all keys; the session's id and creation time stay."""
+
+    def keys():
+        """Return the keys."""
+
+    def values():
+        """Return the values."""
+
+    def items():
+        """Return the pairs of keys and values."""
+
+
+class ISessionConfig(Interface):
+    """The session options: a mutable mapping from option names to values.
+
+    Names are those of Beaker, without the ``session.`` prefix.  The options
+    are looked up when a request first uses its session.  A change takes
+    effect from the next request on.  Register another utility, globally or
+    in a local site, to override the one that was read from zope.conf.
+    """
+
+
+class ICacheManager(Interface):
+    """A ``beaker.cache.CacheManager``, configured from zope.conf."""
+
+    def get_cache(name, **options):
+        """Return the ``beaker.cache.Cache`` of that name.
+
+        Options given here (``type``, ``expire`` in seconds, …) go before
+        those of zope.conf.
+        """
+
+    def get_cache_region(name, region):
+        """Return the cache of that name with the options of a region.
+
+        Raises ``beaker.exceptions.BeakerException`` for an unknown region.
+        """

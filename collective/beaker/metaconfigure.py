@@ -1,0 +1,60 @@
+"""The ZCML directive that reads the beaker section of zope.conf."""
+
+import logging
+from typing import Any
+
+from App.config import getConfiguration
+from beaker.cache import CacheManager
+from zope.component import getGlobalSiteManager
+from zope.configuration.config import ConfigurationContext
+from zope.configuration.exceptions import ConfigurationError
+from zope.interface import Interface
+
+from collective.beaker.config import make_folders
+from collective.beaker.config import read_configuration
+from collective.beaker.interfaces import ICacheManager
+from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.options import SESSION_DEFAULTS
+
+
+logger = logging.getLogger("collective.beaker")
+
+defaultSessionConfig: dict[str, Any] = SESSION_DEFAULTS
+
+# Before all other actions, so that a utility which another package registers
+# overrides ours, whichever package is included first.
+_FIRST = -1
+
+
+class IBeakerConfiguration(Interface):
+    """The directive ``loadConfiguration``. It has no attributes."""
+
+
+def beakerConfiguration(_context: ConfigurationContext) -> None:
+    """Have the beaker section of zope.conf read when ZCML is executed."""
+    _context.action(
+        discriminator=("collective.beaker", "loadConfiguration"),
+        callable=_configure,
+        order=_FIRST,
+    )
+
+
+def _configure() -> None:
+    """Register the utilities that the beaker section asks for.
+
+    Raises ConfigurationError with all that is wrong in the section.
+    """
+    sections = getattr(getConfiguration(), "product_config", None) or {}
+    configuration = read_configuration(sections.get("beaker"))
+    for warning in configuration.warnings:
+        logger.warning("%s", warning)
+    errors = configuration.errors or make_folders(configuration)
+    if errors:
+        raise ConfigurationError("\n".join(errors))
+
+    utilities = getGlobalSiteManager()
+    if configuration.cache is not None:
+        manager = CacheManager(**configuration.cache)
+        utilities.registerUtility(manager, ICacheManager)
+    if configuration.session is not None:
+        utilities.registerUtility(configuration.session, ISessionConfig)

@@ -1,0 +1,182 @@
+"""The options that Beaker understands, and how their text is read.
+
+Facts, no behaviour: which options there are for sessions and for caches,
+what type each has, and which of them must never be shown.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from beaker.converters import asbool
+
+
+SESSION_DEFAULTS: dict[str, Any] = {
+    "invalidate_corrupt": True,
+    "type": None,
+    "data_dir": None,
+    "key": "beaker.session.id",
+    "timeout": None,
+    "secret": None,
+    "log_file": None,
+    "httponly": True,
+}
+"""What holds for a session option that is not set."""
+
+CACHE_DEFAULTS: dict[str, Any] = {
+    "type": "memory",
+    "data_dir": None,
+    "lock_dir": None,
+    "expire": None,
+    "enabled": True,
+    "log_file": None,
+}
+"""What holds for a cache option that is not set."""
+
+KEY_OPTIONS = ("secret", "validate_key", "encrypt_key")
+"""Options whose values sign or encrypt, and must not be seen."""
+
+FOLDER_OPTIONS = ("data_dir", "lock_dir", "file_dir", "dbm_dir")
+"""Options that name a folder."""
+
+_CREDENTIALS = re.compile(r"(?<=//)[^/@]*@|(?<=password=)[^&;,]*", re.I)
+_COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+def text(value: str) -> str:
+    return value
+
+
+def boolean(value: str) -> bool:
+    try:
+        return asbool(value)
+    except ValueError:
+        raise ValueError("on or off") from None
+
+
+def number(value: str) -> int:
+    if not re.fullmatch("[0-9]+", value):
+        raise ValueError("a whole number")
+    return int(value)
+
+
+def seconds(value: str) -> int:
+    if not re.fullmatch("[0-9]+", value):
+        raise ValueError("a whole number of seconds")
+    return int(value)
+
+
+def timeout(value: str) -> int:
+    if not re.fullmatch("[0-9]+", value) or not int(value):
+        raise ValueError(
+            "a whole number of seconds, 1 or more "
+            "(without the line, sessions do not time out)"
+        )
+    return int(value)
+
+
+def nonce_bits(value: str) -> int:
+    if not re.fullmatch("[0-9]+", value) or not int(value) or int(value) % 8:
+        raise ValueError("a multiple of 8")
+    return int(value)
+
+
+def cookie_expires(value: str) -> bool | timedelta:
+    """Read what Beaker reads: first a boolean, then seconds."""
+    try:
+        return asbool(value)
+    except ValueError:
+        pass
+    if not re.fullmatch("[0-9]+", value):
+        raise ValueError(
+            "on (until the browser closes), off (year 2038) "
+            "or a whole number of seconds"
+        )
+    return timedelta(seconds=int(value))
+
+
+def cookie_name(value: str) -> str:
+    """Read a token of RFC 6265, section 4.1.1."""
+    if not _COOKIE_NAME.fullmatch(value):
+        raise ValueError(
+            "a cookie name: letters, digits and !#$%&'*+-.^_`|~, no blanks"
+        )
+    return value
+
+
+def names(value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    """Return a reader of one of the given words, in any case."""
+
+    def read(value: str) -> str:
+        for word in allowed:
+            if word.lower() == value.lower():
+                return word
+        raise ValueError(" or ".join([", ".join(allowed[:-1]), allowed[-1]]))
+
+    return read
+
+
+Reader = Callable[[str], Any]
+"""Turns text into a value; a ValueError's message says what is allowed."""
+
+SESSION_OPTIONS: dict[str, Reader] = {
+    "auto": boolean,
+    "cookie_domain": text,
+    "cookie_expires": cookie_expires,
+    "cookie_path": text,
+    "crypto_type": choice(
+        "default", "cryptography", "pycryptodome", "pycrypto"
+    ),
+    "data_dir": text,
+    "data_serializer": choice("pickle", "json"),
+    "encrypt_key": text,
+    "encrypt_nonce_bits": nonce_bits,
+    "httponly": boolean,
+    "invalidate_corrupt": boolean,
+    "key": cookie_name,
+    "lock_dir": text,
+    "log_file": text,
+    "samesite": choice("Lax", "Strict", "None"),
+    "save_accessed_time": boolean,
+    "secret": text,
+    "secure": boolean,
+    "timeout": timeout,
+    "type": text,
+    "use_cookies": boolean,
+    "validate_key": text,
+    "webtest_varname": text,
+}
+
+CACHE_OPTIONS: dict[str, Reader] = {
+    "data_dir": text,
+    "enabled": boolean,
+    "expire": seconds,
+    "key_length": number,
+    "lock_dir": text,
+    "log_file": text,
+    "type": text,
+}
+"""The options that a cache region may set, too."""
+
+REFUSED_SESSION_OPTIONS = {
+    "digest_filenames": "Beaker sets it itself",
+    "id": "all visitors would share one session",
+    "namespace_class": "it takes a Python class",
+    "session_class": "it takes a Python class",
+}
+"""Session options that zope.conf cannot set, and why."""
+
+
+def redacted(option: str, value: Any) -> str:
+    """Return an option's value as a log may show it.
+
+    Keys are hidden whole; user and password are taken out of URLs.
+    """
+    if option in KEY_OPTIONS:
+        return "(hidden)"
+    return _CREDENTIALS.sub("***", str(value))

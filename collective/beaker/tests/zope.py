@@ -1,0 +1,124 @@
+"""A real Zope, started from a real zope.conf, for the tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from paste.deploy import loadapp
+from Products.Five.browser import BrowserView
+from webtest import TestApp
+from zope.component import getGlobalSiteManager
+from zope.interface import Interface
+from zope.publisher.interfaces.browser import IBrowserRequest
+from ZPublisher.HTTPRequest import HTTPRequest
+
+
+ZOPE_CONF = """\
+%define INSTANCE {instance}
+instancehome $INSTANCE
+default-zpublisher-encoding utf-8
+
+<zodb_db main>
+    <mappingstorage>
+    </mappingstorage>
+    mount-point /
+</zodb_db>
+
+{section}
+"""
+
+ZOPE_INI = """\
+[app:zope]
+use = egg:Zope#main
+zope_conf = {instance}/etc/zope.conf
+
+[pipeline:main]
+pipeline =
+    egg:Zope#httpexceptions
+    zope
+
+[server:main]
+use = egg:waitress#main
+listen = 127.0.0.1:0
+"""
+
+SITE_ZCML = """\
+<configure
+    xmlns="http://namespaces.zope.org/zope"
+    xmlns:five="http://namespaces.zope.org/five"
+    xmlns:meta="http://namespaces.zope.org/meta">
+
+  <include package="Products.Five" />
+  <meta:redefinePermission from="zope2.Public" to="zope.Public" />
+  <five:loadProducts file="meta.zcml" />
+  <five:loadProducts />
+  <five:loadProductsOverrides />
+
+  <include package="collective.beaker" />
+  {more}
+
+</configure>
+"""
+
+
+def make_instance(folder: Path, settings: str = "", zcml: str = "") -> Path:
+    """Write the files of a Zope instance; return its zope.ini."""
+    etc = folder / "etc"
+    etc.mkdir(parents=True)
+    section = ""
+    if settings:
+        section = f"<product-config beaker>\n{settings}\n</product-config>"
+    (etc / "zope.conf").write_text(
+        ZOPE_CONF.format(instance=folder, section=section)
+    )
+    (etc / "zope.ini").write_text(ZOPE_INI.format(instance=folder))
+    (etc / "site.zcml").write_text(SITE_ZCML.format(more=zcml))
+    return etc / "zope.ini"
+
+
+def load_application(zope_ini: Path) -> Callable:
+    """Start Zope in this process; return its WSGI application."""
+    return loadapp(f"config:{zope_ini}")
+
+
+class Visitor:
+    """Someone with a browser of their own, who keeps cookies."""
+
+    def __init__(self, application: Callable):
+        self.browser = TestApp(application, cookiejar=None)
+
+    def visit(
+        self,
+        view: Callable[[HTTPRequest], Any],
+        path: str = "",
+        **options: Any,
+    ) -> Any:
+        """Have Zope publish a function as a view; return the response."""
+        register_view(view)
+        headers = options.pop("headers", {})
+        return self.browser.get(
+            f"{path}/@@{VIEW_NAME}", headers=headers, **options
+        )
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return self.browser.cookies
+
+
+VIEW_NAME = "beaker-test-view"
+
+
+def register_view(view: Callable[[HTTPRequest], Any]) -> None:
+    """Publish a function of the request, at every object, to everyone."""
+
+    class View(BrowserView):
+        """A published function."""
+
+        __roles__ = None
+
+        def __call__(self) -> Any:
+            return view(self.request)
+
+    getGlobalSiteManager().registerAdapter(
+        View, (Interface, IBrowserRequest), Interface, VIEW_NAME
+    )
