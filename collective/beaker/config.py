@@ -112,11 +112,13 @@ def _read_session(
     name = given.get("type") or ("file" if given.get("data_dir") else "memory")
     backend = _backend("session", name, found)
     readers = {**SESSION_OPTIONS, **backend.options}
-    options = SESSION_DEFAULTS | _values("session", given, readers, found)
+    values, all_right = _values("session", given, readers, found)
+    options = SESSION_DEFAULTS | values
     found.warnings += _unknown("session", given, readers, backend.takes_any)
-    found.errors += backend_errors("session", options, name, backend)
-    found.errors += session_errors(options)
     found.warnings += session_warnings(options)
+    if all_right:
+        found.errors += backend_errors("session", options, name, backend)
+        found.errors += session_errors(options)
     if given.get("cookie_expires") in ("0", "1"):
         found.warnings.append(_ambiguous_expiry(given["cookie_expires"]))
     return options
@@ -129,36 +131,52 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
     own = {name: _take_region(name, given) for name in regions}
 
     name = given.get("type") or CACHE_DEFAULTS["type"]
-    backend = _backend("cache", name, found)
-    backends = {"cache": backend}
-    configured: dict[str, dict[str, Any]] = {}
-    readers = {**CACHE_OPTIONS, **backend.options}
-    for region, settings in own.items():
-        prefix = f"cache.{region}"
-        if "type" in settings:
-            backends[prefix] = _backend(prefix, settings["type"], found)
-            # Regions inherit: the cache may hold what only they know.
-            readers = {**backends[prefix].options, **readers}
+    default = _backend("cache", name, found)
+    backends = {
+        region: _backend(f"cache.{region}", settings["type"], found)
+        for region, settings in own.items()
+        if "type" in settings
+    }
+    # Regions inherit, so the cache may hold what only their backends know.
+    readers = dict(CACHE_OPTIONS)
+    for backend in (*backends.values(), default):
+        readers |= backend.options
+    takes_any = any(b.takes_any for b in (*backends.values(), default))
 
-    options = CACHE_DEFAULTS | _values("cache", given, readers, found)
-    takes_any = any(backend.takes_any for backend in backends.values())
+    values, all_right = _values("cache", given, readers, found)
+    options = CACHE_DEFAULTS | values
     found.warnings += _unknown("cache", given, readers, takes_any)
-    found.errors += backend_errors("cache", options, name, backend)
-    for region, settings in own.items():
-        prefix = f"cache.{region}"
-        known = backends.get(prefix, backend)
-        readers = {**CACHE_OPTIONS, **known.options}
-        configured[region] = (
-            {"key_length": DEFAULT_CACHE_KEY_LENGTH}
-            | options
-            | _values(prefix, settings, readers, found)
+    if all_right:
+        found.errors += backend_errors("cache", options, name, default)
+
+    inherited = {"key_length": DEFAULT_CACHE_KEY_LENGTH} | options
+    configured = {
+        region: inherited
+        | _read_region(
+            region, settings, inherited, backends.get(region, default), found
         )
-        found.warnings += _unknown(prefix, settings, readers, known.takes_any)
-        if settings.keys() - CACHE_OPTIONS.keys() or "type" in settings:
-            found.errors += backend_errors(
-                prefix, configured[region], configured[region]["type"], known
-            )
+        for region, settings in own.items()
+    }
     return options | {"cache_regions": configured}
+
+
+def _read_region(
+    region: str,
+    given: dict[str, Any],
+    inherited: dict[str, Any],
+    backend: Backend,
+    found: Configuration,
+) -> dict[str, Any]:
+    """Read a region's own options."""
+    prefix = f"cache.{region}"
+    readers = {**CACHE_OPTIONS, **backend.options}
+    values, all_right = _values(prefix, given, readers, found)
+    found.warnings += _unknown(prefix, given, readers, backend.takes_any)
+    if all_right and given.keys() & {"type", *backend.options}:
+        options = inherited | values
+        name = options["type"]
+        found.errors += backend_errors(prefix, options, name, backend)
+    return values
 
 
 def _take_region(name: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -194,8 +212,11 @@ def _values(
     given: Mapping[str, Any],
     readers: Mapping[str, Reader],
     found: Configuration,
-) -> dict[str, Any]:
-    """Read the values of one group; unknown options pass as they are."""
+) -> tuple[dict[str, Any], bool]:
+    """Read the values of a group; tell whether each by itself is right.
+
+    Unknown options pass as they are.
+    """
     values = {}
     for option, value in given.items():
         if not isinstance(value, str):
@@ -212,7 +233,7 @@ def _values(
             continue
         if hint := _hint(value):
             found.warnings.append(f"{prefix}.{option} is {shown!r}.{hint}")
-    return values
+    return values, len(values) == len(given)
 
 
 def _value(text: str, reader: Reader) -> Any:

@@ -7,6 +7,7 @@ follow.
 
 from zope.interface import Attribute
 from zope.interface import Interface
+from zope.interface.common.collections import IMutableMapping
 
 
 ENVIRON_KEY = "beaker.session"
@@ -17,18 +18,20 @@ the middleware finds the session under this package too.
 """
 
 
-class ISession(Interface):
+class ISession(IMutableMapping):
     """The session of one visitor, as seen by one request.
 
     ``ISession(request)`` gives it, always the same object for one request.
-    It is a mutable mapping; keys are strings by convention.  Nothing is read
-    from the store before the first use.
+    Nothing is read from the store before the first use.
+
+    It is a mutable mapping; keys are strings by convention.  A change is
+    kept if ``save`` is called or the option ``auto`` is on; a change inside
+    a stored value is kept in any case.  The keys ``_creation_time``,
+    ``_accessed_time``, ``_domain``, ``_path`` and ``_id`` are Beaker's own;
+    they are seen among the others and cannot be removed.
 
     A session is true, even when it is empty or new, so that
     ``if session and key in session`` works.
-
-    Keys that begin with ``_creation_time``, ``_accessed_time``, ``_domain``,
-    ``_path`` and ``_id`` belong to Beaker and are seen among the others.
     """
 
     id = Attribute("The session's identifier, a string of hexadecimal digits.")
@@ -70,50 +73,8 @@ class ISession(Interface):
         once.  A session kept in a cookie cannot be reached by its id: None.
         """
 
-    def __getitem__(key):
-        """Return the value of a key, or raise KeyError."""
-
-    def __setitem__(key, value):
-        """Set a key. It is kept if ``save`` is called or ``auto`` is on."""
-
-    def __delitem__(key):
-        """Remove a key, or raise KeyError."""
-
-    def __contains__(key):
-        """Tell whether there is such a key."""
-
-    def __iter__():
-        """Iterate over the keys."""
-
-    def __len__():
-        """Return the number of keys, Beaker's own included."""
-
     def has_key(key):
-        """Tell whether there is such a key."""
-
-    def get(key, default=None):
-        """Return the value of a key, or the default."""
-
-    def setdefault(key, default=None):
-        """Return the value of a key, which is set to the default if absent."""
-
-    def pop(key, *default):
-        """Remove a key and return its value, or the default or KeyError."""
-
-    def update(*args, **kwargs):
-        """Set several keys."""
-
-    def clear():
-        """Remove all keys; the session's id and creation time stay."""
-
-    def keys():
-        """Return the keys."""
-
-    def values():
-        """Return the values."""
-
-    def items():
-        """Return the pairs of keys and values."""
+        """Tell whether there is such a key, as ``in`` does."""
 
 
 class ISessionConfig(Interface):

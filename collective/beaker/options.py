@@ -12,6 +12,9 @@ from typing import Any
 from beaker.converters import asbool
 
 
+Reader = Callable[[str], Any]
+"""Turns text into a value; a ValueError's message says what is allowed."""
+
 SESSION_DEFAULTS: dict[str, Any] = {
     "invalidate_corrupt": True,
     "type": None,
@@ -40,7 +43,9 @@ KEY_OPTIONS = ("secret", "validate_key", "encrypt_key")
 FOLDER_OPTIONS = ("data_dir", "lock_dir", "file_dir", "dbm_dir")
 """Options that name a folder."""
 
-_CREDENTIALS = re.compile(r"(?<=//)[^/@]*@|(?<=password=)[^&;,]*", re.I)
+# Greedy, since a password may hold any character.
+_CREDENTIALS = re.compile("(?<=//).*@|(?<=password=)[^&]*", re.IGNORECASE)
+_DIGITS = re.compile("[0-9]+")
 _COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -55,31 +60,17 @@ def boolean(value: str) -> bool:
         raise ValueError("on or off") from None
 
 
-def number(value: str) -> int:
-    if not re.fullmatch("[0-9]+", value):
-        raise ValueError("a whole number")
-    return int(value)
+def whole_number(
+    allowed: str, valid: Callable[[int], bool] = lambda number: True
+) -> Reader:
+    """Return a reader of digits that make a valid number."""
 
+    def read(value: str) -> int:
+        if not _DIGITS.fullmatch(value) or not valid(int(value)):
+            raise ValueError(allowed)
+        return int(value)
 
-def seconds(value: str) -> int:
-    if not re.fullmatch("[0-9]+", value):
-        raise ValueError("a whole number of seconds")
-    return int(value)
-
-
-def timeout(value: str) -> int:
-    if not re.fullmatch("[0-9]+", value) or not int(value):
-        raise ValueError(
-            "a whole number of seconds, 1 or more "
-            "(without the line, sessions do not time out)"
-        )
-    return int(value)
-
-
-def nonce_bits(value: str) -> int:
-    if not re.fullmatch("[0-9]+", value) or not int(value) or int(value) % 8:
-        raise ValueError("a multiple of 8")
-    return int(value)
+    return read
 
 
 def cookie_expires(value: str) -> bool | timedelta:
@@ -88,12 +79,12 @@ def cookie_expires(value: str) -> bool | timedelta:
         return asbool(value)
     except ValueError:
         pass
-    if not re.fullmatch("[0-9]+", value):
-        raise ValueError(
-            "on (until the browser closes), off (year 2038) "
-            "or a whole number of seconds"
-        )
-    return timedelta(seconds=int(value))
+    read_seconds = whole_number(
+        "on (until the browser closes), off (year 2038) "
+        "or a whole number of seconds",
+        lambda number: number < 2**31,
+    )
+    return timedelta(seconds=read_seconds(value))
 
 
 def cookie_name(value: str) -> str:
@@ -109,7 +100,7 @@ def names(value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
-def choice(*allowed: str) -> Callable[[str], str]:
+def choice(*allowed: str) -> Reader:
     """Return a reader of one of the given words, in any case."""
 
     def read(value: str) -> str:
@@ -120,9 +111,6 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
     return read
 
-
-Reader = Callable[[str], Any]
-"""Turns text into a value; a ValueError's message says what is allowed."""
 
 SESSION_OPTIONS: dict[str, Reader] = {
     "auto": boolean,
@@ -135,7 +123,9 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "data_dir": text,
     "data_serializer": choice("pickle", "json"),
     "encrypt_key": text,
-    "encrypt_nonce_bits": nonce_bits,
+    "encrypt_nonce_bits": whole_number(
+        "a multiple of 8", lambda number: number > 0 and number % 8 == 0
+    ),
     "httponly": boolean,
     "invalidate_corrupt": boolean,
     "key": cookie_name,
@@ -145,7 +135,11 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "save_accessed_time": boolean,
     "secret": text,
     "secure": boolean,
-    "timeout": timeout,
+    "timeout": whole_number(
+        "a whole number of seconds, 1 or more "
+        "(without the line, sessions do not time out)",
+        lambda number: number > 0,
+    ),
     "type": text,
     "use_cookies": boolean,
     "validate_key": text,
@@ -155,8 +149,8 @@ SESSION_OPTIONS: dict[str, Reader] = {
 CACHE_OPTIONS: dict[str, Reader] = {
     "data_dir": text,
     "enabled": boolean,
-    "expire": seconds,
-    "key_length": number,
+    "expire": whole_number("a whole number of seconds"),
+    "key_length": whole_number("a whole number"),
     "lock_dir": text,
     "log_file": text,
     "type": text,

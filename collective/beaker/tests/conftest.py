@@ -1,22 +1,27 @@
+from types import SimpleNamespace
+
 import pytest
+from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.tests.servers import memcached_server
+from collective.beaker.tests.servers import redis_server
 from collective.beaker.tests.zope import Visitor
 from collective.beaker.tests.zope import load_application
 from collective.beaker.tests.zope import make_instance
 
 
 SETTINGS = """
-    session.secret  a secret of the tests
-    cache.regions   Short, long
-    cache.short.expire 60
+    session.secret      a secret of the tests
+    cache.regions       Short, long
+    cache.Short.expire  60
 """
 
 
 @pytest.fixture(scope="session")
 def application(tmp_path_factory):
-    """The WSGI application of a real Zope with sessions in memory."""
+    """The WSGI application of a real Zope, with sessions in memory."""
     folder = tmp_path_factory.mktemp("instance") / "zope"
     return load_application(make_instance(folder, SETTINGS))
 
@@ -32,11 +37,81 @@ def config(application):
 
 
 @pytest.fixture
+def unconfigured(config):
+    """As if zope.conf had no beaker section."""
+    utilities = getGlobalSiteManager()
+    utilities.unregisterUtility(config, ISessionConfig)
+    yield
+    utilities.registerUtility(config, ISessionConfig)
+
+
+@pytest.fixture
 def visitor(application, config):
     """Someone who visits the Zope of the tests."""
     return Visitor(application)
 
 
 @pytest.fixture
-def another_visitor(application, config):
+def other_visitor(application, config):
     return Visitor(application)
+
+
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory):
+    with redis_server(tmp_path_factory.mktemp("redis")) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def memcached_port(tmp_path_factory):
+    with memcached_server(tmp_path_factory.mktemp("memcached")) as port:
+        yield port
+
+
+def _memory(request, folder):
+    return {"type": "memory"}
+
+
+def _file(request, folder):
+    return {"type": "file", "data_dir": str(folder)}
+
+
+def _dbm(request, folder):
+    return {"type": "dbm", "data_dir": str(folder)}
+
+
+def _sqlite(request, folder):
+    return {"type": "ext:database", "url": f"sqlite:///{folder}/sessions.db"}
+
+
+def _redis(request, folder):
+    port = request.getfixturevalue("redis_port")
+    return {"type": "ext:redis", "url": f"redis://127.0.0.1:{port}/0"}
+
+
+def _memcached(request, folder):
+    port = request.getfixturevalue("memcached_port")
+    return {"type": "ext:memcached", "url": f"127.0.0.1:{port}"}
+
+
+def _cookie(request, folder):
+    return {"type": "cookie", "validate_key": "a key for the tests"}
+
+
+SERVER_STORES = [_memory, _file, _dbm, _sqlite, _redis, _memcached]
+
+
+def _store_fixture(stores):
+    ids = [store.__name__.strip("_") for store in stores]
+
+    @pytest.fixture(params=stores, ids=ids)
+    def store(request, config, tmp_path):
+        options = request.param(request, tmp_path)
+        config.update(options)
+        return SimpleNamespace(folder=tmp_path, **options)
+
+    return store
+
+
+any_store = _store_fixture([*SERVER_STORES, _cookie])
+server_store = _store_fixture(SERVER_STORES)

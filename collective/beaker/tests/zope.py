@@ -1,12 +1,15 @@
 """A real Zope, started from a real zope.conf, for the tests."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from paste.deploy import loadapp
 from Products.Five.browser import BrowserView
 from webtest import TestApp
+from webtest import TestResponse
 from zope.component import getGlobalSiteManager
 from zope.interface import Interface
 from zope.publisher.interfaces.browser import IBrowserRequest
@@ -82,23 +85,20 @@ def load_application(zope_ini: Path) -> Callable:
 
 
 class Visitor:
-    """Someone with a browser of their own, who keeps cookies."""
+    """Someone with a browser of their own, which keeps cookies."""
 
     def __init__(self, application: Callable):
-        self.browser = TestApp(application, cookiejar=None)
+        self.browser = TestApp(application)
 
     def visit(
         self,
         view: Callable[[HTTPRequest], Any],
         path: str = "",
         **options: Any,
-    ) -> Any:
+    ) -> TestResponse:
         """Have Zope publish a function as a view; return the response."""
-        register_view(view)
-        headers = options.pop("headers", {})
-        return self.browser.get(
-            f"{path}/@@{VIEW_NAME}", headers=headers, **options
-        )
+        with published(view):
+            return self.browser.get(f"{path}/@@{VIEW_NAME}", **options)
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -108,8 +108,9 @@ class Visitor:
 VIEW_NAME = "beaker-test-view"
 
 
-def register_view(view: Callable[[HTTPRequest], Any]) -> None:
-    """Publish a function of the request, at every object, to everyone."""
+@contextmanager
+def published(view: Callable[[HTTPRequest], Any]) -> Iterator[None]:
+    """Publish a function of the request: at every object, for everyone."""
 
     class View(BrowserView):
         """A published function."""
@@ -119,6 +120,15 @@ def register_view(view: Callable[[HTTPRequest], Any]) -> None:
         def __call__(self) -> Any:
             return view(self.request)
 
-    getGlobalSiteManager().registerAdapter(
-        View, (Interface, IBrowserRequest), Interface, VIEW_NAME
-    )
+    registration = {
+        "factory": View,
+        "required": (Interface, IBrowserRequest),
+        "provided": Interface,
+        "name": VIEW_NAME,
+    }
+    components = getGlobalSiteManager()
+    components.registerAdapter(**registration)
+    try:
+        yield
+    finally:
+        components.unregisterAdapter(**registration)

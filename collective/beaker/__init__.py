@@ -1,0 +1,1 @@
+"""Sessions and caches for Zope and Plone, on the Beaker library."""

@@ -1,0 +1,97 @@
+"""Caches configured from zope.conf, in a real Zope."""
+
+from uuid import uuid4
+
+import pytest
+from beaker.cache import CacheManager
+from beaker.cache import cache_region
+from beaker.cache import region_invalidate
+from beaker.exceptions import BeakerException
+from zope.component import getUtility
+from zope.interface.verify import verifyObject
+
+from collective.beaker.interfaces import ICacheManager
+
+
+# At module level, before any configuration is read: this is the point.
+@cache_region("Short", "a value of the tests")
+def cached_value(name):
+    return f"{name} {uuid4()}"
+
+
+@cache_region("missing")
+def value_of_no_region():
+    return "a value"
+
+
+@pytest.fixture
+def manager(application):
+    return getUtility(ICacheManager)
+
+
+def test_the_cache_manager_is_beakers(manager):
+    assert type(manager) is CacheManager
+
+
+def test_the_cache_manager_offers_what_its_interface_promises(manager):
+    assert verifyObject(ICacheManager, manager, tentative=True)
+
+
+def test_a_module_level_region_decorator_uses_zope_conf(manager):
+    first = cached_value("a")
+
+    assert cached_value("a") == first
+    assert cached_value("b") != first
+
+
+def test_a_region_is_invalidated_by_its_function(manager):
+    first = cached_value("c")
+    region_invalidate(cached_value, "Short", "a value of the tests", "c")
+
+    assert cached_value("c") != first
+
+
+def test_a_region_of_zope_conf_keeps_its_own_options(manager):
+    assert manager.regions["Short"]["expire"] == 60
+    assert manager.regions["long"]["expire"] is None
+
+
+def test_a_region_that_zope_conf_does_not_name_is_an_error(manager):
+    with pytest.raises(BeakerException, match="not configured: missing"):
+        value_of_no_region()
+
+
+def test_values_are_put_and_got(manager):
+    cache = manager.get_cache("test_values", expire=1800)
+    cache.put("key", "value")
+    cache.set_value("other", "another value")
+
+    assert cache.get("key") == "value"
+    assert "other" in cache
+
+
+def test_get_cache_region_has_the_options_of_the_region(manager):
+    assert manager.get_cache_region("test", "Short").expiretime == 60
+
+
+def test_expires_is_accepted_and_ignored_as_beaker_does(manager):
+    cache = manager.get_cache("test_expires", expires=1800)
+
+    assert cache.expiretime is None
+
+
+@pytest.mark.parametrize("backend", ["file", "dbm"])
+def test_a_cache_in_files(manager, tmp_path, backend):
+    cache = manager.get_cache(
+        f"test_{backend}", type=backend, data_dir=str(tmp_path)
+    )
+
+    assert cache.get("key", createfunc=lambda: "made") == "made"
+    assert cache.get("key") == "made"
+
+
+def test_views_use_the_cache(visitor):
+    def view(request):
+        return cached_value("over HTTP")
+
+    assert visitor.visit(view).text == visitor.visit(view).text

@@ -1,0 +1,454 @@
+"""Reading the beaker section, without Zope and without a store."""
+
+from datetime import timedelta
+
+import pytest
+
+from collective.beaker.config import make_folders
+from collective.beaker.config import read_configuration
+from collective.beaker.options import SESSION_DEFAULTS
+
+
+FOLDER = "/var/sessions"
+KEY = "a key of many characters"
+
+
+def errors(**settings):
+    return read_configuration(dotted(settings)).errors
+
+
+def warnings(**settings):
+    return read_configuration(dotted(settings)).warnings
+
+
+def session(**settings):
+    configuration = read_configuration(
+        {f"session.{option}": value for option, value in settings.items()}
+    )
+    assert configuration.errors == []
+    return configuration.session
+
+
+def cache(settings):
+    configuration = read_configuration(settings)
+    assert configuration.errors == []
+    return configuration.cache
+
+
+def dotted(settings):
+    """Return settings whose names have __ in place of the dots."""
+    return {key.replace("__", "."): value for key, value in settings.items()}
+
+
+# Sections
+
+
+def test_without_section_there_is_nothing():
+    configuration = read_configuration(None)
+
+    assert configuration.session is None
+    assert configuration.cache is None
+
+
+def test_an_empty_section_configures_the_cache_only():
+    configuration = read_configuration({})
+
+    assert configuration.session is None
+    assert configuration.cache["type"] == "memory"
+
+
+def test_a_session_setting_configures_both():
+    configuration = read_configuration({"session.auto": "on"})
+
+    assert configuration.session["auto"] is True
+    assert configuration.cache is not None
+
+
+def test_a_cache_setting_configures_no_session():
+    assert read_configuration({"cache.expire": "60"}).session is None
+
+
+def test_beakers_longer_prefixes_are_understood():
+    configuration = read_configuration(
+        {"beaker.session.timeout": "60", "beaker.cache.expire": "30"}
+    )
+
+    assert configuration.session["timeout"] == 60
+    assert configuration.cache["expire"] == 30
+
+
+def test_the_defaults_of_a_session():
+    assert session(auto="off") == {
+        "auto": False,
+        "invalidate_corrupt": True,
+        "type": None,
+        "data_dir": None,
+        "key": "beaker.session.id",
+        "timeout": None,
+        "secret": None,
+        "log_file": None,
+        "httponly": True,
+    }
+
+
+def test_reading_does_not_change_the_defaults():
+    before = dict(SESSION_DEFAULTS)
+    session(timeout="60")
+
+    assert before == SESSION_DEFAULTS
+
+
+# Types
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "value"),
+    [
+        ("timeout", "60", 60),
+        ("auto", "on", True),
+        ("invalidate_corrupt", "false", False),
+        ("use_cookies", "false", False),
+        ("httponly", "off", False),
+        ("cookie_expires", "on", True),
+        ("cookie_expires", "off", False),
+        ("cookie_expires", "300", timedelta(minutes=5)),
+        ("samesite", "strict", "Strict"),
+        ("data_serializer", "json", "json"),
+        ("encrypt_nonce_bits", "48", 48),
+        ("webtest_varname", "session", "session"),
+        ("key", "__Host-id", "__Host-id"),
+    ],
+)
+def test_text_becomes_a_value(option, text, value):
+    assert session(**{option: text})[option] == value
+
+
+@pytest.mark.parametrize("value", [None, True, 60, timedelta(1)])
+def test_values_that_are_no_text_pass_unchanged(value):
+    assert session(cookie_expires=value)["cookie_expires"] is value
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "allowed"),
+    [
+        ("timeout", "ten", "a whole number of seconds, 1 or more"),
+        ("timeout", "0", "a whole number of seconds, 1 or more"),
+        ("timeout", "-1", "a whole number of seconds, 1 or more"),
+        ("timeout", "None", "without the line, sessions do not time out"),
+        ("timeout", "10 # ten", "no comments behind a value"),
+        ("timeout", '"10"', "keeps quotes"),
+        ("timeout", "", "any value but an empty one"),
+        ("auto", "perhaps", "on or off"),
+        ("secure", "perhaps", "on or off"),
+        ("cookie_expires", "soon", "a whole number of seconds"),
+        ("cookie_expires", "9" * 20, "a whole number of seconds"),
+        ("samesite", "lenient", "Lax, Strict or None"),
+        ("data_serializer", "yaml", "pickle or json"),
+        ("crypto_type", "rot13", "default, cryptography, pycryptodome or"),
+        ("encrypt_nonce_bits", "100", "a multiple of 8"),
+        ("encrypt_nonce_bits", "0", "a multiple of 8"),
+        ("key", "a b", "a cookie name"),
+        ("data_dir", " ", "any value but an empty one"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_what_is_allowed(
+    option, text, allowed
+):
+    [error] = errors(**{f"session__{option}": text})
+
+    assert error.startswith(f"session.{option} is {text!r}")
+    assert allowed in error
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("cache.expire", "soon"),
+        ("cache.key_length", "long"),
+        ("cache.enabled", "perhaps"),
+        ("cache.short.expire", "soon"),
+    ],
+)
+def test_a_wrong_value_of_a_cache_is_an_error_too(setting, text):
+    [error] = read_configuration(
+        {"cache.regions": "short", setting: text}
+    ).errors
+
+    assert error.startswith(f"{setting} is {text!r}; allowed is ")
+
+
+@pytest.mark.parametrize(
+    "option", ["id", "session_class", "namespace_class", "digest_filenames"]
+)
+def test_what_only_python_can_set_is_refused(option):
+    [error] = errors(**{f"session__{option}": "x"})
+
+    assert error.startswith(f"session.{option} is 'x', but cannot be set")
+    assert error.endswith("Remove the line.")
+
+
+# Keys that nobody reads
+
+
+def test_a_key_under_neither_prefix_is_a_warning_with_a_proposal():
+    [warning] = warnings(sesion__timeout="60")
+
+    assert warning.startswith("sesion.timeout in the beaker section")
+    assert warning.endswith("Did you mean session.timeout?")
+
+
+def test_a_blank_where_the_dot_belongs_is_a_warning_and_starts():
+    configuration = read_configuration(
+        {"session": "type file", "session.data_dir": FOLDER}
+    )
+
+    assert configuration.errors == []
+    [warning] = configuration.warnings
+    assert warning.startswith("session type in the beaker section is ignored")
+    assert warning.endswith("Did you mean session.type?")
+    assert configuration.session["data_dir"] == FOLDER
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        (
+            {"session.timout": "60"},
+            "session.timout is an option that neither Beaker nor the backend "
+            "knows; it has no effect. Did you mean session.timeout?",
+        ),
+        (
+            {"session.colour": "red"},
+            "session.colour is an option that neither Beaker nor the backend "
+            "knows; it has no effect.",
+        ),
+        (
+            {"cache.expires": "60"},
+            "cache.expires is an option that neither Beaker nor the backend "
+            "knows; it has no effect. Did you mean cache.expire?",
+        ),
+        (
+            {"cache.regions": "a", "cache.a.expires": "60"},
+            "cache.a.expires is an option that neither Beaker nor the "
+            "backend knows; it has no effect. Did you mean cache.a.expire?",
+        ),
+    ],
+)
+def test_an_unknown_option_is_a_warning_with_a_proposal(settings, warned):
+    configuration = read_configuration(settings)
+
+    assert configuration.errors == []
+    assert configuration.warnings == [warned]
+
+
+def test_the_option_of_an_unknown_region_is_a_warning():
+    [warning] = read_configuration(
+        {"cache.regions": "short", "cache.long.expire": "60"}
+    ).warnings
+
+    assert warning.startswith("cache.long.expire is an option that neither")
+
+
+def test_an_unknown_option_is_passed_on():
+    configuration = read_configuration({"session.colour": "red"})
+
+    assert configuration.session["colour"] == "red"
+
+
+def test_an_option_of_another_backend_is_a_warning():
+    [warning] = warnings(session__type="memory", session__url="redis://x")
+
+    assert warning.startswith("session.url is an option that neither")
+
+
+# Values that look wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [("0", "the year 2038. Write off"), ("1", "is closed. Write on")],
+)
+def test_an_expiry_that_beaker_takes_for_a_boolean_is_a_warning(text, meaning):
+    [warning] = warnings(session__cookie_expires=text)
+
+    assert warning.startswith(f"session.cookie_expires is {text!r}")
+    assert meaning in warning
+
+
+@pytest.mark.parametrize(
+    ("text", "remark"),
+    [
+        ("/srv/data # here", "no comments behind a value"),
+        ('"/srv/data"', "keeps quotes"),
+        ("'/srv/data'", "keeps quotes"),
+    ],
+)
+def test_what_zope_conf_takes_literally_is_a_warning(text, remark):
+    [warning] = warnings(session__data_dir=text)
+
+    assert warning.startswith(f"session.data_dir is {text!r}")
+    assert remark in warning
+
+
+@pytest.mark.parametrize("option", ["secret", "validate_key", "encrypt_key"])
+def test_a_short_key_is_a_warning_without_the_key(option):
+    settings = {"session.validate_key": KEY, f"session.{option}": "hush"}
+    [warning] = read_configuration(settings).warnings
+
+    assert warning.startswith(f"session.{option} has 4 characters")
+    assert "hush" not in warning
+
+
+def test_a_key_in_quotes_is_a_warning_without_the_key():
+    [warning] = warnings(session__secret=f'"{KEY}"')
+
+    assert "keeps quotes" in warning
+    assert KEY not in warning
+
+
+# Cache regions
+
+
+def test_regions_are_named_in_a_list():
+    configured = cache({"cache.regions": "short, long ,"})["cache_regions"]
+
+    assert list(configured) == ["short", "long"]
+
+
+def test_a_region_overrides_options():
+    configured = cache(
+        {
+            "cache.expire": "60",
+            "cache.regions": "short, long",
+            "cache.long.expire": "3600",
+        }
+    )
+
+    assert configured["expire"] == 60
+    assert configured["cache_regions"]["short"]["expire"] == 60
+    assert configured["cache_regions"]["long"]["expire"] == 3600
+
+
+def test_the_options_of_a_region_are_not_those_of_the_cache():
+    configured = cache({"cache.regions": "long", "cache.long.expire": "60"})
+
+    assert configured["expire"] is None
+    assert "long.expire" not in configured
+
+
+def test_a_region_is_found_whatever_the_case_of_its_name():
+    # ZConfig makes keys lower case, and leaves values as they are.
+    configured = cache({"cache.regions": "Short", "cache.short.expire": "60"})
+
+    assert configured["cache_regions"]["Short"]["expire"] == 60
+
+
+def test_a_region_inherits_the_backends_options(redis_library):
+    url = "redis://localhost/0"
+    configured = cache(
+        {"cache.type": "ext:redis", "cache.url": url, "cache.regions": "a"}
+    )
+
+    assert configured["cache_regions"]["a"]["type"] == "ext:redis"
+    assert configured["cache_regions"]["a"]["url"] == url
+
+
+def test_the_cache_may_hold_what_only_a_region_uses(redis_library):
+    configuration = read_configuration(
+        {
+            "cache.url": "redis://localhost/0",
+            "cache.regions": "a",
+            "cache.a.type": "ext:redis",
+        }
+    )
+
+    assert configuration.errors == configuration.warnings == []
+    region = configuration.cache["cache_regions"]["a"]
+    assert region["url"] == "redis://localhost/0"
+
+
+@pytest.fixture
+def redis_library():
+    pytest.importorskip("redis")
+
+
+def test_a_region_that_sets_a_backend_needs_what_it_needs():
+    [error] = read_configuration(
+        {"cache.regions": "a", "cache.a.type": "file"}
+    ).errors
+
+    assert error == (
+        "cache.a.type is 'file', which needs cache.a.data_dir. Set it."
+    )
+
+
+def test_a_lack_of_the_cache_is_reported_once_for_all_regions():
+    [error] = read_configuration(
+        {"cache.type": "file", "cache.regions": "a, b"}
+    ).errors
+
+    assert error.startswith("cache.type is 'file'")
+
+
+def test_a_cache_cannot_be_kept_in_a_cookie():
+    [error] = errors(cache__type="cookie")
+
+    assert error.startswith("cache.type is 'cookie': only a session can be")
+    assert "Allowed are dbm, ext:database" in error
+
+
+# Folders
+
+
+def test_folders_are_created(tmp_path):
+    configuration = read_configuration(
+        {
+            "session.data_dir": str(tmp_path / "sessions" / "data"),
+            "session.lock_dir": str(tmp_path / "sessions" / "lock"),
+            "cache.regions": "a",
+            "cache.a.data_dir": str(tmp_path / "cache"),
+        }
+    )
+
+    assert make_folders(configuration) == []
+    assert (tmp_path / "sessions" / "data").is_dir()
+    assert (tmp_path / "sessions" / "lock").is_dir()
+    assert (tmp_path / "cache").is_dir()
+
+
+def test_folders_that_are_created_are_for_zope_only(tmp_path):
+    folder = tmp_path / "sessions"
+    make_folders(read_configuration({"session.data_dir": str(folder)}))
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_folders_that_are_there_stay_as_they_are(tmp_path):
+    tmp_path.chmod(0o755)
+    make_folders(read_configuration({"session.data_dir": str(tmp_path)}))
+
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "setting", ["session.lock_dir", "cache.data_dir", "cache.a.lock_dir"]
+)
+def test_a_folder_that_cannot_be_used_is_an_error(tmp_path, setting):
+    (tmp_path / "file").write_text("")
+    folder = str(tmp_path / "file" / "folder")
+    configuration = read_configuration({"cache.regions": "a", setting: folder})
+
+    [error] = make_folders(configuration)
+    assert error.startswith(f"{setting} is {folder!r}, which cannot be used:")
+    assert error.endswith("Name a folder that Zope may create and write.")
+
+
+def test_a_folder_that_regions_inherit_is_reported_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    configuration = read_configuration(
+        {"cache.regions": "a, b", "cache.data_dir": str(tmp_path / "file")}
+    )
+
+    [error] = make_folders(configuration)
+    assert error.startswith("cache.data_dir is ")

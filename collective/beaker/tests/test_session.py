@@ -1,0 +1,280 @@
+"""The session of one request, opened and closed by hand."""
+
+import time
+from io import BytesIO
+
+import pytest
+from zope.interface.verify import verifyClass
+from zope.interface.verify import verifyObject
+from zope.publisher.browser import TestRequest
+from ZPublisher.HTTPRequest import HTTPRequest
+from ZPublisher.HTTPResponse import HTTPResponse
+
+from collective.beaker.interfaces import ENVIRON_KEY
+from collective.beaker.interfaces import ISession
+from collective.beaker.session import LazySession
+from collective.beaker.session import closeSession
+from collective.beaker.session import initializeSession
+
+
+RESERVED = {"_accessed_time", "_creation_time", "_domain", "_path"}
+
+
+def make_request(cookies=None):
+    environ = {"SERVER_NAME": "localhost", "SERVER_PORT": "80"}
+    request = HTTPRequest(BytesIO(), environ, HTTPResponse())
+    request.cookies.update(cookies or {})
+    return request
+
+
+@pytest.fixture
+def request_(config):
+    request = make_request()
+    initializeSession(request)
+    return request
+
+
+@pytest.fixture
+def session(request_):
+    return ISession(request_)
+
+
+@pytest.fixture
+def next_session(session, request_):
+    """Return a function that ends the request and gives the next session."""
+
+    def next_session():
+        closeSession(request_)
+        sent = request_.response.cookies
+        request = make_request({key: sent[key]["value"] for key in sent})
+        initializeSession(request)
+        return ISession(request)
+
+    return next_session
+
+
+def test_the_lazy_session_keeps_the_contract(session):
+    assert verifyClass(ISession, LazySession)
+    assert verifyObject(ISession, session)
+
+
+def test_the_adapter_gives_the_same_object_for_the_whole_request(request_):
+    assert ISession(request_) is ISession(request_)
+    assert ISession(request_) is request_.environ[ENVIRON_KEY]
+
+
+def test_another_environ_key_can_be_chosen(config):
+    request = make_request()
+    initializeSession(request, environ_key="shop.session")
+
+    assert ISession(request, None) is None
+    request.environ["shop.session"]["a"] = 1
+
+
+def test_nothing_gives_no_session(application):
+    assert ISession(None, None) is None
+
+
+def test_a_request_without_environ_has_no_session(application):
+    assert ISession(TestRequest(), None) is None
+    with pytest.raises(TypeError):
+        ISession(TestRequest())
+
+
+def test_a_session_is_not_opened_before_it_is_used(session):
+    assert not session.accessed()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda session: "key" in session,
+        lambda session: session.get("key"),
+        lambda session: session.id,
+        lambda session: session.is_new,
+        lambda session: list(session),
+        lambda session: len(session),
+        lambda session: session.__setitem__("key", 1),
+        lambda session: session.save(),
+    ],
+)
+def test_any_use_opens_a_session(session, use):
+    use(session)
+
+    assert session.accessed()
+
+
+@pytest.mark.parametrize(
+    "look", [repr, str, bool, hash, lambda session: session == {}]
+)
+def test_looking_at_a_session_from_outside_does_not_open_it(session, look):
+    look(session)
+
+    assert not session.accessed()
+
+
+def test_a_dump_of_the_request_shows_nothing_of_the_session(request_, session):
+    assert "LazySession, not opened" in str(request_)
+    session["card"] = "4111 1111"
+
+    assert "LazySession, opened" in str(request_)
+    assert "4111" not in str(request_)
+    assert session.id not in str(request_)
+
+
+def test_private_names_are_not_looked_up_in_beakers_session(session):
+    with pytest.raises(AttributeError):
+        session.__getattr__("_cookie")
+
+    assert not session.accessed()
+
+
+def test_other_attributes_are_those_of_beakers_session(session):
+    assert session.key == "beaker.session.id"
+
+
+def test_the_dictionary_methods(session):
+    assert session.setdefault("a", 1) == 1
+    session.update(b=2)
+    session["c"] = 3
+    assert session.pop("c") == 3
+    assert session.has_key("a")
+    assert "c" not in session
+    assert session.get("c", 4) == 4
+    assert {("a", 1), ("b", 2)} <= set(session.items())
+    assert {"a", "b"} <= set(session.keys()) == set(session)
+    assert len(session) == len(RESERVED) + 2
+    with pytest.raises(KeyError):
+        session["c"]
+
+
+def test_clear_leaves_what_beaker_needs(session):
+    session["a"] = 1
+    session.clear()
+
+    assert set(session) == RESERVED
+
+
+def test_a_session_can_be_emptied_key_by_key(session, next_session):
+    session["a"] = 1
+    created = session.created
+    for key in list(session.keys()):
+        del session[key]
+    session.save()
+
+    following = next_session()
+    assert "a" not in following
+    assert following.created == created
+
+
+def test_removing_an_absent_key_raises_key_error(session):
+    with pytest.raises(KeyError):
+        del session["a"]
+
+
+def test_a_new_session_has_an_id_and_a_creation_time(session):
+    assert len(session.id) == 32
+    assert session.is_new
+    assert session.created <= time.time()
+    assert session.last_accessed is None
+    assert (session.domain, session.path) == (None, "/")
+
+
+def test_a_stored_session_is_not_new_and_knows_its_last_access(
+    any_store, session, next_session
+):
+    session.save()
+    created = session.created
+    following = next_session()
+
+    assert not following.is_new
+    assert following.created == created
+    assert created <= following.last_accessed <= time.time()
+
+
+def test_a_new_session_in_a_cookie_knows_its_creation_time(config, session):
+    config.update(type="cookie", validate_key="a key for the tests")
+
+    assert session.created <= time.time()
+    assert session.last_accessed is None
+
+
+def test_a_deleted_session_still_has_a_creation_time(any_store, session):
+    session.delete()
+
+    assert session.created <= time.time()
+
+
+def test_an_invalidated_session_is_new(any_store, session, next_session):
+    session["a"] = 1
+    session.save()
+    following = next_session()
+    following.invalidate()
+
+    assert following.is_new
+    assert "a" not in following
+
+
+def test_save_and_delete_make_a_session_dirty(session):
+    session["a"] = 1
+    assert not session.dirty()
+    session.save()
+    assert session.dirty()
+
+
+def test_without_access_times_reading_writes_nothing(
+    config, session, next_session, tmp_path
+):
+    config.update(
+        type="file", data_dir=str(tmp_path), save_accessed_time=False
+    )
+    session.save()
+    following = next_session()
+    [file] = tmp_path.rglob("*.cache")
+    before = file.stat().st_mtime_ns, file.stat().st_ino
+    assert not following.is_new
+    closeSession(following._request)
+
+    assert (file.stat().st_mtime_ns, file.stat().st_ino) == before
+
+
+def test_closing_twice_is_closing_once(request_, session):
+    session.save()
+    closeSession(request_)
+    request_.response.cookies.clear()
+    closeSession(request_)
+
+    assert request_.response.cookies == {}
+
+
+def test_a_closed_session_can_still_be_read(request_, session):
+    session["a"] = 1
+    closeSession(request_)
+
+    assert session["a"] == 1
+
+
+def test_a_session_cannot_be_opened_after_its_end(request_, session):
+    closeSession(request_)
+
+    with pytest.raises(RuntimeError, match="after its end"):
+        session["a"]
+
+
+def test_closing_a_request_without_session_does_nothing():
+    request = make_request()
+    closeSession(request)
+
+    assert request.response.cookies == {}
+
+
+def test_a_session_that_cannot_be_stored_sets_no_cookie(
+    config, request_, session, tmp_path
+):
+    (tmp_path / "occupied").write_text("")
+    config.update(type="file", data_dir=str(tmp_path / "occupied"))
+    session.save()
+
+    with pytest.raises(OSError, match="occupied"):
+        closeSession(request_)
+    assert request_.response.cookies == {}
