@@ -160,6 +160,13 @@ def test_the_json_serializer_keeps_what_json_can_express(
     assert [visitor.visit(count).text for _ in range(2)] == ["1", "2"]
 
 
+def test_a_folder_alone_makes_it_a_file_session(config, visitor, tmp_path):
+    config.update(type=None, data_dir=str(tmp_path))
+    visitor.visit(count)
+
+    assert len(list(tmp_path.rglob("*.cache"))) == 1
+
+
 # Reading leaves nothing
 
 

@@ -1,6 +1,7 @@
 """The ZCML of the package, and the utilities that it registers."""
 
 import logging
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -198,3 +199,12 @@ def test_the_directive_has_no_attributes(section):
             '<loadConfiguration file="x" /></configure>',
             context,
         )
+
+
+def test_old_zopes_get_their_publication_events_from_a_backport(
+    section, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "ZPublisher.interfaces", None)
+
+    with pytest.raises(ConfigurationError, match="ZPublisherEventsBackport"):
+        load_zcml()

@@ -4,17 +4,22 @@ import time
 from io import BytesIO
 
 import pytest
+from zExceptions import Redirect
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 from zope.publisher.browser import TestRequest
 from ZPublisher.HTTPRequest import HTTPRequest
 from ZPublisher.HTTPResponse import HTTPResponse
+from ZPublisher.pubevents import PubFailure
+from ZPublisher.pubevents import PubSuccess
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
 from collective.beaker.session import LazySession
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
+from collective.beaker.session import persistSessionOnFailure
+from collective.beaker.session import persistSessionOnSuccess
 
 
 RESERVED = {"_accessed_time", "_creation_time", "_domain", "_path"}
@@ -215,6 +220,17 @@ def test_an_invalidated_session_is_new(any_store, session, next_session):
     assert "a" not in following
 
 
+def test_an_invalidated_session_has_a_new_creation_time(
+    any_store, session, next_session, monkeypatch
+):
+    session.save()
+    following = next_session()
+    monkeypatch.setattr(time, "time", lambda: 4_000_000_000.0)
+    following.invalidate()
+
+    assert following.created == 4_000_000_000.0
+
+
 def test_save_and_delete_make_a_session_dirty(session):
     session["a"] = 1
     assert not session.dirty()
@@ -261,11 +277,16 @@ def test_a_session_cannot_be_opened_after_its_end(request_, session):
         session["a"]
 
 
-def test_closing_a_request_without_session_does_nothing():
+@pytest.mark.parametrize("foreign", [{}, {ENVIRON_KEY: object()}])
+def test_the_end_of_a_request_whose_session_is_not_ours_does_nothing(foreign):
     request = make_request()
-    closeSession(request)
+    request.environ.update(foreign)
+    error = Redirect("/")
+    persistSessionOnSuccess(PubSuccess(request))
+    persistSessionOnFailure(PubFailure(request, (None, error, None), False))
 
     assert request.response.cookies == {}
+    assert "Set-Cookie" not in error.headers
 
 
 def test_a_session_that_cannot_be_stored_sets_no_cookie(
