@@ -6,7 +6,6 @@ from datetime import date
 from datetime import datetime
 from http.cookies import SimpleCookie
 from io import BytesIO
-from pickle import UnpicklingError
 
 import beaker.session
 import pytest
@@ -101,6 +100,17 @@ def test_with_auto_an_assignment_is_kept(any_store, config, visitor):
     visitor.visit(assign)
 
     assert visitor.visit(read_count).text == "100"
+
+
+def test_with_auto_an_emptied_session_stays_empty(any_store, config, visitor):
+    def empty(request):
+        ISession(request).clear()
+
+    config["auto"] = True
+    visitor.visit(count)
+    visitor.visit(empty)
+
+    assert visitor.visit(read_count).text == "None"
 
 
 def test_a_change_inside_a_stored_value_is_kept_without_save(
@@ -241,6 +251,19 @@ def test_delete_ends_the_session_and_its_cookie(any_store, visitor):
     assert visitor.visit(count).text == "1"
 
 
+def test_what_was_deleted_is_gone_for_the_old_cookie_too(
+    server_store, visitor, other_visitor
+):
+    def delete(request):
+        ISession(request).delete()
+
+    cookie = session_cookie(visitor.visit(count)).value
+    visitor.visit(delete)
+    header = {"Cookie": f"{COOKIE}={cookie}"}
+
+    assert other_visitor.visit(read_count, headers=header).text == "None"
+
+
 def test_invalidate_starts_an_empty_session_under_a_new_id(any_store, visitor):
     def invalidate(request):
         ISession(request).invalidate()
@@ -343,9 +366,8 @@ def test_the_session_of_a_request_that_failed_is_saved(visitor):
         raise ValueError("The page failed.")
 
     visitor.visit(count)
-    with pytest.raises(ValueError, match="The page failed"):
-        visitor.visit(fail)
 
+    assert visitor.fails(fail)
     assert visitor.visit(read_count).text == "2"
 
 
@@ -639,8 +661,7 @@ def test_a_corrupt_session_is_an_error_with_invalidate_corrupt_off(
     visitor.visit(count)
     break_stored_session(tmp_path)
 
-    with pytest.raises(UnpicklingError):
-        visitor.visit(count)
+    assert visitor.fails(count)
 
 
 # Configuration

@@ -185,6 +185,12 @@ def test_a_new_session_has_an_id_and_a_creation_time(session):
     assert (session.domain, session.path) == (None, "/")
 
 
+def test_domain_and_path_can_be_set(any_store, session):
+    session.domain, session.path = "localhost", "/shop"
+
+    assert (session.domain, session.path) == ("localhost", "/shop")
+
+
 def test_a_stored_session_is_not_new_and_knows_its_last_access(
     any_store, session, next_session
 ):

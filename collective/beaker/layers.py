@@ -1,0 +1,75 @@
+"""The layers of plone.testing: over Plone, or over Zope where it is alone.
+
+Import them from ``collective.beaker.testing``, which can be imported without
+plone.testing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from zope.configuration import xmlconfig
+from zope.configuration.config import ConfigurationMachine
+
+import collective.beaker
+from collective.beaker.testing import BeakerConfigLayer
+from collective.beaker.testing import popBeakerConfig
+from collective.beaker.testing import pushBeakerConfig
+
+
+try:
+    from plone.app.testing import PLONE_FIXTURE as FIXTURE
+    from plone.app.testing import FunctionalTesting
+    from plone.app.testing import IntegrationTesting
+    from plone.app.testing import PloneSandboxLayer as SandboxLayer
+except ModuleNotFoundError:
+    from plone.testing.zca import ZCMLSandbox as SandboxLayer
+    from plone.testing.zope import STARTUP as FIXTURE
+    from plone.testing.zope import FunctionalTesting
+    from plone.testing.zope import IntegrationTesting
+
+
+class BeakerFixture(SandboxLayer):
+    """A layer with this package's ZCML and "fake" zope.conf settings.
+
+    Set ``zconfigData`` in a subclass for settings of your own.
+    """
+
+    defaultBases = (FIXTURE,)
+
+    zconfigData: Mapping[str, Any] = BeakerConfigLayer.zconfigData
+
+    def setUp(self) -> None:
+        pushBeakerConfig(self.zconfigData)
+        try:
+            super().setUp()
+        except BaseException:
+            # A layer that could not be set up is not torn down.
+            popBeakerConfig()
+            raise
+
+    def tearDown(self) -> None:
+        super().tearDown()
+        popBeakerConfig()
+
+    def setUpZope(
+        self, app: Any, configurationContext: ConfigurationMachine
+    ) -> None:
+        """Load our ZCML; PloneSandboxLayer calls this."""
+        xmlconfig.file(
+            "configure.zcml", collective.beaker, context=configurationContext
+        )
+
+    def setUpZCMLFiles(self) -> None:
+        """Load our ZCML; ZCMLSandbox calls this."""
+        self.loadZCMLFile("configure.zcml", collective.beaker)
+
+
+BEAKER_FIXTURE = BeakerFixture(module=__name__)
+
+BEAKER_INTEGRATION_TESTING = IntegrationTesting(
+    bases=(BEAKER_FIXTURE,), name="BeakerFixture:Integration"
+)
+
+BEAKER_FUNCTIONAL_TESTING = FunctionalTesting(
+    bases=(BEAKER_FIXTURE,), name="BeakerFixture:Functional"
+)
