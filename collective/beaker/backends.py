@@ -150,21 +150,17 @@ REFUSED = {
 
 
 def _installed() -> dict[str, EntryPoint]:
-    """Return the entry points by which other packages add backends.
-
-    Beaker's own repeat the table above, under names without ``ext:``.
-    """
+    """Return the entry points by which packages add backends."""
     points = entry_points(group="beaker.backends")
-    return {
-        point.name: point
-        for point in points
-        if not point.value.startswith("beaker.")
-    }
+    return {point.name: point for point in points}
 
 
 def backend_names(cookie: bool) -> list[str]:
     """Return the names of all backends; ``cookie`` is for sessions only."""
-    known = {*BACKENDS, *_installed()}
+    others = {
+        name for name, point in _installed().items() if not _is_beakers(point)
+    }
+    known = BACKENDS.keys() | others
     return sorted(known if cookie else known - {"cookie"})
 
 
@@ -174,14 +170,15 @@ def find_backend(name: str) -> Backend:
     Raises LookupError, with the reason, if there is none, and ImportError
     if a package that adds it cannot be imported.
     """
-    for spelling in (name, f"ext:{name}"):
-        if spelling in BACKENDS:
-            return BACKENDS[spelling]
-        if spelling in REFUSED:
-            raise LookupError(REFUSED[spelling])
+    if name in BACKENDS:
+        return BACKENDS[name]
+    if name in REFUSED:
+        raise LookupError(REFUSED[name])
     point = _installed().get(name)
     if point is None:
         raise LookupError("there is no such backend")
+    if _is_beakers(point):
+        return find_backend(f"ext:{name}")
     parameters = inspect.signature(point.load()).parameters.values()
     return Backend(
         options={parameter.name: text for parameter in parameters},
@@ -189,6 +186,11 @@ def find_backend(name: str) -> Backend:
             parameter.kind is parameter.VAR_KEYWORD for parameter in parameters
         ),
     )
+
+
+def _is_beakers(point: EntryPoint) -> bool:
+    """Tell whether an entry point repeats one of Beaker's ext: backends."""
+    return point.value.startswith("beaker.")
 
 
 def has_library(backend: Backend, wanted: str | None = None) -> bool:

@@ -60,10 +60,15 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
     groups: dict[str, dict[str, Any]] = {"session": {}, "cache": {}}
     for key, value in section.items():
         prefix, _, option = key.removeprefix("beaker.").partition(".")
-        if prefix in groups and option:
-            groups[prefix][option] = value
-        else:
+        if prefix not in groups or not option:
             found.warnings.append(_misplaced(key, value))
+            continue
+        if option in groups[prefix]:
+            found.warnings.append(
+                f"{prefix}.{option} is set twice, with and without beaker. "
+                "before it; the later line holds. Remove one."
+            )
+        groups[prefix][option] = value
 
     found.cache = _read_cache(groups["cache"], found)
     if groups["session"]:
@@ -276,7 +281,10 @@ def _unknown(
     for option in given:
         if option in known:
             continue
+        region, _, name = option.rpartition(".")
         remedy = _did_you_mean(option, known, f"{prefix}.")
+        if region and name in known:
+            remedy = f" Is {region} missing in {prefix}.regions?"
         if remedy or not takes_any:
             yield (
                 f"{prefix}.{option} is an option that neither Beaker nor "

@@ -25,8 +25,9 @@ class ISession(IMutableMapping):
     Nothing is read from the store before the first use.
 
     It is a mutable mapping; keys are strings by convention.  A change is
-    kept if ``save`` is called or the option ``auto`` is on; a change inside
-    a stored value is kept in any case.  The keys ``_creation_time``,
+    kept if ``save`` is called or the option ``auto`` is on.  A change inside
+    a stored value is kept without, as long as access times are stored (the
+    option ``save_accessed_time``).  The keys ``_creation_time``,
     ``_accessed_time``, ``_domain``, ``_path`` and ``_id`` are Beaker's own;
     they are seen among the others and cannot be removed.
 
@@ -58,12 +59,16 @@ class ISession(IMutableMapping):
         """End the session and have the visitor's browser drop its cookie."""
 
     def invalidate():
-        """End the session and start a new, empty one under a new id."""
+        """End the session and start a new, empty one under a new id.
+
+        Nothing is found under the old id any more.
+        """
 
     def regenerate_id():
         """Give the session a new id and keep its data.
 
-        Do this when a visitor logs in, against session fixation (OWASP).
+        Nothing is found under the old id any more.  Do this when a visitor
+        logs in, against session fixation (OWASP).
         """
 
     def get_by_id(id):

@@ -86,6 +86,7 @@ class LazySession(MutableMapping):
         self._session: Session | None = None
         self._options: dict[str, Any] = {}
         self._saved = False
+        self._former_ids: list[str] = []
         self._closed = False
 
     def __repr__(self) -> str:
@@ -126,6 +127,21 @@ class LazySession(MutableMapping):
 
     def has_key(self, key: Any) -> bool:
         return key in self
+
+    # MutableMapping's own take any KeyError for a missing key, also one that
+    # was raised while the session was opened.
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return self._open().get(key, default)
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        return self._open().setdefault(key, default)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        session = self._open()
+        if key in RESERVED_KEYS:
+            return session.get(key, *default)
+        return session.pop(key, *default)
 
     def clear(self) -> None:
         for key in list(self):
@@ -181,10 +197,17 @@ class LazySession(MutableMapping):
         self._saved = True
 
     def invalidate(self) -> None:
+        self._leave_id()
         self._open().invalidate()
 
     def regenerate_id(self) -> None:
+        self._leave_id()
         self._open().regenerate_id()
+
+    def _leave_id(self) -> None:
+        session = self._open()
+        if not session.is_new:
+            self._former_ids.append(session.id)
 
     def get_by_id(self, id: str) -> Session | None:
         options = self._read_options() | {"id": id, "use_cookies": False}
@@ -201,16 +224,23 @@ class LazySession(MutableMapping):
         return self._saved
 
     def persist(self) -> None:
-        """Store what this request leaves behind, as Beaker does.
+        """Store what this request leaves behind.
 
         All of it after ``save`` and ``delete`` and with ``auto``; otherwise
-        what was loaded, with the new access time.
+        what was loaded, with the new access time or under the new id.
+        Nothing is left under a former id.
         """
         session = self._open()
         if self._saved or (self._options.get("auto") and self._has_content()):
             session.save()
+        elif self._former_ids and not session.is_new:
+            session.revert()
+            session.save()
         elif self._options.get("save_accessed_time", True):
             session.save(accessed_only=True)
+        for former in filter(None, map(self.get_by_id, self._former_ids)):
+            former.delete()
+            former.save()
 
     def _has_content(self) -> bool:
         """Tell whether there is anything to keep. Reading leaves nothing."""

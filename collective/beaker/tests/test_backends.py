@@ -49,10 +49,18 @@ def test_a_backend_that_takes_python_objects_is_refused():
     assert "write ext:database and its url" in error
 
 
-@pytest.mark.parametrize("name", ["redis", "database"])
-def test_beakers_own_names_without_ext_are_known_too(name):
+@pytest.mark.parametrize("name", ["database", "memcached"])
+def test_the_names_without_ext_that_beaker_knows_are_known(name):
     """Beaker registers some of its backends as entry points as well."""
-    assert "no such backend" not in session_errors(type=name)[0]
+    assert session_errors(type=name) == [
+        f"session.type is {name!r}, which needs session.url. Set it."
+    ]
+
+
+def test_other_names_without_ext_are_unknown_to_beaker_too():
+    [error] = session_errors(type="redis")
+
+    assert error.startswith("session.type is 'redis': there is no such")
 
 
 @pytest.mark.parametrize("backend", URLS)

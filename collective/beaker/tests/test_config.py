@@ -77,6 +77,16 @@ def test_beakers_longer_prefixes_are_understood():
     assert configuration.cache["expire"] == 30
 
 
+def test_a_setting_with_both_prefixes_is_a_warning():
+    configuration = read_configuration(
+        {"session.timeout": "60", "beaker.session.timeout": "30"}
+    )
+
+    [warning] = configuration.warnings
+    assert warning.startswith("session.timeout is set twice")
+    assert configuration.session["timeout"] == 30
+
+
 def test_the_defaults_of_a_session():
     assert session(auto="off") == {
         "auto": False,
@@ -177,6 +187,24 @@ def test_a_wrong_value_of_a_cache_is_an_error_too(setting, text):
     assert error.startswith(f"{setting} is {text!r}; allowed is ")
 
 
+def test_an_error_ends_with_what_is_allowed():
+    assert errors(cache__expire="soon") == [
+        "cache.expire is 'soon'; allowed is a whole number of seconds."
+    ]
+
+
+def test_what_a_backend_needs_is_checked_when_its_values_are_right():
+    [error] = read_configuration(
+        {
+            "cache.regions": "a",
+            "cache.a.type": "file",
+            "cache.a.expire": "soon",
+        }
+    ).errors
+
+    assert error.startswith("cache.a.expire is 'soon'")
+
+
 @pytest.mark.parametrize(
     "option", ["id", "session_class", "namespace_class", "digest_filenames"]
 )
@@ -190,11 +218,22 @@ def test_what_only_python_can_set_is_refused(option):
 # Keys that nobody reads
 
 
-def test_a_key_under_neither_prefix_is_a_warning_with_a_proposal():
-    [warning] = warnings(sesion__timeout="60")
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("sesion.timeout", "session.timeout"),
+        ("session_timeout", "session.timeout"),
+        ("cach.expire", "cache.expire"),
+        ("cache-regions", "cache.regions"),
+    ],
+)
+def test_a_key_under_neither_prefix_is_a_warning_with_a_proposal(key, meant):
+    [warning] = read_configuration({key: "60"}).warnings
 
-    assert warning.startswith("sesion.timeout in the beaker section")
-    assert warning.endswith("Did you mean session.timeout?")
+    assert warning == (
+        f"{key} in the beaker section is ignored: settings begin with "
+        f"cache. or session. Did you mean {meant}?"
+    )
 
 
 def test_a_blank_where_the_dot_belongs_is_a_warning_and_starts():
@@ -247,6 +286,7 @@ def test_the_option_of_an_unknown_region_is_a_warning():
     ).warnings
 
     assert warning.startswith("cache.long.expire is an option that neither")
+    assert warning.endswith("Is long missing in cache.regions?")
 
 
 def test_an_unknown_option_is_passed_on():
@@ -288,6 +328,10 @@ def test_what_zope_conf_takes_literally_is_a_warning(text, remark):
 
     assert warning.startswith(f"session.data_dir is {text!r}")
     assert remark in warning
+
+
+def test_a_single_quote_is_a_value_like_any_other():
+    assert warnings(session__data_dir="'srv") == []
 
 
 @pytest.mark.parametrize("option", ["secret", "validate_key", "encrypt_key"])

@@ -20,7 +20,10 @@ from Zope2.Startup.options import ZopeWSGIOptions
 from ZPublisher.HTTPRequest import WSGIRequest
 from ZPublisher.HTTPResponse import WSGIResponse
 
+from collective.beaker.backends import BACKENDS
 from collective.beaker.config import read_configuration
+from collective.beaker.options import CACHE_OPTIONS
+from collective.beaker.options import SESSION_OPTIONS
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
 from collective.beaker.tests.zope import ZOPE_CONF
@@ -58,6 +61,20 @@ def test_the_pages_build_without_a_warning(tmp_path):
     run("sphinx", "-W", "--keep-going", "-n", "-q", DOCS, tmp_path)
 
     assert (tmp_path / "index.html").exists()
+
+
+def test_every_option_is_explained():
+    page = (DOCS / "options.rst").read_text()
+    entries = set(re.findall(r"(?m)^\.\. confval:: (.+)$", page))
+    terms = set(re.findall(r"(?m)^``.+$", page))
+
+    assert entries == {
+        *(f"session.{option}" for option in SESSION_OPTIONS),
+        *(f"cache.{option}" for option in (*CACHE_OPTIONS, "regions")),
+    }
+    for backend in BACKENDS.values():
+        for option in backend.options:
+            assert any(f"``{option}``" in term for term in terms), option
 
 
 # What the pages show

@@ -251,14 +251,15 @@ def test_delete_ends_the_session_and_its_cookie(any_store, visitor):
     assert visitor.visit(count).text == "1"
 
 
-def test_what_was_deleted_is_gone_for_the_old_cookie_too(
-    server_store, visitor, other_visitor
+@pytest.mark.parametrize("end", ["delete", "invalidate", "regenerate_id"])
+def test_the_old_cookie_finds_nothing_after_the_end(
+    server_store, visitor, other_visitor, end
 ):
-    def delete(request):
-        ISession(request).delete()
+    def end_session(request):
+        getattr(ISession(request), end)()
 
     cookie = session_cookie(visitor.visit(count)).value
-    visitor.visit(delete)
+    visitor.visit(end_session)
     header = {"Cookie": f"{COOKIE}={cookie}"}
 
     assert other_visitor.visit(read_count, headers=header).text == "None"
@@ -276,6 +277,20 @@ def test_invalidate_starts_an_empty_session_under_a_new_id(any_store, visitor):
     assert visitor.visit(read_id).text != before
 
 
+def test_an_assignment_after_invalidate_is_not_kept_without_save(
+    any_store, visitor
+):
+    def start_anew(request):
+        session = ISession(request)
+        session.invalidate()
+        session["count"] = 100
+
+    visitor.visit(count)
+    visitor.visit(start_anew)
+
+    assert visitor.visit(read_count).text == "None"
+
+
 def test_what_is_saved_after_invalidate_is_kept(any_store, visitor):
     def start_anew(request):
         session = ISession(request)
@@ -288,7 +303,12 @@ def test_what_is_saved_after_invalidate_is_kept(any_store, visitor):
     assert visitor.visit(count).text == "2"
 
 
-def test_regenerate_id_keeps_the_data_under_a_new_id(any_store, visitor):
+@pytest.mark.parametrize("access_times", [True, False])
+def test_regenerate_id_keeps_the_data_under_a_new_id(
+    any_store, config, visitor, access_times
+):
+    config["save_accessed_time"] = access_times
+
     def regenerate(request):
         ISession(request).regenerate_id()
 
@@ -615,6 +635,12 @@ def test_without_use_cookies_no_cookie_is_sent(server_store, config, visitor):
     assert session_cookie(visitor.visit(count)) is None
 
 
+def test_the_cookie_is_sent_once(server_store, visitor):
+    assert session_cookie(visitor.visit(count)) is not None
+    assert session_cookie(visitor.visit(count)) is None
+    assert session_cookie(visitor.visit(read_count)) is None
+
+
 # Stored sessions that cannot be read
 
 
@@ -662,6 +688,17 @@ def test_a_corrupt_session_is_an_error_with_invalidate_corrupt_off(
     break_stored_session(tmp_path)
 
     assert visitor.fails(count)
+
+
+def test_an_error_in_a_new_visitors_request_is_no_corrupt_session(
+    config, visitor, caplog
+):
+    config["type"] = "no such backend"
+
+    assert visitor.fails(read_count)
+    assert not any(
+        record.name == "collective.beaker" for record in caplog.records
+    )
 
 
 # Configuration

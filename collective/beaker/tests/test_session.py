@@ -127,6 +127,12 @@ def test_a_dump_of_the_request_shows_nothing_of_the_session(request_, session):
     assert session.id not in str(request_)
 
 
+def test_the_name_for_webtest_is_harmless_elsewhere(config, session):
+    config["webtest_varname"] = "session"
+
+    assert session.is_new
+
+
 def test_private_names_are_not_looked_up_in_beakers_session(session):
     with pytest.raises(AttributeError):
         session.__getattr__("_cookie")
@@ -172,9 +178,34 @@ def test_a_session_can_be_emptied_key_by_key(session, next_session):
     assert following.created == created
 
 
-def test_removing_an_absent_key_raises_key_error(session):
+@pytest.mark.parametrize("method", ["__getitem__", "__delitem__", "pop"])
+def test_an_absent_key_is_a_key_error(session, method):
     with pytest.raises(KeyError):
-        del session["a"]
+        getattr(session, method)("a")
+
+
+def test_what_beaker_needs_cannot_be_removed(session):
+    for key in RESERVED:
+        assert session.pop(key) == session[key]
+        del session[key]
+
+    assert set(session) == RESERVED
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda session: session.get("a"),
+        lambda session: session.setdefault("a", 1),
+        lambda session: session.pop("a", None),
+        lambda session: "a" in session,
+    ],
+)
+def test_a_failure_to_open_a_session_is_no_missing_key(config, session, use):
+    config["type"] = "no such backend"
+
+    with pytest.raises(KeyError, match="no such backend"):
+        use(session)
 
 
 def test_a_new_session_has_an_id_and_a_creation_time(session):
