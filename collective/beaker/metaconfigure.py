@@ -9,6 +9,7 @@ from zope.component import getGlobalSiteManager
 from zope.configuration.config import ConfigurationContext
 from zope.configuration.exceptions import ConfigurationError
 from zope.interface import Interface
+from zope.interface import alsoProvides
 
 from collective.beaker.config import make_folders
 from collective.beaker.config import read_configuration
@@ -55,6 +56,7 @@ def _configure() -> None:
     utilities = getGlobalSiteManager()
     if configuration.cache is not None:
         manager = CacheManager(**configuration.cache)
+        alsoProvides(manager, ICacheManager)
         utilities.registerUtility(manager, ICacheManager)
     if configuration.session is not None:
         utilities.registerUtility(configuration.session, ISessionConfig)

@@ -318,8 +318,12 @@ def _beaker_session(header: str, **options: Any) -> Session:
 def initializeSession(
     request: HTTPRequest, environ_key: str = ENVIRON_KEY
 ) -> None:
-    """Give a request its session. Nothing is read before its first use."""
-    request.environ[environ_key] = LazySession(request)
+    """Give a request its session, where sessions are configured.
+
+    Nothing is read before its first use.
+    """
+    if queryUtility(ISessionConfig) is not None:
+        request.environ[environ_key] = LazySession(request)
 
 
 def closeSession(request: HTTPRequest) -> None:
@@ -342,16 +346,15 @@ def ZopeSession(request: IRequest) -> ISession | None:
 
 @adapter(IPubStart)
 def configureSessionOnStart(event: IPubStart) -> None:
-    """Give the request a session, where sessions are configured."""
-    if queryUtility(ISessionConfig) is not None:
-        initializeSession(event.request)
+    """Give the request its session."""
+    initializeSession(event.request)
 
 
 @adapter(IPubAfterTraversal)
 def configureSessionAfterTraversal(event: IPubAfterTraversal) -> None:
-    """Give it one where they are configured in the site that was found."""
+    """Give it one where only the site that was found configures sessions."""
     if ENVIRON_KEY not in event.request.environ:
-        configureSessionOnStart(event)
+        initializeSession(event.request)
 
 
 @adapter(IPubSuccess)

@@ -120,9 +120,11 @@ class BeakerConfigLayer:
     zconfigData: Mapping[str, Any] = {
         "cache.type": "memory",
         "cache.regions": "short, long",
-        "cache.short.expire": "60",
-        "cache.long.expire": "3600",
+        "cache.short.expire": "3",
+        "cache.long.expire": "10",
         "session.type": "memory",
+        "session.key": "beaker.session",
+        "session.auto": "off",
     }
 
     # zope.testrunner calls these for the layer and again for each subclass

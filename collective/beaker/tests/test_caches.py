@@ -34,7 +34,7 @@ def test_the_cache_manager_is_beakers(manager):
 
 
 def test_the_cache_manager_offers_what_its_interface_promises(manager):
-    assert verifyObject(ICacheManager, manager, tentative=True)
+    assert verifyObject(ICacheManager, manager)
 
 
 def test_a_module_level_region_decorator_uses_zope_conf(manager):

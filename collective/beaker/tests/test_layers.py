@@ -97,15 +97,15 @@ class DefaultSettingsTests:
     def test_sessions_are_in_memory(self):
         options = getUtility(ISessionConfig)
         self.assertEqual(options["type"], "memory")
-        self.assertEqual(options["key"], "beaker.session.id")
+        self.assertEqual(options["key"], "beaker.session")
 
     def test_session_options_are_the_defaults_again_in_each_layer(self):
         self.assertIsNone(getUtility(ISessionConfig)["secret"])
 
     def test_cache_has_two_regions(self):
         regions = getUtility(ICacheManager).regions
-        self.assertEqual(regions["short"]["expire"], 60)
-        self.assertEqual(regions["long"]["expire"], 3600)
+        self.assertEqual(regions["short"]["expire"], 3)
+        self.assertEqual(regions["long"]["expire"], 10)
 
 
 class TestMixinLayer(DefaultSettingsTests, unittest.TestCase):
@@ -147,7 +147,7 @@ class TestIntegrationTesting(DefaultSettingsTests, unittest.TestCase):
         initializeSession(request)
         self.assertEqual(visit(request), "1")
         closeSession(request)
-        self.assertIn("beaker.session.id", request.response.cookies)
+        self.assertIn("beaker.session", request.response.cookies)
 
     def test_request_has_no_session_by_itself(self):
         self.assertIsNone(ISession(self.layer["request"], None))

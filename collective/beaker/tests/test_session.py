@@ -76,6 +76,13 @@ def test_another_environ_key_can_be_chosen(config):
     request.environ["shop.session"]["a"] = 1
 
 
+def test_a_request_gets_no_session_where_none_is_configured(unconfigured):
+    request = make_request()
+    initializeSession(request)
+
+    assert ISession(request, None) is None
+
+
 def test_nothing_gives_no_session(application):
     assert ISession(None, None) is None
 

@@ -68,7 +68,7 @@ def test_layer_provides_its_settings(layer, config):
 
 def test_layer_provides_a_copy_of_its_settings(layer, config):
     config.product_config["beaker"]["session.key"] = "changed"
-    assert "session.key" not in layer.zconfigData
+    assert layer.zconfigData["session.key"] == "beaker.session"
 
 
 def test_layer_is_kept_by_a_fresh_lookup_of_the_configuration(layer):
