@@ -187,6 +187,10 @@ def test_a_wrong_value_of_a_cache_is_an_error_too(setting, text):
     assert error.startswith(f"{setting} is {text!r}; allowed is ")
 
 
+def test_a_wrong_value_is_an_error_only():
+    assert warnings(session__timeout="10 # ten") == []
+
+
 def test_an_error_ends_with_what_is_allowed():
     assert errors(cache__expire="soon") == [
         "cache.expire is 'soon'; allowed is a whole number of seconds."

@@ -1,0 +1,51 @@
+"""Start a server, visit its start page, and stop it as Ctrl-C does.
+
+Usage: ``python visit.py 8080 bin/instance fg``
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from http.client import HTTPConnection
+from http.client import HTTPResponse
+
+
+START_SECONDS = 600
+STOP_SECONDS = 60
+
+
+def visit(server: subprocess.Popen, port: int) -> HTTPResponse:
+    """Return the start page, as soon as there is an answer."""
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        connection = HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse()
+        except ConnectionError:
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(0.2)
+    sys.exit(f"Nothing answers on port {port}.")
+
+
+def main(port: str, *command: str) -> None:
+    # A terminal sends Ctrl-C to all processes of a group.
+    server = subprocess.Popen(command, start_new_session=True)
+    try:
+        page = visit(server, int(port))
+        os.killpg(server.pid, signal.SIGINT)
+        code = server.wait(STOP_SECONDS)
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)
+    cookie = page.headers["Set-Cookie"]
+    print(f"status {page.status}, cookie {cookie}, exit code {code}")
+    if page.status != 200 or not cookie or code:
+        sys.exit("It should be status 200, some cookie, and exit code 0.")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
