@@ -7,7 +7,7 @@ import pytest
 from zExceptions import Redirect
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
-from zope.publisher.browser import TestRequest
+from zope.publisher import browser
 from ZPublisher.HTTPRequest import HTTPRequest
 from ZPublisher.HTTPResponse import HTTPResponse
 from ZPublisher.pubevents import PubFailure
@@ -88,9 +88,9 @@ def test_nothing_gives_no_session(application):
 
 
 def test_a_request_without_environ_has_no_session(application):
-    assert ISession(TestRequest(), None) is None
+    assert ISession(browser.TestRequest(), None) is None
     with pytest.raises(TypeError):
-        ISession(TestRequest())
+        ISession(browser.TestRequest())
 
 
 def test_a_session_is_not_opened_before_it_is_used(session):
