@@ -133,7 +133,7 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
     regions = given.pop("regions", None) or ()
     if isinstance(regions, str):
         regions = names(regions)
-    own = {name: _take_region(name, given) for name in regions}
+    own = {name: _take_region(name, given) for name in dict.fromkeys(regions)}
 
     name = given.get("type") or CACHE_DEFAULTS["type"]
     default = _backend("cache", name, found)

@@ -7,6 +7,7 @@ what type each has, and which of them must never be shown.
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from http.cookies import Morsel
 from typing import Any
 
 from beaker.converters import asbool
@@ -46,7 +47,7 @@ FOLDER_OPTIONS = ("data_dir", "lock_dir", "file_dir", "dbm_dir")
 # Greedy, since a password may hold any character.
 _CREDENTIALS = re.compile("(?<=//).*@|(?<=password=)[^&]*", re.IGNORECASE)
 _DIGITS = re.compile("[0-9]+")
-_COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_COOKIE_NAME = re.compile(r"(?!\$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def text(value: str) -> str:
@@ -88,10 +89,11 @@ def cookie_expires(value: str) -> bool | timedelta:
 
 
 def cookie_name(value: str) -> str:
-    """Read a token of RFC 6265, section 4.1.1."""
-    if not _COOKIE_NAME.fullmatch(value):
+    """Read a token of RFC 6265, section 4.1.1, that Python can send."""
+    if not _COOKIE_NAME.fullmatch(value) or value.lower() in Morsel():
         raise ValueError(
-            "a cookie name: letters, digits and !#$%&'*+-.^_`|~, no blanks"
+            "a cookie name: letters, digits and !#$%&'*+-.^_`|~, no blanks, "
+            "no $ at the beginning, and no attribute of cookies such as path"
         )
     return value
 

@@ -23,6 +23,7 @@ from ZPublisher.interfaces import IPubSuccess
 
 from collective.beaker.cookies import cookie_header
 from collective.beaker.cookies import copy_cookie
+from collective.beaker.cookies import forget_copied_cookie
 from collective.beaker.cookies import set_cookie
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
@@ -49,6 +50,8 @@ class CookieSession(beaker.session.CookieSession):
         self.accessed_dict: dict[str, Any] = {}
         self.was_invalidated = False
         super().__init__(*args, **kwargs)
+        # Beaker empties an expired session, but does not take it for new.
+        self.is_new = "_id" not in self.accessed_dict
         self.setdefault("_creation_time", time.time())
 
     @property
@@ -57,6 +60,11 @@ class CookieSession(beaker.session.CookieSession):
 
     def regenerate_id(self) -> None:
         self["_id"] = self.accessed_dict["_id"] = secrets.token_hex(16)
+
+    def delete(self) -> None:
+        former = self.id
+        super().delete()
+        self["_id"] = former
 
     def invalidate(self) -> None:
         super().invalidate()
@@ -82,7 +90,11 @@ class LazySession(MutableMapping):
     """
 
     def __init__(self, request: HTTPRequest):
-        self._request: HTTPRequest | None = request
+        # Not the request: its environment holds this session, and a circle
+        # would keep it until garbage is collected.
+        self._cookies = request.cookies
+        self._cookie_header = request.environ.get("HTTP_COOKIE", "")
+        self._testing = request.environ.get("paste.testing_variables")
         self._session: Session | None = None
         self._options: dict[str, Any] = {}
         self._saved = False
@@ -143,6 +155,11 @@ class LazySession(MutableMapping):
             return session.get(key, *default)
         return session.pop(key, *default)
 
+    def popitem(self) -> tuple[Any, Any]:
+        for key in self.keys() - RESERVED_KEYS:
+            return key, self.pop(key)
+        raise KeyError("The session is empty.")
+
     def clear(self) -> None:
         for key in list(self):
             del self[key]
@@ -198,7 +215,10 @@ class LazySession(MutableMapping):
 
     def invalidate(self) -> None:
         self._leave_id()
-        self._open().invalidate()
+        session = self._open()
+        # After delete() it would be the date in the past that ends a cookie.
+        session.cookie_expires = self._options.get("cookie_expires", True)
+        session.invalidate()
 
     def regenerate_id(self) -> None:
         self._leave_id()
@@ -236,7 +256,7 @@ class LazySession(MutableMapping):
         elif self._former_ids and not session.is_new:
             session.revert()
             session.save()
-        elif self._options.get("save_accessed_time", True):
+        elif self._former_ids or self._options.get("save_accessed_time", True):
             session.save(accessed_only=True)
         for former in filter(None, map(self.get_by_id, self._former_ids)):
             former.delete()
@@ -256,28 +276,24 @@ class LazySession(MutableMapping):
 
     def _open(self) -> Session:
         if self._session is None:
-            if self._request is None:
-                raise RuntimeError("A session cannot be opened after its end.")
             options = self._read_options()
-            header = cookie_header(self._request, options["key"])
+            header = cookie_header(
+                self._cookies, self._cookie_header, options["key"]
+            )
             self._session = _load(options, header)
             self._show_to_webtest()
         return self._session
 
     def _show_to_webtest(self) -> None:
         name = self._options.get("webtest_varname")
-        variables = self._request.environ.get("paste.testing_variables")
-        if name and variables is not None:
-            variables[name] = self
+        if name and self._testing is not None:
+            self._testing[name] = self
 
     def close(self, response: HTTPBaseResponse) -> None:
         """Store the session and set its cookie, once and if it was used."""
-        if self._closed:
+        if self._closed or not self.accessed():
             return
         self._closed = True
-        self._request = None
-        if not self.accessed():
-            return
         self.persist()
         headers = self._session.request
         if headers["set_cookie"] and headers["cookie_out"]:
@@ -347,6 +363,7 @@ def ZopeSession(request: IRequest) -> ISession | None:
 @adapter(IPubStart)
 def configureSessionOnStart(event: IPubStart) -> None:
     """Give the request its session."""
+    forget_copied_cookie()
     initializeSession(event.request)
 
 

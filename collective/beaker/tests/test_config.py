@@ -1,6 +1,7 @@
 """Reading the beaker section, without Zope and without a store."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -158,6 +159,8 @@ def test_values_that_are_no_text_pass_unchanged(value):
         ("encrypt_nonce_bits", "100", "a multiple of 8"),
         ("encrypt_nonce_bits", "0", "a multiple of 8"),
         ("key", "a b", "a cookie name"),
+        ("key", "$id", "no $ at the beginning"),
+        ("key", "Path", "no attribute of cookies such as path"),
         ("data_dir", " ", "any value but an empty one"),
     ],
 )
@@ -347,6 +350,11 @@ def test_a_short_key_is_a_warning_without_the_key(option):
     assert "hush" not in warning
 
 
+def test_a_key_of_16_characters_is_long_enough():
+    assert warnings(session__secret="x" * 16) == []
+    assert len(warnings(session__secret="x" * 15)) == 1
+
+
 def test_a_key_in_quotes_is_a_warning_without_the_key():
     [warning] = warnings(session__secret=f'"{KEY}"')
 
@@ -361,6 +369,12 @@ def test_regions_are_named_in_a_list():
     configured = cache({"cache.regions": "short, long ,"})["cache_regions"]
 
     assert list(configured) == ["short", "long"]
+
+
+def test_a_region_that_is_named_twice_keeps_its_options():
+    configured = cache({"cache.regions": "a, a", "cache.a.expire": "60"})
+
+    assert configured["cache_regions"]["a"]["expire"] == 60
 
 
 def test_a_region_overrides_options():
@@ -469,6 +483,16 @@ def test_folders_that_are_created_are_for_zope_only(tmp_path):
     make_folders(read_configuration({"session.data_dir": str(folder)}))
 
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self").is_dir(), reason="no folder that root cannot write"
+)
+def test_a_folder_that_cannot_be_written_is_an_error():
+    configuration = read_configuration({"session.data_dir": "/proc/self"})
+
+    [error] = make_folders(configuration)
+    assert error.startswith("session.data_dir is '/proc/self', which cannot")
 
 
 def test_folders_that_are_there_stay_as_they_are(tmp_path):

@@ -1,6 +1,8 @@
 """The session of one request, opened and closed by hand."""
 
+import gc
 import time
+import weakref
 from io import BytesIO
 
 import pytest
@@ -293,7 +295,7 @@ def test_without_access_times_reading_writes_nothing(
     [file] = tmp_path.rglob("*.cache")
     before = file.stat().st_mtime_ns, file.stat().st_ino
     assert not following.is_new
-    closeSession(following._request)
+    following.close(HTTPResponse())
 
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == before
 
@@ -314,11 +316,36 @@ def test_a_closed_session_can_still_be_read(request_, session):
     assert session["a"] == 1
 
 
-def test_a_session_cannot_be_opened_after_its_end(request_, session):
+def test_a_session_may_be_used_first_after_its_request_succeeded(
+    request_, session
+):
+    closeSession(request_)
+    session.save()
     closeSession(request_)
 
-    with pytest.raises(RuntimeError, match="after its end"):
-        session["a"]
+    assert session.key in request_.response.cookies
+
+
+def test_a_session_does_not_keep_its_request(config):
+    request = make_request()
+    initializeSession(request)
+    ISession(request).save()
+    closeSession(request)
+    response = weakref.ref(request.response)
+    gc.disable()
+    try:
+        del request
+        assert response() is None
+    finally:
+        gc.enable()
+
+
+def test_popitem_leaves_what_beaker_needs(session):
+    session["a"] = 1
+
+    assert session.popitem() == ("a", 1)
+    with pytest.raises(KeyError):
+        session.popitem()
 
 
 @pytest.mark.parametrize("foreign", [{}, {ENVIRON_KEY: object()}])
