@@ -23,6 +23,7 @@ from collective.beaker.checks import session_warnings
 from collective.beaker.options import CACHE_DEFAULTS
 from collective.beaker.options import CACHE_OPTIONS
 from collective.beaker.options import FOLDER_OPTIONS
+from collective.beaker.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.options import REFUSED_SESSION_OPTIONS
 from collective.beaker.options import SESSION_DEFAULTS
 from collective.beaker.options import SESSION_OPTIONS
@@ -109,11 +110,7 @@ def _folders(configuration: Configuration) -> dict[str, str]:
 def _read_session(
     given: dict[str, Any], found: Configuration
 ) -> dict[str, Any]:
-    for option in sorted(REFUSED_SESSION_OPTIONS.keys() & given.keys()):
-        found.errors.append(
-            f"session.{option} is {given.pop(option)!r}, but cannot be set "
-            f"here: {REFUSED_SESSION_OPTIONS[option]}. Remove the line."
-        )
+    _refuse("session", given, REFUSED_SESSION_OPTIONS, found)
     name = given.get("type") or ("file" if given.get("data_dir") else "memory")
     backend = _backend("session", name, found)
     readers = {**SESSION_OPTIONS, **backend.options}
@@ -134,6 +131,7 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
     if isinstance(regions, str):
         regions = names(regions)
     own = {name: _take_region(name, given) for name in dict.fromkeys(regions)}
+    _refuse("cache", given, REFUSED_CACHE_OPTIONS, found)
 
     name = given.get("type") or CACHE_DEFAULTS["type"]
     default = _backend("cache", name, found)
@@ -174,6 +172,7 @@ def _read_region(
 ) -> dict[str, Any]:
     """Read a region's own options."""
     prefix = f"cache.{region}"
+    _refuse(prefix, given, REFUSED_CACHE_OPTIONS, found)
     readers = {**CACHE_OPTIONS, **backend.options}
     values, all_right = _values(prefix, given, readers, found)
     found.warnings += _unknown(prefix, given, readers, backend.takes_any)
@@ -210,6 +209,20 @@ def _backend(prefix: str, name: str, found: Configuration) -> Backend:
             f"Allowed are {', '.join(allowed)}.{_hint(name)}"
         )
         return Backend(takes_any=True)
+
+
+def _refuse(
+    prefix: str,
+    given: dict[str, Any],
+    refused: Mapping[str, str],
+    found: Configuration,
+) -> None:
+    """Take out the options that make sense in Python only."""
+    for option in sorted(refused.keys() & given.keys()):
+        found.errors.append(
+            f"{prefix}.{option} is {given.pop(option)!r}, but cannot be set "
+            f"here: {refused[option]}. Remove the line."
+        )
 
 
 def _values(

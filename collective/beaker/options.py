@@ -159,10 +159,23 @@ CACHE_OPTIONS: dict[str, Reader] = {
 }
 """The options that a cache region may set, too."""
 
+REFUSED_CACHE_OPTIONS = {
+    "dbmmodule": "it takes a Python module",
+    "expiretime": "its name is expire",
+    "namespace": "Beaker sets it itself",
+    "sa_opts": "it takes a Python dictionary",
+    "starttime": "it takes a point in time",
+}
+"""Cache options that zope.conf cannot set, and why."""
+
 REFUSED_SESSION_OPTIONS = {
+    "dbmmodule": "it takes a Python module",
     "digest_filenames": "Beaker sets it itself",
     "id": "all visitors would share one session",
+    "namespace": "Beaker sets it itself",
     "namespace_class": "it takes a Python class",
+    "request": "Beaker sets it itself",
+    "sa_opts": "it takes a Python dictionary",
     "session_class": "it takes a Python class",
 }
 """Session options that zope.conf cannot set, and why."""

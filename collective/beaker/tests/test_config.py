@@ -7,6 +7,8 @@ import pytest
 
 from collective.beaker.config import make_folders
 from collective.beaker.config import read_configuration
+from collective.beaker.options import REFUSED_CACHE_OPTIONS
+from collective.beaker.options import REFUSED_SESSION_OPTIONS
 from collective.beaker.options import SESSION_DEFAULTS
 
 
@@ -213,12 +215,17 @@ def test_what_a_backend_needs_is_checked_when_its_values_are_right():
 
 
 @pytest.mark.parametrize(
-    "option", ["id", "session_class", "namespace_class", "digest_filenames"]
+    "setting",
+    [
+        *(f"session.{option}" for option in REFUSED_SESSION_OPTIONS),
+        *(f"cache.{option}" for option in REFUSED_CACHE_OPTIONS),
+        *(f"cache.a.{option}" for option in REFUSED_CACHE_OPTIONS),
+    ],
 )
-def test_what_only_python_can_set_is_refused(option):
-    [error] = errors(**{f"session__{option}": "x"})
+def test_what_only_python_can_set_is_refused(setting):
+    [error] = read_configuration({"cache.regions": "a", setting: "x"}).errors
 
-    assert error.startswith(f"session.{option} is 'x', but cannot be set")
+    assert error.startswith(f"{setting} is 'x', but cannot be set here: ")
     assert error.endswith("Remove the line.")
 
 
