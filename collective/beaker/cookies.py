@@ -14,6 +14,9 @@ from ZPublisher.HTTPResponse import HTTPResponse
 
 _VISIBLE_ASCII = re.compile("[!-~]+")
 
+# The cookie that an exception may answer with, for each thread.
+_answer = threading.local()
+
 
 def cookie_header(cookies: Mapping[str, str], header: str, name: str) -> str:
     """Return a Cookie header that holds the session cookie and no other.
@@ -69,9 +72,6 @@ def copy_cookie(
 def forget_copied_cookie() -> None:
     """Forget the cookie of the request that this thread answered before."""
     _answer.cookie = None
-
-
-_answer = threading.local()
 
 
 class _Headers(dict):
