@@ -219,9 +219,10 @@ def _refuse(
 ) -> None:
     """Take out the options that make sense in Python only."""
     for option in sorted(refused.keys() & given.keys()):
+        del given[option]
         found.errors.append(
-            f"{prefix}.{option} is {given.pop(option)!r}, but cannot be set "
-            f"here: {refused[option]}. Remove the line."
+            f"{prefix}.{option} cannot be set here: {refused[option]}. "
+            "Remove the line."
         )
 
 

@@ -383,6 +383,8 @@ def persistSessionOnSuccess(event: IPubSuccess) -> None:
 @adapter(IPubFailure)
 def persistSessionOnFailure(event: IPubFailure) -> None:
     """Store the session of a request that failed for good."""
+    # A subscriber that runs before ours may have failed at the start.
+    forget_copied_cookie()
     if event.retry:
         return
     request = event.request

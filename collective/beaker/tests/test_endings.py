@@ -16,10 +16,12 @@ from zope.interface import Interface
 from zope.interface import implementer
 from zope.publisher.interfaces.browser import IBrowserRequest
 from ZPublisher.interfaces import IPubBeforeCommit
+from ZPublisher.interfaces import IPubStart
 from ZPublisher.interfaces import IPubSuccess
 from ZPublisher.Iterators import IUnboundStreamIterator
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.session import configureSessionOnStart
 from collective.beaker.tests.test_http import count
 from collective.beaker.tests.test_http import ignore_session
 from collective.beaker.tests.test_http import read_count
@@ -67,8 +69,8 @@ def test_an_exception_carries_no_visitors_cookie_to_another(
     def fail(request):
         raise make_error()
 
-    response = visitor.visit(fail_with_session, status=404)
-    other_response = other_visitor.visit(fail, status=404)
+    response = visitor.visit(fail_with_session, status="*")
+    other_response = other_visitor.visit(fail, status="*")
 
     assert session_cookie(response) is not None
     assert session_cookie(other_response) is None
@@ -364,3 +366,29 @@ def test_request_session_can_be_built_on_the_session(visitor):
         return str(request["SESSION"]["count"])
 
     assert [visitor.visit(view).text for _ in range(2)] == ["1", "2"]
+
+
+@contextmanager
+def subscribed_before_ours(handler, event):
+    components = getGlobalSiteManager()
+    components.unregisterHandler(configureSessionOnStart)
+    with subscribed(handler, event):
+        components.registerHandler(configureSessionOnStart)
+        yield
+
+
+def test_an_early_failure_carries_no_visitors_cookie_to_another(
+    visitor, other_visitor
+):
+    def fail_with_session(request):
+        count(request)
+        raise SHARED_ERROR
+
+    def fail(event):
+        raise SHARED_ERROR
+
+    visitor.visit(fail_with_session, status=404)
+    with subscribed_before_ours(fail, IPubStart):
+        response = other_visitor.visit(count, status=404)
+
+    assert session_cookie(response) is None
