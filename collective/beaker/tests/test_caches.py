@@ -2,14 +2,17 @@
 
 from uuid import uuid4
 
+import beaker.cache
 import pytest
 from beaker.cache import CacheManager
 from beaker.cache import cache_region
 from beaker.cache import region_invalidate
 from beaker.exceptions import BeakerException
+from beaker.ext.redisnm import RedisNamespaceManager
 from zope.component import getUtility
 from zope.interface.verify import verifyObject
 
+from collective.beaker.config import read_configuration
 from collective.beaker.interfaces import ICacheManager
 
 
@@ -88,6 +91,23 @@ def test_a_cache_in_files(manager, tmp_path, backend):
 
     assert cache.get("key", createfunc=lambda: "made") == "made"
     assert cache.get("key") == "made"
+
+
+def test_a_region_uses_the_server_that_it_inherits(redis_port, monkeypatch):
+    monkeypatch.setattr(beaker.cache, "cache_regions", {})
+    configuration = read_configuration(
+        {
+            "cache.type": "ext:redis",
+            "cache.url": f"redis://127.0.0.1:{redis_port}/0",
+            "cache.regions": "Inherits",
+        }
+    )
+    manager = CacheManager(**configuration.cache)
+    cache = manager.get_cache_region("test_inherits", "Inherits")
+    cache.put("key", "value")
+
+    assert isinstance(cache.namespace, RedisNamespaceManager)
+    assert cache.get("key") == "value"
 
 
 def test_views_use_the_cache(visitor):
