@@ -12,9 +12,7 @@ from zExceptions import Unauthorized
 from ZODB.POSException import ConflictError
 from zope.component import getGlobalSiteManager
 from zope.globalrequest import getRequest
-from zope.interface import Interface
 from zope.interface import implementer
-from zope.publisher.interfaces.browser import IBrowserRequest
 from ZPublisher.interfaces import IPubBeforeCommit
 from ZPublisher.interfaces import IPubStart
 from ZPublisher.interfaces import IPubSuccess
@@ -27,22 +25,11 @@ from collective.beaker.tests.test_http import ignore_session
 from collective.beaker.tests.test_http import read_count
 from collective.beaker.tests.test_http import session_cookie
 from collective.beaker.tests.test_http import subscribed
+from collective.beaker.tests.zope import registered_view
 
 
-@contextmanager
 def error_page(page):
-    registration = {
-        "factory": page,
-        "required": (Exception, IBrowserRequest),
-        "provided": Interface,
-        "name": "index.html",
-    }
-    components = getGlobalSiteManager()
-    components.registerAdapter(**registration)
-    try:
-        yield
-    finally:
-        components.unregisterAdapter(**registration)
+    return registered_view(page, Exception, "index.html")
 
 
 SHARED_ERROR = NotFound("x")

@@ -130,11 +130,18 @@ def published(view: Callable[[HTTPRequest], Any]) -> Iterator[None]:
         def __call__(self) -> Any:
             return view(self.request)
 
+    with registered_view(View, Interface, VIEW_NAME):
+        yield
+
+
+@contextmanager
+def registered_view(view: type, context: Any, name: str) -> Iterator[None]:
+    """Register a view for objects of a kind: an interface or a class."""
     registration = {
-        "factory": View,
-        "required": (Interface, IBrowserRequest),
+        "factory": view,
+        "required": (context, IBrowserRequest),
         "provided": Interface,
-        "name": VIEW_NAME,
+        "name": name,
     }
     components = getGlobalSiteManager()
     components.registerAdapter(**registration)
