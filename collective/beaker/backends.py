@@ -10,10 +10,12 @@ from importlib import import_module
 from importlib.metadata import EntryPoint
 from importlib.metadata import entry_points
 from typing import Any
+from urllib.parse import urlsplit
 
 from collective.beaker.options import Reader
 from collective.beaker.options import boolean
 from collective.beaker.options import choice
+from collective.beaker.options import seconds
 from collective.beaker.options import text
 
 
@@ -33,6 +35,9 @@ class Backend:
     modules: tuple[str, ...] = ()
     """Client libraries; one of them must be installed."""
 
+    session_modules: tuple[str, ...] = ()
+    """The same for sessions, where they differ from caches."""
+
     extra: str = ""
     """The extra of collective.beaker that installs a client library."""
 
@@ -41,6 +46,9 @@ class Backend:
 
     check: Callable[[str], str | None] = lambda address: None
     """Returns what is wrong with the address, if anything."""
+
+    foreign: bool = False
+    """Whether another package brings it."""
 
 
 def _like(shape: str, pattern: str) -> Callable[[str], str | None]:
@@ -64,13 +72,51 @@ def _database(address: str) -> str | None:
         dialect = url.get_dialect()
     except exc.NoSuchModuleError:
         return f"SQLAlchemy has no dialect {url.drivername!r}"
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):
         return "it must look like postgresql+psycopg://user@host/database"
     try:
         dialect.import_dbapi()
     except ImportError as error:
         return f"install the database driver {error.name}"
     return None
+
+
+def _redis(url: str) -> str | None:
+    if _redis_options(url) is not None:
+        return None
+    percent = ", with user and password percent-encoded" if "@" in url else ""
+    return f"it must look like redis://host:port/number{percent}"
+
+
+def _redis_cluster(urls: str) -> str | None:
+    for url in urls.split(","):
+        node = _redis_options(url) or {}
+        if "path" in node:
+            return "a Redis Cluster has no unix socket"
+        if "db" in node:
+            return "a Redis Cluster has no database numbers"
+        if not node.keys() >= {"host", "port"}:
+            return "it must look like redis://host:port,redis://host:port"
+    return None
+
+
+def _redis_options(url: str) -> dict[str, Any] | None:
+    """Read a URL as the client library will; return None if it is wrong.
+
+    The library itself passes over a database that is no number.
+    """
+    from redis.connection import parse_url
+
+    try:
+        options = parse_url(url)
+    except ValueError:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        right = "path" in options
+    else:
+        right = parts.path.strip("/").isdecimal() or parts.path in ("", "/")
+    return options if right and url.split() == [url] else None
 
 
 def _file_options(name: str) -> dict[str, Any]:
@@ -80,8 +126,6 @@ def _file_options(name: str) -> dict[str, Any]:
         "needs": (("data_dir",), (f"{name}_dir", "lock_dir")),
     }
 
-
-_REDIS_URL = r"(rediss?|unix)://[^\s,]+"
 
 BACKENDS: dict[str, Backend] = {
     "memory": Backend(),
@@ -106,6 +150,7 @@ BACKENDS: dict[str, Backend] = {
         needs=(("url",),),
         address="url",
         modules=("memcache", "bmemcached", "cmemcache"),
+        session_modules=("pymemcache",),
         extra="memcached",
         check=_like("host:port;host:port", "((?!://).)+"),
     ),
@@ -121,24 +166,21 @@ BACKENDS: dict[str, Backend] = {
         ),
     ),
     "ext:redis": Backend(
-        options={"url": text},
+        options={"url": text, "timeout": seconds()},
         needs=(("url",),),
         address="url",
         modules=("redis",),
         extra="redis",
-        check=_like("redis://host:port/number", _REDIS_URL),
+        check=_redis,
     ),
     "ext:rediscluster": Backend(
-        options={"urls": text},
+        options={"urls": text, "timeout": seconds()},
         takes_any=True,
         needs=(("urls",),),
         address="urls",
         modules=("redis",),
         extra="redis",
-        check=_like(
-            "redis://host:port,redis://host:port",
-            f"{_REDIS_URL}(,{_REDIS_URL})*",
-        ),
+        check=_redis_cluster,
     ),
 }
 
@@ -167,8 +209,7 @@ def backend_names(cookie: bool) -> list[str]:
 def find_backend(name: str) -> Backend:
     """Return the backend of that name.
 
-    Raises LookupError, with the reason, if there is none, and ImportError
-    if a package that adds it cannot be imported.
+    Raises LookupError, with the reason, if there is none that can be used.
     """
     if name in BACKENDS:
         return BACKENDS[name]
@@ -179,12 +220,19 @@ def find_backend(name: str) -> Backend:
         raise LookupError("there is no such backend")
     if _is_beakers(point):
         return find_backend(f"ext:{name}")
-    parameters = inspect.signature(point.load()).parameters.values()
+    try:
+        parameters = inspect.signature(point.load()).parameters.values()
+    except Exception as error:  # the code of another package
+        kind = type(error).__name__
+        raise LookupError(
+            f"{point.value} cannot be loaded ({kind}: {error})"
+        ) from error
     return Backend(
         options={parameter.name: text for parameter in parameters},
         takes_any=any(
             parameter.kind is parameter.VAR_KEYWORD for parameter in parameters
         ),
+        foreign=True,
     )
 
 
@@ -193,16 +241,17 @@ def _is_beakers(point: EntryPoint) -> bool:
     return point.value.startswith("beaker.")
 
 
-def has_library(backend: Backend, wanted: str | None = None) -> bool:
+def has_library(
+    backend: Backend, session: bool, wanted: str | None = None
+) -> bool:
     """Tell whether a client library for a backend is installed.
 
-    ``wanted`` names the one that was configured; None and "auto" mean any.
+    ``wanted`` is the one that was configured, if it was.
     """
-    if not backend.modules:
-        return True
-    if wanted in (None, "auto"):
-        return any(map(_importable, backend.modules))
-    return _importable(wanted)
+    modules = (session and backend.session_modules) or backend.modules
+    if wanted in modules:
+        modules = (wanted,)
+    return not modules or any(map(_importable, modules))
 
 
 def _importable(module: str) -> bool:

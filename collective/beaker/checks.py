@@ -13,7 +13,10 @@ from beaker.crypto import get_crypto_module
 
 from collective.beaker.backends import Backend
 from collective.beaker.backends import has_library
+from collective.beaker.options import FALLBACK_OPTIONS
 from collective.beaker.options import KEY_OPTIONS
+from collective.beaker.options import SESSION_OPTIONS
+from collective.beaker.options import former_keys
 from collective.beaker.options import redacted
 
 
@@ -28,7 +31,8 @@ def backend_errors(
 ) -> Iterator[str]:
     """Check that a backend has the options and libraries that it needs."""
     setting = f"{prefix}.type is {name!r}"
-    if not has_library(backend, options.get("memcache_module")):
+    wanted = options.get("memcache_module")
+    if not has_library(backend, prefix == "session", wanted):
         yield (
             f"{setting}, but its client library is not installed. "
             f"Install collective.beaker[{backend.extra}]."
@@ -51,30 +55,76 @@ def backend_errors(
 
 
 def session_errors(options: Options) -> Iterator[str]:
-    """Check the options of sessions against each other."""
-    if options.get("samesite") == "None" and not options.get("secure"):
-        yield (
-            "session.samesite is 'None', which browsers accept together "
-            "with session.secure on only. Set that, or choose Lax or Strict."
-        )
-    if options["timeout"] and not options.get("save_accessed_time", True):
+    """Check the options of sessions against each other.
+
+    ``options`` are all of them, here and below: with the defaults.
+    """
+    if options["timeout"] and not options["save_accessed_time"]:
         yield (
             f"session.timeout is {options['timeout']}, which needs the access "
             "time. Remove session.save_accessed_time off, or the timeout."
         )
-    for option in ("validate_key", "encrypt_key"):
-        if not str(options.get(option, "")).isascii():
+    for option, current in FALLBACK_OPTIONS.items():
+        if options[option] and not options[current]:
+            yield (
+                f"session.{option} (hidden) holds former keys and needs "
+                f"session.{current}, the present one. Set it."
+            )
+    for option in ("validate_key", "encrypt_key", "validate_key_fallbacks"):
+        if not "".join(map(str, former_keys(options[option]))).isascii():
             yield (
                 f"session.{option} (hidden) has characters outside ASCII, "
                 "which Beaker cannot use. Choose another key."
             )
     yield from _encryption_errors(options)
+    yield from cookie_errors(options)
+
+
+def cookie_errors(options: Options) -> Iterator[str]:
+    """Check that browsers will take the session cookie for what it is.
+
+    Code may have set the options, to values that no reader has seen.  Only
+    the five that make the cookie are needed: key, cookie_domain, cookie_path,
+    samesite and secure.
+    """
+    for option in ("key", "cookie_domain", "cookie_path", "samesite"):
+        value = options[option]
+        if not value and option in ("cookie_domain", "samesite"):
+            continue
+        try:
+            SESSION_OPTIONS[option](value if isinstance(value, str) else "")
+        except ValueError as error:
+            yield f"session.{option} is {value!r}; allowed is {error}."
+    yield from _secure_errors(options)
+
+
+def _secure_errors(options: Options) -> Iterator[str]:
+    """Check what browsers take together with Secure only."""
+    secure = options["secure"] is True
+    if str(options["samesite"] or "").lower() == "none" and not secure:
+        yield (
+            "session.samesite is 'None', which browsers accept together "
+            "with session.secure on only. Set that, or choose Lax or Strict."
+        )
+    name = str(options["key"])
+    if name.lower().startswith("__secure-") and not secure:
+        yield (
+            f"session.key is {name!r}, which browsers accept together with "
+            "session.secure on only. Set that, or choose another name."
+        )
+    own_host = options["cookie_path"] == "/" and not options["cookie_domain"]
+    if name.lower().startswith("__host-") and not (secure and own_host):
+        yield (
+            f"session.key is {name!r}, which browsers accept together with "
+            "session.secure on, session.cookie_path / and without "
+            "session.cookie_domain only. Set that, or choose another name."
+        )
 
 
 def _encryption_errors(options: Options) -> Iterator[str]:
-    encrypted = options.get("encrypt_key")
-    crypto_type = options.get("crypto_type", "default")
-    if encrypted and not options.get("validate_key"):
+    encrypted = options["encrypt_key"]
+    crypto_type = options["crypto_type"]
+    if encrypted and not options["validate_key"]:
         yield (
             "session.encrypt_key (hidden) encrypts together with "
             "session.validate_key only. Set both."
@@ -99,16 +149,50 @@ def _has_aes(crypto_type: str) -> bool:
         return False
 
 
-def session_warnings(options: Options) -> Iterator[str]:
-    """Point out keys that might be guessed."""
+def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
+    """Point out keys that might be guessed, and what a backend cannot do."""
     for option in KEY_OPTIONS:
-        key = options.get(option)
+        key = options[option]
         if isinstance(key, str) and len(key) < SHORT_KEY:
             yield (
                 f"session.{option} has {len(key)} characters and might be "
                 f"guessed. Use {SHORT_KEY} or more, at random; every visitor "
                 "then begins a new session."
             )
+    for option in FALLBACK_OPTIONS:
+        shortest = min(map(len, former_keys(options[option])), default=None)
+        if shortest is not None and shortest < SHORT_KEY:
+            yield (
+                f"session.{option} has a key of {shortest} characters, which "
+                "might be guessed. Remove it soon. (Blanks separate keys.)"
+            )
+    yield from _backend_warnings(options, backend)
+
+
+def _backend_warnings(options: Options, backend: Backend) -> Iterator[str]:
+    setting = f"session.type is {options['type']!r}"
+    if backend.foreign:
+        yield (
+            f"{setting}, a backend of another package: parallel requests of "
+            "one visitor in several processes may overwrite each other. "
+            "Run one process, or choose another type."
+        )
+    if options["type"] != "cookie":
+        return
+    end = "for ever, as there is no session.timeout"
+    if options["timeout"] or options["absolute_timeout"]:
+        end = "until it times out"
+    yield (
+        f"{setting}: a copied cookie works again after logout, {end}; "
+        "parallel requests overwrite each other. "
+        "Choose another type where that matters."
+    )
+    if options["data_serializer"] == "pickle":
+        yield (
+            "session.data_serializer is 'pickle', in cookies: who knows "
+            "session.validate_key can run code in Zope. "
+            "Set session.data_serializer json."
+        )
 
 
 def folder_error(folder: str) -> str | None:

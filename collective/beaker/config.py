@@ -11,8 +11,6 @@ from dataclasses import field
 from difflib import get_close_matches
 from typing import Any
 
-from beaker.util import DEFAULT_CACHE_KEY_LENGTH
-
 from collective.beaker.backends import Backend
 from collective.beaker.backends import backend_names
 from collective.beaker.backends import find_backend
@@ -113,11 +111,11 @@ def _read_session(
     _refuse("session", given, REFUSED_SESSION_OPTIONS, found)
     name = given.get("type") or ("file" if given.get("data_dir") else "memory")
     backend = _backend("session", name, found)
-    readers = {**SESSION_OPTIONS, **backend.options}
+    readers = {**backend.options, **SESSION_OPTIONS}
     values, all_right = _values("session", given, readers, found)
     options = SESSION_DEFAULTS | values
     found.warnings += _unknown("session", given, readers, backend.takes_any)
-    found.warnings += session_warnings(options)
+    found.warnings += session_warnings(options, backend)
     if all_right:
         found.errors += backend_errors("session", options, name, backend)
         found.errors += session_errors(options)
@@ -130,7 +128,9 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
     regions = given.pop("regions", None) or ()
     if isinstance(regions, str):
         regions = names(regions)
-    own = {name: _take_region(name, given) for name in dict.fromkeys(regions)}
+    regions = list(dict.fromkeys(regions))
+    found.errors += _alike(regions)
+    own = {name: _take_region(name, given) for name in regions}
     _refuse("cache", given, REFUSED_CACHE_OPTIONS, found)
 
     name = given.get("type") or CACHE_DEFAULTS["type"]
@@ -152,11 +152,10 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
     if all_right:
         found.errors += backend_errors("cache", options, name, default)
 
-    inherited = {"key_length": DEFAULT_CACHE_KEY_LENGTH} | options
     configured = {
-        region: inherited
+        region: options
         | _read_region(
-            region, settings, inherited, backends.get(region, default), found
+            region, settings, options, backends.get(region, default), found
         )
         for region, settings in own.items()
     }
@@ -202,11 +201,12 @@ def _backend(prefix: str, name: str, found: Configuration) -> Backend:
         if name == "cookie" and prefix != "session":
             raise LookupError("only a session can be kept in a cookie")
         return find_backend(name)
-    except (LookupError, ImportError) as error:
+    except LookupError as error:
         allowed = backend_names(cookie=prefix == "session")
+        others = [backend for backend in allowed if backend != name]
         found.errors.append(
             f"{prefix}.type is {name!r}: {error}. "
-            f"Allowed are {', '.join(allowed)}.{_hint(name)}"
+            f"Allowed are {', '.join(others)}.{_hint(name)}"
         )
         return Backend(takes_any=True)
 
@@ -271,6 +271,15 @@ def _hint(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         return " (zope.conf keeps quotes as a part of the value.)"
     return ""
+
+
+def _alike(regions: Collection[str]) -> Iterator[str]:
+    """Yield an error if options cannot tell one region from another."""
+    if len({name.lower() for name in regions}) < len(regions):
+        yield (
+            f"cache.regions is {', '.join(regions)!r}: zope.conf does not "
+            "tell apart names that differ in their case only. Rename one."
+        )
 
 
 def _ambiguous_expiry(text: str) -> str:

@@ -18,6 +18,72 @@ the middleware finds the session under this package too.
 """
 
 
+class StoreUnavailable(Exception):
+    """A session store cannot be used now.
+
+    It names the backend, its address without credentials, and the reason.
+    """
+
+    def __init__(self, kind: str, address: str, reason: str):
+        super().__init__(kind, address, reason)
+
+    def __str__(self) -> str:
+        kind, address, reason = self.args
+        return f"The session store {kind} ({address}) fails: {reason}."
+
+
+class RecordTooLarge(ValueError):
+    """A session is larger than its store takes.
+
+    It names the limit, the size and the remedy.
+    """
+
+
+class IStore(Interface):
+    """A place where sessions are stored, each as one record.
+
+    Reading and decoding are two steps: a store returns what is stored, and
+    raises ``StoreUnavailable`` if that cannot be had.  An ``id`` is in the
+    form of session ids.
+    """
+
+    kind = Attribute("The name of the backend, such as ext:redis.")
+    address = Attribute("Where it is, without credentials.")
+
+    def load(id):
+        """Return the ``Record`` of a session, or None if there is none."""
+
+    def payload(record):
+        """Return the text that a record holds, or None if it holds none.
+
+        Nothing in a record is executed.  Raises any exception for a record
+        that cannot be read.
+        """
+
+    def swap(id, old, new):
+        """Store the text ``new`` if the record is still ``old``.
+
+        Returns whether it was.  ``old`` comes from ``load``; None means that
+        there is no record yet.  If ``new`` is None the record is removed.
+        Raises ``RecordTooLarge``.
+        """
+
+    def delete(id):
+        """Remove a record, if there is one."""
+
+    def walk():
+        """Yield the id and the record of each stored session.
+
+        Raises ``NotImplementedError`` where a backend cannot list them.
+        """
+
+    def lock(id):
+        """Return a context in which nobody else holds this lock.
+
+        It keeps those apart who ask for it, and stops no swap.
+        """
+
+
 class ISession(IMutableMapping):
     """The session of one visitor, as seen by one request.
 

@@ -1,45 +1,35 @@
-"""The options that Beaker understands, and how their text is read.
+"""The options of sessions and caches: Beaker's, and those of this package.
 
-Facts, no behaviour: which options there are for sessions and for caches,
-what type each has, and which of them must never be shown.
+Which there are, how their text is read, what holds where they are not set,
+and which of them must never be shown.
 """
 
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from http.cookies import Morsel
+from inspect import signature
 from typing import Any
 
 from beaker.converters import asbool
+from beaker.session import Session
+from beaker.util import parse_cache_config_options
 
 
 Reader = Callable[[str], Any]
 """Turns text into a value; a ValueError's message says what is allowed."""
 
-SESSION_DEFAULTS: dict[str, Any] = {
-    "invalidate_corrupt": True,
-    "type": None,
-    "data_dir": None,
-    "key": "beaker.session.id",
-    "timeout": None,
-    "secret": None,
-    "log_file": None,
-    "httponly": True,
-}
-"""What holds for a session option that is not set."""
-
-CACHE_DEFAULTS: dict[str, Any] = {
-    "type": "memory",
-    "data_dir": None,
-    "lock_dir": None,
-    "expire": None,
-    "enabled": True,
-    "log_file": None,
-}
-"""What holds for a cache option that is not set."""
+AUTO = "auto"
+"""The value of ``secure`` that asks whether the visitor's URL is https."""
 
 KEY_OPTIONS = ("secret", "validate_key", "encrypt_key")
-"""Options whose values sign or encrypt, and must not be seen."""
+"""Options that sign or encrypt."""
+
+FALLBACK_OPTIONS = {
+    "secret_fallbacks": "secret",
+    "validate_key_fallbacks": "validate_key",
+}
+"""Options that hold former keys, and those that hold the current one."""
 
 FOLDER_OPTIONS = ("data_dir", "lock_dir", "file_dir", "dbm_dir")
 """Options that name a folder."""
@@ -47,7 +37,13 @@ FOLDER_OPTIONS = ("data_dir", "lock_dir", "file_dir", "dbm_dir")
 # Greedy, since a password may hold any character.
 _CREDENTIALS = re.compile("(?<=//).*@|(?<=password=)[^&]*", re.IGNORECASE)
 _DIGITS = re.compile("[0-9]+")
+
+# RFC 6265, section 4.1.1, and the underscores that host names have in fact.
 _COOKIE_NAME = re.compile(r"(?!\$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_COOKIE_ATTRIBUTES = frozenset(Morsel())
+_LABEL = "[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?"
+_COOKIE_DOMAIN = re.compile(rf"\.?{_LABEL}(\.{_LABEL})*")
+_COOKIE_PATH = re.compile("/[ -:<-~]*")
 
 
 def text(value: str) -> str:
@@ -61,6 +57,15 @@ def boolean(value: str) -> bool:
         raise ValueError("on or off") from None
 
 
+def boolean_or_auto(value: str) -> bool | str:
+    if value.lower() == AUTO:
+        return AUTO
+    try:
+        return asbool(value)
+    except ValueError:
+        raise ValueError("on, off or auto") from None
+
+
 def whole_number(
     allowed: str, valid: Callable[[int], bool] = lambda number: True
 ) -> Reader:
@@ -72,6 +77,14 @@ def whole_number(
         return int(value)
 
     return read
+
+
+def seconds(remark: str = "") -> Reader:
+    """Return a reader of a time that is not over at once."""
+    return whole_number(
+        f"a whole number of seconds, 1 or more{remark}",
+        lambda number: number > 0,
+    )
 
 
 def cookie_expires(value: str) -> bool | timedelta:
@@ -89,8 +102,11 @@ def cookie_expires(value: str) -> bool | timedelta:
 
 
 def cookie_name(value: str) -> str:
-    """Read a token of RFC 6265, section 4.1.1, that Python can send."""
-    if not _COOKIE_NAME.fullmatch(value) or value.lower() in Morsel():
+    """Read a name that Python can send, too."""
+    if (
+        not _COOKIE_NAME.fullmatch(value)
+        or value.lower() in _COOKIE_ATTRIBUTES
+    ):
         raise ValueError(
             "a cookie name: letters, digits and !#$%&'*+-.^_`|~, no blanks, "
             "no $ at the beginning, and no attribute of cookies such as path"
@@ -98,8 +114,30 @@ def cookie_name(value: str) -> str:
     return value
 
 
+def cookie_domain(value: str) -> str:
+    if not _COOKIE_DOMAIN.fullmatch(value):
+        raise ValueError(
+            "a host name such as example.org, also with a dot before it, in "
+            "ASCII (other letters as xn--)"
+        )
+    return value
+
+
+def cookie_path(value: str) -> str:
+    if not _COOKIE_PATH.fullmatch(value):
+        raise ValueError(
+            "a path that begins with /, in ASCII, without semicolons"
+        )
+    return value
+
+
 def names(value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def former_keys(value: Any) -> list[str]:
+    """Read keys with blanks between them; code may list them as well."""
+    return value.split() if isinstance(value, str) else list(value or ())
 
 
 def choice(*allowed: str) -> Reader:
@@ -115,10 +153,11 @@ def choice(*allowed: str) -> Reader:
 
 
 SESSION_OPTIONS: dict[str, Reader] = {
+    "absolute_timeout": seconds(),
     "auto": boolean,
-    "cookie_domain": text,
+    "cookie_domain": cookie_domain,
     "cookie_expires": cookie_expires,
-    "cookie_path": text,
+    "cookie_path": cookie_path,
     "crypto_type": choice(
         "default", "cryptography", "pycryptodome", "pycrypto"
     ),
@@ -133,18 +172,19 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "key": cookie_name,
     "lock_dir": text,
     "log_file": text,
+    "resolution_seconds": whole_number("a whole number of seconds"),
     "samesite": choice("Lax", "Strict", "None"),
     "save_accessed_time": boolean,
     "secret": text,
-    "secure": boolean,
-    "timeout": whole_number(
-        "a whole number of seconds, 1 or more "
-        "(without the line, sessions do not time out)",
-        lambda number: number > 0,
-    ),
+    "secret_fallbacks": former_keys,
+    "secure": boolean_or_auto,
+    "socket_timeout": seconds(),
+    "timeout": seconds(" (without the line, sessions do not time out)"),
+    "transactional": boolean,
     "type": text,
     "use_cookies": boolean,
     "validate_key": text,
+    "validate_key_fallbacks": former_keys,
     "webtest_varname": text,
 }
 
@@ -158,6 +198,43 @@ CACHE_OPTIONS: dict[str, Reader] = {
     "type": text,
 }
 """The options that a cache region may set, too."""
+
+_OWN_DEFAULTS: dict[str, Any] = {
+    "absolute_timeout": None,
+    "resolution_seconds": 20,
+    "secret_fallbacks": (),
+    "socket_timeout": 5,
+    "transactional": False,
+    "validate_key_fallbacks": (),
+}
+
+OWN_OPTIONS = frozenset(_OWN_DEFAULTS)
+"""The session options that are this package's own, unknown to Beaker."""
+
+SESSION_DEFAULTS: dict[str, Any] = {
+    # Those that Beaker's sessions do not name
+    "auto": False,
+    "lock_dir": None,
+    "log_file": None,
+    "webtest_varname": None,
+    # Beaker's
+    **{
+        option: parameter.default
+        for option, parameter in signature(Session).parameters.items()
+        if option in SESSION_OPTIONS
+    },
+    # Other than Beaker's
+    "httponly": True,
+    "invalidate_corrupt": True,
+    "secure": AUTO,
+    **_OWN_DEFAULTS,
+}
+"""What holds for a session option that is not set."""
+
+CACHE_DEFAULTS: dict[str, Any] = parse_cache_config_options(
+    {"cache.regions": "any"}
+)["cache_regions"]["any"]
+"""What holds for a cache option that is not set: Beaker's own."""
 
 REFUSED_CACHE_OPTIONS = {
     "dbmmodule": "it takes a Python module",
@@ -184,8 +261,9 @@ REFUSED_SESSION_OPTIONS = {
 def redacted(option: str, value: Any) -> str:
     """Return an option's value as a log may show it.
 
-    Keys are hidden whole; user and password are taken out of URLs.
+    Keys and passwords are hidden whole; user and password are taken out of
+    URLs.
     """
-    if option in KEY_OPTIONS:
+    if option in (*KEY_OPTIONS, *FALLBACK_OPTIONS) or "password" in option:
         return "(hidden)"
     return _CREDENTIALS.sub("***", str(value))

@@ -1,11 +1,15 @@
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy
+from redis import Redis
 from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.tests.servers import mariadb_server
 from collective.beaker.tests.servers import memcached_server
+from collective.beaker.tests.servers import postgresql_server
 from collective.beaker.tests.servers import redis_server
 from collective.beaker.tests.zope import Visitor
 from collective.beaker.tests.zope import load_application
@@ -57,15 +61,39 @@ def other_visitor(application, config):
 
 
 @pytest.fixture(scope="session")
-def redis_port(tmp_path_factory):
-    with redis_server(tmp_path_factory.mktemp("redis")) as port:
-        yield port
+def redis(tmp_path_factory):
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def memcached_port(tmp_path_factory):
-    with memcached_server(tmp_path_factory.mktemp("memcached")) as port:
-        yield port
+def redis_port(redis):
+    return redis.port
+
+
+@pytest.fixture(scope="session")
+def memcached(tmp_path_factory):
+    with memcached_server(tmp_path_factory.mktemp("memcached")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    with postgresql_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    with mariadb_server() as server:
+        yield server
+
+
+def _running(request, name):
+    """Return a server, which a test before this one may have ended."""
+    server = request.getfixturevalue(name)
+    server.start()
+    return server
 
 
 def _memory(request, folder):
@@ -84,21 +112,48 @@ def _sqlite(request, folder):
     return {"type": "ext:database", "url": f"sqlite:///{folder}/sessions.db"}
 
 
+def _postgresql(request, folder):
+    return _database(_running(request, "postgresql").url)
+
+
+def _mariadb(request, folder):
+    return _database(_running(request, "mariadb").url)
+
+
+def _database(url):
+    """Return the options of a store, and leave nothing in its tables."""
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        for name in sqlalchemy.inspect(connection).get_table_names():
+            connection.execute(sqlalchemy.table(name).delete())
+    return {"type": "ext:database", "url": url}
+
+
 def _redis(request, folder):
-    port = request.getfixturevalue("redis_port")
-    return {"type": "ext:redis", "url": f"redis://127.0.0.1:{port}/0"}
+    server = _running(request, "redis")
+    Redis.from_url(server.url).flushall()
+    return {"type": "ext:redis", "url": server.url}
 
 
 def _memcached(request, folder):
-    port = request.getfixturevalue("memcached_port")
-    return {"type": "ext:memcached", "url": f"127.0.0.1:{port}"}
+    server = _running(request, "memcached")
+    return {"type": "ext:memcached", "url": server.url}
 
 
 def _cookie(request, folder):
     return {"type": "cookie", "validate_key": "a key for the tests"}
 
 
-SERVER_STORES = [_memory, _file, _dbm, _sqlite, _redis, _memcached]
+SERVER_STORES = [
+    _memory,
+    _file,
+    _dbm,
+    _sqlite,
+    _postgresql,
+    _mariadb,
+    _redis,
+    _memcached,
+]
 
 
 def _store_fixture(stores):

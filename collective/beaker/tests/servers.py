@@ -4,18 +4,132 @@ A server is ended by the test run that started it.  Where its program is not
 installed, the tests that need it are skipped, and say so.
 """
 
+import os
+import pwd
+import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
+import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import closing
 from contextlib import contextmanager
+from contextlib import suppress
+from glob import glob
 from pathlib import Path
+from signal import Signals
+from typing import Any
 
 import pytest
+from sqlalchemy import NullPool
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
 
 START_SECONDS = 30
+
+
+class Server:
+    """A program that serves on a port, and can be started there again.
+
+    What Redis or a database has stored is there again then, even after
+    ``kill``.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        port: int,
+        log: Path,
+        *,
+        url: str = "",
+        answers: Callable[["Server"], bool] | None = None,
+        end: Signals = Signals.SIGTERM,
+        popen: dict[str, Any] | None = None,
+    ):
+        self.command = command
+        self.port = port
+        self.log = log
+        self.url = url
+        self._answers = answers or _accepts_connections
+        self._end = end
+        self._popen = popen or {}
+        self._process: subprocess.Popen | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Return once the server answers; where it runs, do nothing."""
+        if self.runs:
+            return
+        # Held open by all processes of the server: its end is theirs.
+        reader, writer = os.pipe()
+        self._pulse = os.fdopen(reader)
+        try:
+            with self.log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    self.command,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[writer],
+                    **self._popen,
+                )
+        finally:
+            os.close(writer)
+        self._wait_for_answer()
+
+    def stop(self) -> None:
+        """End the server as an administrator does."""
+        self._end_by(self._end)
+
+    def kill(self) -> None:
+        """End the server as it would never end by itself."""
+        self._end_by(Signals.SIGKILL)
+
+    def suspend(self) -> None:
+        """Have the server accept connections and answer nothing."""
+        self._process.send_signal(Signals.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(Signals.SIGCONT)
+
+    def _end_by(self, signal: Signals) -> None:
+        if not self.runs:
+            return
+        self._process.send_signal(signal)
+        self._process.wait(START_SECONDS)
+        with self._pulse as pulse:
+            pulse.read()
+
+    def _wait_for_answer(self) -> None:
+        latest = time.monotonic() + START_SECONDS
+        while self.runs and time.monotonic() < latest:
+            if self._answers(self):
+                return
+            # Waits a moment, and no longer where the server has ended.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.02)
+        raise AssertionError(
+            f"{self.command} does not answer: {self.log.read_text()}"
+        )
+
+
+def _accepts_connections(server: Server) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.settimeout(START_SECONDS)
+        return probe.connect_ex(("127.0.0.1", server.port)) == 0
+
+
+def _accepts_sql(server: Server) -> bool:
+    try:
+        create_engine(server.url, poolclass=NullPool).connect().close()
+    except OperationalError:
+        return False
+    return True
 
 
 def free_port() -> int:
@@ -25,51 +139,153 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@contextmanager
-def running(command: list[str], port: int, log: Path) -> Iterator[int]:
-    """Run a server until the end of the block; yield its port."""
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output) as process,
-    ):
-        try:
-            wait_for_port(process, port, log)
-            yield port
-        finally:
-            process.terminate()
-            process.wait(START_SECONDS)
-
-
-def wait_for_port(process: subprocess.Popen, port: int, log: Path) -> None:
-    """Return once a server accepts connections; fail if it ended before."""
-    while process.poll() is None:
-        with closing(socket.socket()) as probe:
-            probe.settimeout(START_SECONDS)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        try:
-            # Waits a moment, and no longer where the server has ended.
-            process.wait(0.05)
-        except subprocess.TimeoutExpired:
-            continue
-    raise AssertionError(f"{process.args} ended: {log.read_text()}")
+def find_program(name: str) -> str:
+    """Return the path of a program; skip the test if it is not installed."""
+    # Debian keeps servers in folders that are not in everyone's PATH.
+    debians = ["/usr/sbin", *glob("/usr/lib/postgresql/*/bin")]
+    folders = os.pathsep.join([*os.get_exec_path(), *debians])
+    path = shutil.which(name, path=folders)
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[int]:
+def running(
+    command: list[str], port: int, log: Path, **options: Any
+) -> Iterator[Server]:
+    """Run a server until the end of the block."""
+    program, *arguments = command
+    server = Server([find_program(program), *arguments], port, log, **options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Server]:
     port = free_port()
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
-    command += ["--save", "", "--dir", str(folder)]
-    with running(command, port, folder / "redis.log"):
-        yield port
+    command += ["--save", "", "--appendonly", "yes", "--appendfsync", "no"]
+    command += ["--dir", str(folder)]
+    url = f"redis://127.0.0.1:{port}/0"
+    with running(command, port, folder / "redis.log", url=url) as server:
+        yield server
 
 
 @contextmanager
-def memcached_server(folder: Path) -> Iterator[int]:
+def memcached_server(folder: Path) -> Iterator[Server]:
     port = free_port()
     command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0"]
     command += ["-u", "nobody"]
-    with running(command, port, folder / "memcached.log"):
-        yield port
+    url = f"127.0.0.1:{port}"
+    with running(command, port, folder / "memcached.log", url=url) as server:
+        yield server
+
+
+@contextmanager
+def postgresql_server() -> Iterator[Server]:
+    port = free_port()
+    with unprivileged_folder() as (folder, popen):
+        data = folder / "data"
+        password = secrets.token_hex()
+        password_file = write(folder / "password", password)
+        command = ["initdb", f"--pgdata={data}", "--no-sync"]
+        command += ["--username=tests", f"--pwfile={password_file}"]
+        command += ["--auth=scram-sha-256"]
+        command += ["--encoding=UTF8", "--locale=C"]
+        prepare(command, popen)
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": "",
+            "shared_buffers": "16MB",
+            "fsync": "off",
+            "full_page_writes": "off",
+            "autovacuum": "off",
+        }
+        command = ["postgres", "-D", str(data)]
+        command += [f"--{name}={value}" for name, value in settings.items()]
+        with running(
+            command,
+            port,
+            folder / "log",
+            url=f"postgresql+psycopg://tests:{password}"
+            f"@127.0.0.1:{port}/postgres",
+            answers=_accepts_sql,
+            end=Signals.SIGINT,  # SIGTERM would wait for all clients to go.
+            popen=popen,
+        ) as server:
+            yield server
+
+
+@contextmanager
+def mariadb_server() -> Iterator[Server]:
+    port = free_port()
+    with unprivileged_folder() as (folder, popen):
+        data = f"--datadir={folder / 'data'}"
+        small = ["--innodb-log-file-size=4M"]
+        small += ["--innodb-buffer-pool-size=16M"]
+        prepare(["mariadb-install-db", "--no-defaults", data, *small], popen)
+        password = secrets.token_hex()
+        account = write(
+            folder / "account.sql",
+            "CREATE DATABASE IF NOT EXISTS sessions;\n"
+            f"CREATE USER IF NOT EXISTS tests IDENTIFIED BY '{password}';\n"
+            "GRANT ALL ON sessions.* TO tests;\n",
+        )
+        command = ["mariadbd", "--no-defaults", data, *small]
+        command += ["--bind-address=127.0.0.1", f"--port={port}"]
+        command += [f"--socket={folder / 'socket'}"]
+        command += [f"--pid-file={folder / 'pid'}"]
+        command += [f"--init-file={account}", "--skip-name-resolve"]
+        command += ["--character-set-server=utf8mb4"]
+        command += ["--innodb-flush-log-at-trx-commit=2"]
+        command += ["--innodb-fast-shutdown=2"]
+        with running(
+            command,
+            port,
+            folder / "log",
+            url=f"mysql+pymysql://tests:{password}@127.0.0.1:{port}/sessions",
+            answers=_accepts_sql,
+            popen=popen,
+        ) as server:
+            yield server
+
+
+@contextmanager
+def unprivileged_folder() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield a folder, and how ``subprocess`` runs a program as its owner.
+
+    The databases refuse to run as root, and no one else enters the folders
+    that root gets from pytest.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        popen: dict[str, Any] = {"cwd": folder}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+            popen |= {"user": nobody.pw_uid, "group": nobody.pw_gid}
+            popen |= {"extra_groups": []}
+        yield Path(folder), popen
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a file that the owner of its folder can read."""
+    path.write_text(text)
+    path.chmod(0o644)
+    return path
+
+
+def prepare(command: list[str], popen: dict[str, Any]) -> None:
+    """Have a program make the folder that a server needs."""
+    program, *arguments = command
+    run = subprocess.run(
+        [find_program(program), *arguments],
+        capture_output=True,
+        text=True,
+        **popen,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr

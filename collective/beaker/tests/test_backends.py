@@ -1,9 +1,13 @@
 """What Beaker's backends need, as the settings of zope.conf meet them."""
 
 import sys
+from inspect import signature
+from types import ModuleType
 
 import pytest
+from beaker.cache import clsmap
 
+from collective.beaker.backends import BACKENDS
 from collective.beaker.config import read_configuration
 
 
@@ -19,9 +23,13 @@ def session_errors(**options):
     return read(**options).errors
 
 
-def read(**options):
+def cache_errors(**options):
+    return read("cache", **options).errors
+
+
+def read(prefix="session", **options):
     return read_configuration(
-        {f"session.{option}": value for option, value in options.items()}
+        {f"{prefix}.{option}": value for option, value in options.items()}
     )
 
 
@@ -77,6 +85,36 @@ def test_an_address_is_enough(backend, url):
     assert configuration.errors == configuration.warnings == []
 
 
+@pytest.mark.parametrize("prefix", ["session", "cache"])
+@pytest.mark.parametrize("backend", sorted(BACKENDS.keys() - {"cookie"}))
+def test_every_option_of_a_backend_is_known_or_refused(prefix, backend):
+    options = [
+        name
+        for name, parameter in signature(clsmap[backend]).parameters.items()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    found = read(prefix, type=backend, **dict.fromkeys(options, "1"))
+    said = found.warnings + found.errors
+
+    assert not [message for message in said if "neither Beaker" in message]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis:///1",
+        "redis://localhost",
+        "redis://user:p%2Fw@localhost:6379/0",
+        "redis://localhost:6379?db=1&socket_timeout=2",
+        "rediss://[::1]:6379/0",
+        "unix:///run/redis.sock?db=1",
+    ],
+)
+def test_what_the_redis_library_understands_is_an_address(url):
+    assert session_errors(type="ext:redis", url=url) == []
+
+
 def test_a_redis_cluster_has_several_addresses():
     assert session_errors(type="ext:rediscluster", url="redis://a:1") == [
         "session.type is 'ext:rediscluster', which needs session.urls. Set it."
@@ -86,12 +124,39 @@ def test_a_redis_cluster_has_several_addresses():
 
 
 @pytest.mark.parametrize(
+    ("urls", "wrong"),
+    [
+        ("redis://a:1/0", "a Redis Cluster has no database numbers"),
+        ("redis://a:1,redis://b:2?db=1", "has no database numbers"),
+        ("unix:///run/redis.sock", "a Redis Cluster has no unix socket"),
+        ("redis://a", "redis://host:port,redis://host:port"),
+        ("redis://:1", "redis://host:port,redis://host:port"),
+        ("redis://a:1,", "redis://host:port,redis://host:port"),
+        ("redis://a:1, redis://b:2", "redis://host:port,redis://host:port"),
+    ],
+)
+def test_an_address_that_no_cluster_has_is_an_error(urls, wrong):
+    [error] = session_errors(type="ext:rediscluster", urls=urls)
+
+    assert error.startswith(f"session.urls is {urls!r}: ")
+    assert wrong in error
+
+
+@pytest.mark.parametrize(
     ("backend", "url", "wanted"),
     [
         ("ext:redis", "localhost:6379", "redis://host:port/number"),
+        ("ext:redis", "redis://host:port", "redis://host:port/number"),
+        ("ext:redis", "redis://host/name", "redis://host:port/number"),
+        ("ext:redis", "redis://host/-1", "redis://host:port/number"),
+        ("ext:redis", "redis://a,redis://b", "redis://host:port/number"),
+        ("ext:redis", "redis://my host", "redis://host:port/number"),
+        ("ext:redis", "redis://host/0?db=x", "redis://host:port/number"),
+        ("ext:redis", "unix://", "redis://host:port/number"),
         ("ext:memcached", "memcached://localhost", "host:port;host:port"),
         ("ext:mongodb", "mongodb://localhost", "mongodb://host/database"),
         ("ext:database", "sessions.db", "postgresql+psycopg://user@host"),
+        ("ext:database", "postgresql://h:x/d", "postgresql+psycopg://user@"),
         ("ext:database", "nosuchsql://host", "no dialect 'nosuchsql'"),
         ("ext:database", "oracle+cx_oracle://host", "driver cx_Oracle"),
     ],
@@ -118,6 +183,15 @@ def test_an_error_shows_no_password(url):
     assert "sesame" not in error
 
 
+def test_a_password_that_breaks_an_address_is_told_and_not_shown():
+    [error] = session_errors(type="ext:redis", url="redis://:se/same@host/0")
+
+    assert error == (
+        "session.url is 'redis://***host/0': it must look like "
+        "redis://host:port/number, with user and password percent-encoded."
+    )
+
+
 def test_an_address_that_is_no_text_is_taken_as_it_is():
     """Beaker takes a client object, too, where code configures it."""
     assert session_errors(type="ext:redis", url=object()) == []
@@ -127,11 +201,7 @@ def test_an_address_that_is_no_text_is_taken_as_it_is():
     ("backend", "modules", "extra"),
     [
         ("ext:database", ["sqlalchemy"], "sqlalchemy"),
-        (
-            "ext:memcached",
-            ["memcache", "bmemcached", "cmemcache"],
-            "memcached",
-        ),
+        ("ext:memcached", ["pymemcache"], "memcached"),
         ("ext:mongodb", ["pymongo"], "mongodb"),
         ("ext:redis", ["redis"], "redis"),
     ],
@@ -148,20 +218,65 @@ def test_a_missing_client_library_is_an_error_that_names_the_extra(
     ]
 
 
-def test_the_configured_memcached_library_must_be_there():
-    [error] = session_errors(
-        type="ext:memcached",
-        url=URLS["ext:memcached"],
-        memcache_module="cmemcache",
+# The client libraries of memcached
+
+MEMCACHED = {"type": "ext:memcached", "url": URLS["ext:memcached"]}
+BEAKERS_LIBRARIES = ["memcache", "bmemcached", "cmemcache"]
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """Return a function that has one of all the libraries be installed."""
+
+    def install(only):
+        for module in ("pymemcache", *BEAKERS_LIBRARIES):
+            found = ModuleType(module) if module == only else None
+            monkeypatch.setitem(sys.modules, module, found)
+
+    return install
+
+
+@pytest.mark.parametrize("library", BEAKERS_LIBRARIES)
+def test_caches_take_each_library_that_beaker_knows(install, library):
+    install(library)
+
+    assert cache_errors(**MEMCACHED) == []
+    assert cache_errors(**MEMCACHED, memcache_module="auto") == []
+    assert cache_errors(**MEMCACHED, memcache_module=library) == []
+
+
+@pytest.mark.parametrize("library", BEAKERS_LIBRARIES)
+def test_the_library_that_is_configured_must_be_there(install, library):
+    install(next(other for other in BEAKERS_LIBRARIES if other != library))
+
+    assert cache_errors(**MEMCACHED, memcache_module=library) == [
+        "cache.type is 'ext:memcached', but its client library is not "
+        "installed. Install collective.beaker[memcached]."
+    ]
+
+
+def test_a_region_elsewhere_needs_no_library_of_memcached(install):
+    install("memcache")
+    configuration = read_configuration(
+        {
+            "cache.type": "ext:memcached",
+            "cache.url": "localhost",
+            "cache.memcache_module": "memcache",
+            "cache.regions": "a",
+            "cache.a.type": "ext:database",
+            "cache.a.url": "sqlite://",
+        }
     )
 
-    assert error.endswith("Install collective.beaker[memcached].")
+    assert configuration.errors == []
 
 
-def test_any_memcached_library_will_do():
-    auto = {"type": "ext:memcached", "memcache_module": "auto"}
+def test_sessions_take_another_library_than_caches(install):
+    install("pymemcache")
 
-    assert session_errors(url=URLS["ext:memcached"], **auto) == []
+    assert session_errors(**MEMCACHED) == []
+    assert session_errors(**MEMCACHED, memcache_module="memcache") == []
+    assert len(cache_errors(**MEMCACHED)) == 1
 
 
 # Backends of other packages
@@ -188,39 +303,68 @@ def add_backend(folder, monkeypatch, name):
     monkeypatch.syspath_prepend(folder)
 
 
-def test_the_entry_point_of_another_package_is_known(tmp_path, monkeypatch):
+@pytest.mark.parametrize("prefix", ["session", "cache"])
+def test_the_entry_point_of_another_package_is_known(
+    tmp_path, monkeypatch, prefix
+):
     add_backend(tmp_path, monkeypatch, f"{__name__}:OtherBackend")
-    configuration = read(type="other", colour="red")
 
-    assert configuration.errors == configuration.warnings == []
+    assert read(prefix, type="other").errors == []
+
+
+def test_sessions_in_the_backend_of_another_package_are_warned_about(
+    tmp_path, monkeypatch
+):
+    add_backend(tmp_path, monkeypatch, f"{__name__}:OtherBackend")
+    [warning] = read(type="other").warnings
+
+    assert warning.startswith(
+        "session.type is 'other', a backend of another package: "
+    )
+    assert read("cache", type="other").warnings == []
 
 
 def test_an_option_that_it_does_not_know_is_a_warning(tmp_path, monkeypatch):
     add_backend(tmp_path, monkeypatch, f"{__name__}:OtherBackend")
-    [warning] = read(type="other", shape="round").warnings
+    [warning] = read("cache", type="other", colour="red", shape="r").warnings
 
-    assert warning.startswith("session.shape is an option that neither")
+    assert warning.startswith("cache.shape is an option that neither")
 
 
 def test_an_open_backend_may_know_any_option(tmp_path, monkeypatch):
     add_backend(tmp_path, monkeypatch, f"{__name__}:OpenBackend")
 
-    assert read(type="other", shape="round").warnings == []
+    assert read("cache", type="other", shape="round").warnings == []
 
 
 def test_a_slip_is_found_in_the_options_of_an_open_backend(
     tmp_path, monkeypatch
 ):
     add_backend(tmp_path, monkeypatch, f"{__name__}:OpenBackend")
-    [warning] = read(type="other", timout="60").warnings
+    [warning] = read("cache", type="other", expires="60").warnings
 
-    assert warning.endswith("Did you mean session.timeout?")
+    assert warning.endswith("Did you mean cache.expire?")
 
 
-def test_an_entry_point_that_cannot_be_imported_is_an_error(
-    tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no_such_module:Backend", "ModuleNotFoundError: No module named"),
+        ("json:Backend", "AttributeError: module 'json' has no attribute"),
+        ("json:__name__", "TypeError: 'json' is not a callable object"),
+        ("broken_backend:Backend", "RuntimeError: out of order"),
+    ],
+)
+def test_an_entry_point_that_cannot_be_loaded_is_an_error(
+    tmp_path, monkeypatch, name, reason
 ):
-    add_backend(tmp_path, monkeypatch, "no_such_module:Backend")
-    [error] = read(type="other").errors
+    (tmp_path / "broken_backend.py").write_text(
+        "raise RuntimeError('out of order')"
+    )
+    add_backend(tmp_path, monkeypatch, name)
+    [error] = session_errors(type="other")
 
-    assert error.startswith("session.type is 'other': No module named")
+    assert error.startswith(
+        f"session.type is 'other': {name} cannot be loaded ({reason}"
+    )
+    assert "other" not in error.partition("Allowed are")[2]

@@ -6,16 +6,22 @@ import pytest
 from beaker import crypto
 from beaker.crypto import noencryption
 
+from collective.beaker import checks
 from collective.beaker.config import read_configuration
+from collective.beaker.options import SESSION_DEFAULTS
 
 
 KEY = "a key of many characters"
 
 
-def session_errors(**options):
+def read(**options):
     return read_configuration(
         {f"session.{option}": value for option, value in options.items()}
-    ).errors
+    )
+
+
+def session_errors(**options):
+    return read(**options).errors
 
 
 @pytest.mark.parametrize("backend", ["file", "dbm"])
@@ -50,6 +56,91 @@ def test_samesite_none_needs_secure():
     assert session_errors(samesite="None", secure="on") == []
 
 
+@pytest.mark.parametrize("secure", ["off", "auto"])
+@pytest.mark.parametrize(
+    "options",
+    [{"samesite": "none"}, {"key": "__Host-id"}, {"key": "__Secure-id"}],
+)
+def test_what_needs_secure_needs_it_always(options, secure):
+    [error] = session_errors(secure=secure, **options)
+
+    assert "which browsers accept together with session.secure on" in error
+
+
+@pytest.mark.parametrize("key", ["__Host-id", "__hOST-id"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"secure": "on", "cookie_domain": "example.org"},
+        {"secure": "on", "cookie_path": "/shop"},
+        {"secure": "auto"},
+    ],
+)
+def test_a_name_with_host_before_it_is_for_one_host(key, options):
+    """Browsers do not mind the case of the prefix."""
+    assert session_errors(key=key, **options) == [
+        f"session.key is {key!r}, which browsers accept together with "
+        "session.secure on, session.cookie_path / and without "
+        "session.cookie_domain only. Set that, or choose another name."
+    ]
+    assert session_errors(key=key, secure="on", cookie_path="/") == []
+
+
+@pytest.mark.parametrize("key", ["__Secure-id", "__secure-id"])
+def test_a_name_with_secure_before_it_is_for_https(key):
+    anywhere = {"cookie_domain": "example.org", "cookie_path": "/shop"}
+
+    assert session_errors(key=key, secure="on", **anywhere) == []
+    assert session_errors(key=key) == [
+        f"session.key is {key!r}, which browsers accept together with "
+        "session.secure on only. Set that, or choose another name."
+    ]
+
+
+def cookie_errors(**options):
+    return list(checks.cookie_errors(SESSION_DEFAULTS | options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"cookie_domain": "", "samesite": None},
+        {"cookie_domain": "example.org", "samesite": "strict"},
+        {"key": "__Host-id", "secure": True, "samesite": "None"},
+    ],
+)
+def test_what_code_sets_may_be_right(options):
+    assert cookie_errors(**options) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("key", "id; Domain=example.org"),
+        ("key", ""),
+        ("key", None),
+        ("cookie_domain", "example.org\r\nSet-Cookie: a=b"),
+        ("cookie_domain", b"example.org"),
+        ("cookie_path", "/; Secure"),
+        ("cookie_path", ""),
+        ("cookie_path", None),
+        ("samesite", "Lax; Secure"),
+        ("samesite", True),
+    ],
+)
+def test_what_code_sets_is_checked_as_well(option, value):
+    [error] = cookie_errors(**{option: value})
+
+    assert error.startswith(f"session.{option} is {value!r}; allowed is ")
+
+
+def test_code_that_sets_secure_must_mean_it():
+    [error] = cookie_errors(samesite="none", secure="auto")
+
+    assert error.startswith("session.samesite is 'None'")
+
+
 def test_a_timeout_needs_access_times():
     [error] = session_errors(timeout="60", save_accessed_time="off")
 
@@ -65,7 +156,9 @@ def test_encryption_needs_both_keys():
     assert session_errors(encrypt_key=KEY, validate_key=KEY) == []
 
 
-@pytest.mark.parametrize("option", ["validate_key", "encrypt_key"])
+@pytest.mark.parametrize(
+    "option", ["validate_key", "encrypt_key", "validate_key_fallbacks"]
+)
 def test_keys_of_encryption_are_ascii(option):
     keys = {"validate_key": KEY, "encrypt_key": KEY, option: "ä" * 16}
     [error] = session_errors(**keys)
@@ -73,8 +166,80 @@ def test_keys_of_encryption_are_ascii(option):
     assert error.startswith(f"session.{option} (hidden) has characters")
 
 
+@pytest.mark.parametrize("keys", [["\x80"], (KEY, "ä")])
+def test_former_keys_that_code_lists_are_ascii_too(keys):
+    [error] = session_errors(validate_key=KEY, validate_key_fallbacks=keys)
+
+    assert error.startswith("session.validate_key_fallbacks (hidden)")
+
+
 def test_a_secret_may_hold_any_character():
-    assert session_errors(secret="ä" * 16) == []
+    secrets = {"secret": "ä" * 16, "secret_fallbacks": "ö" * 16}
+
+    assert session_errors(**secrets) == []
+
+
+@pytest.mark.parametrize("current", ["secret", "validate_key"])
+def test_former_keys_need_a_present_one(current):
+    fallbacks = {f"{current}_fallbacks": KEY}
+
+    assert session_errors(**fallbacks) == [
+        f"session.{current}_fallbacks (hidden) holds former keys and needs "
+        f"session.{current}, the present one. Set it."
+    ]
+    assert session_errors(**fallbacks, **{current: KEY}) == []
+
+
+@pytest.mark.parametrize("current", ["secret", "validate_key"])
+def test_a_short_former_key_is_a_warning_without_the_key(current):
+    """Blanks in a key make many of it, each of which is a key."""
+    settings = {current: KEY, f"{current}_fallbacks": f"{'x' * 16} hush {KEY}"}
+    [warning] = read(**settings).warnings
+
+    assert warning == (
+        f"session.{current}_fallbacks has a key of 1 characters, which might "
+        "be guessed. Remove it soon. (Blanks separate keys.)"
+    )
+
+
+def test_a_former_key_of_16_characters_is_long_enough():
+    settings = {"secret": KEY, "secret_fallbacks": f"{'x' * 16} {'y' * 17}"}
+
+    assert read(**settings).warnings == []
+
+
+# Sessions in cookies
+
+COOKIE = {"type": "cookie", "validate_key": KEY, "data_serializer": "json"}
+
+
+@pytest.mark.parametrize("option", ["timeout", "absolute_timeout"])
+def test_sessions_in_cookies_are_warned_about(option):
+    assert read(**COOKIE, **{option: "60"}).warnings == [
+        "session.type is 'cookie': a copied cookie works again after logout, "
+        "until it times out; parallel requests overwrite each other. "
+        "Choose another type where that matters."
+    ]
+
+
+def test_a_copied_cookie_that_never_ends_is_warned_about():
+    [warning] = read(**COOKIE).warnings
+
+    assert "for ever, as there is no session.timeout;" in warning
+
+
+def test_pickles_in_cookies_are_warned_about():
+    _, warning = read(**COOKIE | {"data_serializer": "pickle"}).warnings
+
+    assert warning == (
+        "session.data_serializer is 'pickle', in cookies: who knows "
+        "session.validate_key can run code in Zope. "
+        "Set session.data_serializer json."
+    )
+
+
+def test_pickles_elsewhere_are_not_warned_about():
+    assert read(type="memory", data_serializer="pickle").warnings == []
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """Reading the beaker section, without Zope and without a store."""
 
 from datetime import timedelta
+from inspect import signature
 from pathlib import Path
 
 import pytest
+from beaker.session import CookieSession
+from beaker.session import Session
 
 from collective.beaker.config import make_folders
 from collective.beaker.config import read_configuration
@@ -92,15 +95,47 @@ def test_a_setting_with_both_prefixes_is_a_warning():
 
 def test_the_defaults_of_a_session():
     assert session(auto="off") == {
+        "absolute_timeout": None,
         "auto": False,
-        "invalidate_corrupt": True,
-        "type": None,
+        "cookie_domain": None,
+        "cookie_expires": True,
+        "cookie_path": "/",
+        "crypto_type": "default",
         "data_dir": None,
-        "key": "beaker.session.id",
-        "timeout": None,
-        "secret": None,
-        "log_file": None,
+        "data_serializer": "pickle",
+        "encrypt_key": None,
+        "encrypt_nonce_bits": 128,
         "httponly": True,
+        "invalidate_corrupt": True,
+        "key": "beaker.session.id",
+        "lock_dir": None,
+        "log_file": None,
+        "resolution_seconds": 20,
+        "samesite": "Lax",
+        "save_accessed_time": True,
+        "secret": None,
+        "secret_fallbacks": (),
+        "secure": "auto",
+        "socket_timeout": 5,
+        "timeout": None,
+        "transactional": False,
+        "type": None,
+        "use_cookies": True,
+        "validate_key": None,
+        "validate_key_fallbacks": (),
+        "webtest_varname": None,
+    }
+
+
+def test_the_defaults_of_a_cache():
+    assert cache({}) == {
+        "cache_regions": {},
+        "data_dir": None,
+        "enabled": True,
+        "expire": None,
+        "key_length": 250,
+        "lock_dir": None,
+        "type": "memory",
     }
 
 
@@ -129,11 +164,34 @@ def test_reading_does_not_change_the_defaults():
         ("data_serializer", "json", "json"),
         ("encrypt_nonce_bits", "48", 48),
         ("webtest_varname", "session", "session"),
-        ("key", "__Host-id", "__Host-id"),
+        ("key", "a-b_c.d", "a-b_c.d"),
+        ("cookie_domain", "shop.example.org", "shop.example.org"),
+        ("cookie_domain", ".Example.org", ".Example.org"),
+        ("cookie_domain", "my_host", "my_host"),
+        ("cookie_domain", "127.0.0.1", "127.0.0.1"),
+        ("cookie_domain", "a" * 63 + ".org", "a" * 63 + ".org"),
+        ("cookie_path", "/", "/"),
+        ("cookie_path", "/a b/~c:,=%20", "/a b/~c:,=%20"),
+        ("secure", "on", True),
+        ("secure", "off", False),
+        ("secure", "Auto", "auto"),
+        ("absolute_timeout", "86400", 86400),
+        ("resolution_seconds", "0", 0),
+        ("socket_timeout", "2", 2),
+        ("transactional", "on", True),
     ],
 )
 def test_text_becomes_a_value(option, text, value):
     assert session(**{option: text})[option] == value
+
+
+@pytest.mark.parametrize("option", ["secret", "validate_key"])
+def test_former_keys_stand_in_a_row(option):
+    options = session(
+        **{option: KEY, f"{option}_fallbacks": "old-key-1  old-key-2"}
+    )
+
+    assert options[f"{option}_fallbacks"] == ["old-key-1", "old-key-2"]
 
 
 @pytest.mark.parametrize("value", [None, True, 60, timedelta(1)])
@@ -152,7 +210,12 @@ def test_values_that_are_no_text_pass_unchanged(value):
         ("timeout", '"10"', "keeps quotes"),
         ("timeout", "", "any value but an empty one"),
         ("auto", "perhaps", "on or off"),
-        ("secure", "perhaps", "on or off"),
+        ("secure", "perhaps", "on, off or auto"),
+        ("absolute_timeout", "0", "a whole number of seconds, 1 or more."),
+        ("resolution_seconds", "-1", "a whole number of seconds."),
+        ("socket_timeout", "0", "a whole number of seconds, 1 or more."),
+        ("socket_timeout", "0.5", "a whole number of seconds, 1 or more."),
+        ("transactional", "auto", "on or off"),
         ("cookie_expires", "soon", "a whole number of seconds"),
         ("cookie_expires", "9" * 20, "a whole number of seconds"),
         ("samesite", "lenient", "Lax, Strict or None"),
@@ -163,6 +226,24 @@ def test_values_that_are_no_text_pass_unchanged(value):
         ("key", "a b", "a cookie name"),
         ("key", "$id", "no $ at the beginning"),
         ("key", "Path", "no attribute of cookies such as path"),
+        ("key", "id;a", "a cookie name"),
+        ("key", "id\n", "a cookie name"),
+        ("key", "schlüssel", "a cookie name"),
+        ("cookie_domain", "a.org; Path=/", "a host name"),
+        ("cookie_domain", "a.org,b.org", "a host name"),
+        ("cookie_domain", "a.org b.org", "a host name"),
+        ("cookie_domain", "a.org\n", "a host name"),
+        ("cookie_domain", "a..org", "a host name"),
+        ("cookie_domain", "-a.org", "a host name"),
+        ("cookie_domain", "a" * 64 + ".org", "a host name"),
+        ("cookie_domain", "https://a.org", "a host name"),
+        ("cookie_domain", "zürich.ch", "in ASCII (other letters as xn--)"),
+        ("cookie_path", "shop", "a path that begins with /"),
+        ("cookie_path", "/shop; Secure", "without semicolons"),
+        ("cookie_path", "/shop\r\nX: y", "a path that begins with /"),
+        ("cookie_path", "/shop\n", "a path that begins with /"),
+        ("cookie_path", "/\x7f", "a path that begins with /"),
+        ("cookie_path", "/zürich", "in ASCII"),
         ("data_dir", " ", "any value but an empty one"),
     ],
 )
@@ -173,6 +254,13 @@ def test_a_wrong_value_is_an_error_that_names_what_is_allowed(
 
     assert error.startswith(f"session.{option} is {text!r}")
     assert allowed in error
+
+
+def test_a_backend_does_not_change_what_a_session_option_means():
+    """Redis has a timeout, too, for caches."""
+    [error] = errors(session__type="ext:redis", session__timeout="0")
+
+    assert "without the line, sessions do not time out" in error
 
 
 @pytest.mark.parametrize(
@@ -294,6 +382,44 @@ def test_an_unknown_option_is_a_warning_with_a_proposal(settings, warned):
     assert configuration.warnings == [warned]
 
 
+@pytest.mark.parametrize(
+    "option",
+    sorted(
+        {"auto", "lock_dir", "log_file", "webtest_varname"}
+        | {*signature(Session).parameters} - {"namespace_args"}
+        | {*signature(CookieSession).parameters} - {"kwargs"}
+    ),
+)
+def test_every_session_option_of_beaker_is_known_or_refused(option):
+    assert_known(f"session.{option}")
+
+
+@pytest.mark.parametrize("prefix", ["cache", "cache.a"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "type",
+        "data_dir",
+        "lock_dir",
+        "expire",
+        "enabled",
+        "key_length",
+        "log_file",
+        "expiretime",
+        "starttime",
+    ],
+)
+def test_every_cache_option_of_beaker_is_known_or_refused(prefix, option):
+    assert_known(f"{prefix}.{option}")
+
+
+def assert_known(setting):
+    found = read_configuration({"cache.regions": "a", setting: "1"})
+    said = found.warnings + found.errors
+
+    assert not [message for message in said if "neither Beaker" in message]
+
+
 def test_the_option_of_an_unknown_region_is_a_warning():
     [warning] = read_configuration(
         {"cache.regions": "short", "cache.long.expire": "60"}
@@ -382,6 +508,17 @@ def test_a_region_that_is_named_twice_keeps_its_options():
     configured = cache({"cache.regions": "a, a", "cache.a.expire": "60"})
 
     assert configured["cache_regions"]["a"]["expire"] == 60
+
+
+@pytest.mark.parametrize("settings", [{}, {"cache.a.expire": "60"}])
+def test_regions_that_differ_in_their_case_only_are_an_error(settings):
+    """ZConfig makes keys lower case: cache.a.expire may be that of A."""
+    [error] = read_configuration(
+        {"cache.regions": "A, b, a", **settings}
+    ).errors
+
+    assert error.startswith("cache.regions is 'A, b, a': ")
+    assert error.endswith("Rename one.")
 
 
 def test_a_region_overrides_options():
@@ -485,6 +622,22 @@ def test_folders_are_created(tmp_path):
     assert (tmp_path / "cache").is_dir()
 
 
+@pytest.mark.parametrize("prefix", ["session", "cache"])
+@pytest.mark.parametrize("name", ["file", "dbm"])
+def test_the_folders_of_the_files_themselves_are_created(
+    prefix, name, tmp_path
+):
+    folders = {
+        f"{prefix}.{name}_dir": str(tmp_path / "files"),
+        f"{prefix}.lock_dir": str(tmp_path / "locks"),
+    }
+    configuration = read_configuration({f"{prefix}.type": name, **folders})
+
+    assert configuration.errors == make_folders(configuration) == []
+    assert (tmp_path / "files").is_dir()
+    assert (tmp_path / "locks").is_dir()
+
+
 def test_folders_that_are_created_are_for_zope_only(tmp_path):
     folder = tmp_path / "sessions"
     make_folders(read_configuration({"session.data_dir": str(folder)}))
@@ -511,7 +664,14 @@ def test_folders_that_are_there_stay_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "setting", ["session.lock_dir", "cache.data_dir", "cache.a.lock_dir"]
+    "setting",
+    [
+        "session.lock_dir",
+        "session.file_dir",
+        "cache.data_dir",
+        "cache.dbm_dir",
+        "cache.a.lock_dir",
+    ],
 )
 def test_a_folder_that_cannot_be_used_is_an_error(tmp_path, setting):
     (tmp_path / "file").write_text("")

@@ -1,10 +1,54 @@
-import pytest
+from inspect import signature
 
+import pytest
+from beaker.session import CookieSession
+from beaker.session import Session
+
+from collective.beaker.options import OWN_OPTIONS
+from collective.beaker.options import SESSION_DEFAULTS
+from collective.beaker.options import SESSION_OPTIONS
+from collective.beaker.options import former_keys
 from collective.beaker.options import redacted
 
 
-@pytest.mark.parametrize("option", ["secret", "validate_key", "encrypt_key"])
-def test_keys_are_hidden(option):
+def test_every_session_option_has_a_default():
+    assert SESSION_DEFAULTS.keys() == SESSION_OPTIONS.keys()
+
+
+@pytest.mark.parametrize("beakers", [Session, CookieSession])
+def test_our_own_options_are_unknown_to_beaker(beakers):
+    assert SESSION_OPTIONS.keys() >= OWN_OPTIONS
+    assert OWN_OPTIONS.isdisjoint(signature(beakers).parameters)
+
+
+@pytest.mark.parametrize(
+    ("value", "keys"),
+    [
+        ("old", ["old"]),
+        (" old  older\toldest ", ["old", "older", "oldest"]),
+        (["an old key", "older"], ["an old key", "older"]),
+        (("old",), ["old"]),
+        (None, []),
+    ],
+)
+def test_former_keys_are_text_or_a_list(value, keys):
+    """Text that counted as a list would make each letter a key."""
+    assert former_keys(value) == keys
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "secret",
+        "secret_fallbacks",
+        "validate_key",
+        "validate_key_fallbacks",
+        "encrypt_key",
+        "password",
+        "ssl_password",
+    ],
+)
+def test_keys_and_passwords_are_hidden(option):
     assert redacted(option, "sesame") == "(hidden)"
 
 

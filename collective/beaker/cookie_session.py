@@ -1,0 +1,144 @@
+"""A session that the visitor's browser keeps in a cookie."""
+
+from typing import Any
+
+import beaker.session
+from beaker.cookie import SimpleCookie
+
+from collective.beaker.content import Content
+from collective.beaker.cookies import MAX_COOKIE_SIZE
+from collective.beaker.cookies import cookie_size
+from collective.beaker.cookies import signing_key
+from collective.beaker.cookies import unsigned
+from collective.beaker.ids import new_id
+from collective.beaker.interfaces import RecordTooLarge
+
+
+_SIGNATURE_SIZE = 40
+
+
+class CookieSession(Content, beaker.session.CookieSession):
+    """Beaker's session in a cookie, with what it lacks beside the others.
+
+    Beaker's neither knows when it was used last, nor can it change its id;
+    it forgets that it was invalidated unless it is also saved, and sends its
+    cookie at every use.
+    """
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        key: str = "beaker.session.id",
+        validate_key: str | None = None,
+        invalidate_corrupt: bool = False,
+        resolution_seconds: int = 20,
+        absolute_timeout: int | None = None,
+        validate_key_fallbacks: list[str] | tuple[str, ...] = (),
+        **options: Any,
+    ):
+        self._prepare_content(
+            invalidate_corrupt,
+            resolution_seconds,
+            absolute_timeout,
+            [validate_key, *validate_key_fallbacks],
+        )
+        self.was_invalidated = False
+        self.accessed_dict = {}
+        super().__init__({}, key=key, validate_key=validate_key, **options)
+        self.request = request
+        request.setdefault("cookie_out", None)
+        request["set_cookie"] = False
+        self._begin()
+        cookie = SimpleCookie(request.get("cookie") or "")
+        self._has_cookie = key in cookie
+        if self._has_cookie:
+            self._load_value(cookie[key].value)
+
+    def _load_value(self, value: str) -> None:
+        position = signing_key(value, self._validate_keys)
+        if position is None:
+            self.bad_signature = True
+            return
+        payload = unsigned(value)
+        found = self._read(lambda: payload)
+        if found is None:
+            return
+        data, _ = found
+        data.setdefault("_id", self.id)
+        self._hold(data, payload)
+        self._former_key = position > 0
+
+    _former_key = False
+
+    # Beaker's own extension points
+
+    def _begin(self) -> None:
+        super()._begin()
+        self["_id"] = self.accessed_dict["_id"] = new_id()
+
+    def _encrypt_data(self, session_data: dict[Any, Any] | None = None) -> str:
+        """Return the payload; raise RecordTooLarge if browsers refuse it."""
+        payload = super()._encrypt_data(session_data)
+        size = cookie_size(self.key, "0" * _SIGNATURE_SIZE + payload)
+        if size > MAX_COOKIE_SIZE:
+            raise RecordTooLarge(
+                f"session.type is 'cookie', and the session takes {size} "
+                f"bytes of the {MAX_COOKIE_SIZE} that browsers keep. Store "
+                "less in it, or choose a session.type that stores on the "
+                "server."
+            )
+        return payload
+
+    def delete(self) -> None:
+        id = self.id
+        self._empty()
+        self["_id"] = id
+        self.accessed_dict = dict(self)
+        self._deleted = True
+
+    def invalidate(self) -> None:
+        self.was_invalidated = True
+        self._started_anew = self._started_anew or not self.is_new
+        self._begin()
+
+    def regenerate_id(self) -> None:
+        if self._deleted:
+            self.invalidate()
+        self["_id"] = self.accessed_dict["_id"] = new_id()
+
+    def save(self, accessed_only: bool = False) -> None:
+        """Write the cookie; with ``accessed_only`` where that is needed.
+
+        Raises RecordTooLarge, and TypeError for a value that cannot be
+        serialized.
+        """
+        if self._deleted:
+            if self._has_cookie:
+                self._delete_cookie()
+            return
+        if accessed_only:
+            if not self._is_due():
+                return
+            self._fill(self.accessed_dict)
+        self._encode(dict(self))
+        self._create_cookie()
+
+    def _is_due(self) -> bool:
+        if self.is_new:
+            return self._started_anew
+        return (
+            self._former_key
+            or self.accessed_dict["_id"] != self._stored_data().get("_id")
+            or self._has_changed_inside()
+            or self._access_is_due()
+        )
+
+    # Storing in two phases.  See transaction.py.
+
+    def prepare(self, accessed_only: bool) -> None:
+        """Make sure that ``save`` will succeed.  Raises what it does."""
+        if not self._deleted:
+            self._encode(self.accessed_dict if accessed_only else dict(self))
+
+    def release(self) -> None:
+        """There is nothing to release."""

@@ -1,0 +1,18 @@
+"""Session ids: how they are made, and what passes for one."""
+
+import re
+import secrets
+
+
+# 32 digits are today's form; older releases of Beaker wrote 40.
+_ID = re.compile("[0-9a-f]{32}|[0-9a-f]{40}")
+
+
+def new_id() -> str:
+    """Return an id with 128 random bits, in the form of Beaker's ids."""
+    return secrets.token_hex(16)
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text has the form of a session id."""
+    return _ID.fullmatch(text) is not None

@@ -1,0 +1,376 @@
+"""The session of one request: opened at first use, stored when it ends."""
+
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import MutableMapping
+from http.cookies import Morsel
+from typing import Any
+from typing import TypeVar
+
+import beaker.session
+from zExceptions import HTTPServiceUnavailable
+from zope.component import getUtility
+from zope.interface import implementer
+from ZPublisher.HTTPRequest import HTTPRequest
+
+from collective.beaker.content import RESERVED_KEYS
+from collective.beaker.content import Content
+from collective.beaker.content import logger
+from collective.beaker.cookie_session import CookieSession
+from collective.beaker.cookies import cookie_header
+from collective.beaker.ids import is_id
+from collective.beaker.interfaces import ISession
+from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.options import OWN_OPTIONS
+from collective.beaker.options import SESSION_DEFAULTS
+from collective.beaker.options import cookie_domain
+from collective.beaker.options import cookie_path
+from collective.beaker.stored_session import Session
+from collective.beaker.stored_session import SessionById
+from collective.beaker.transaction import join
+
+
+_RETRY_SECONDS = 5
+"""When a visitor may come back whose session cannot be reached."""
+
+_Result = TypeVar("_Result")
+
+
+@implementer(ISession)
+class LazySession(MutableMapping):
+    """The session of one request.  See ISession.
+
+    It stands for a Beaker session, which is opened at the first use: only
+    then is it known in which site the request is, and so which options hold.
+    """
+
+    def __init__(self, request: HTTPRequest):
+        # Not the request: its environment holds this session, and a circle
+        # would keep it until garbage is collected.
+        self._cookies = request.cookies
+        self._cookie_header = request.environ.get("HTTP_COOKIE", "")
+        self._testing = request.environ.get("paste.testing_variables")
+        self._client_address = request.getClientAddr()
+        self._session: beaker.session.Session | None = None
+        self._options: dict[str, Any] = {}
+        self._unavailable = False
+        self._used = False
+        self._saved = False
+        self._joined = False
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = "opened" if self.accessed() else "not opened"
+        return f"<{type(self).__name__}, {state}>"
+
+    # Identity, as that of Beaker's own lazy session.  Two sessions that hold
+    # the same are not the same, and a session without keys is a session.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return True
+
+    # The mapping
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._open()[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._open()[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        session = self._open()
+        # Code that empties a session key by key must not take what Beaker
+        # needs to store it.
+        if key not in RESERVED_KEYS:
+            del session[key]
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._open()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._open())
+
+    def __len__(self) -> int:
+        return len(self._open())
+
+    def has_key(self, key: Any) -> bool:
+        return key in self
+
+    # MutableMapping's own take any KeyError for a missing key, also one that
+    # was raised while the session was opened.
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return self._open().get(key, default)
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        return self._open().setdefault(key, default)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        session = self._open()
+        if key in RESERVED_KEYS:
+            return session.get(key, *default)
+        return session.pop(key, *default)
+
+    def popitem(self) -> tuple[Any, Any]:
+        for key in self.keys() - RESERVED_KEYS:
+            return key, self.pop(key)
+        raise KeyError("The session is empty.")
+
+    def clear(self) -> None:
+        for key in list(self):
+            del self[key]
+
+    # What Beaker's sessions offer beside
+
+    @property
+    def id(self) -> str:
+        return self._open().id
+
+    @property
+    def is_new(self) -> bool:
+        return self._open().is_new
+
+    @property
+    def created(self) -> float:
+        session = self._open()
+        # A session that was deleted has lost its creation time.
+        return session.get("_creation_time") or time.time()
+
+    @property
+    def last_accessed(self) -> float | None:
+        return self._open().last_accessed
+
+    @property
+    def domain(self) -> str | None:
+        return self._open().domain
+
+    @domain.setter
+    def domain(self, domain: str | None) -> None:
+        self._open().domain = domain and cookie_domain(domain)
+
+    @property
+    def path(self) -> str:
+        return self._open().path
+
+    @path.setter
+    def path(self, path: str) -> None:
+        self._open().path = cookie_path(path)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._open(), name)
+
+    def save(self) -> None:
+        if self._closed:
+            logger.warning(
+                "save() was called when the session had been stored. What "
+                "was changed after the end of a request is not kept."
+            )
+        self._open()
+        self._saved = True
+
+    def delete(self) -> None:
+        self._open().delete()
+        self._saved = True
+
+    def invalidate(self) -> None:
+        self._open().invalidate()
+
+    def regenerate_id(self) -> None:
+        self._open().regenerate_id()
+
+    def get_by_id(self, id: str) -> Session | None:
+        options = self._read_options() | {"use_cookies": False}
+        if options["type"] == "cookie" or not is_id(id):
+            return None
+        session = self._reach(lambda: SessionById({}, **options | {"id": id}))
+        return None if session.is_new else session
+
+    def accessed(self) -> bool:
+        return self._used
+
+    def dirty(self) -> bool:
+        """Tell whether save() or delete() was called."""
+        return self._saved
+
+    def persist(self) -> None:
+        """Store what this request leaves behind.
+
+        All changes after ``save`` and ``delete`` and with ``auto``; otherwise
+        those inside stored values, and the time.
+        """
+        session = self._open()
+        self._reach(lambda: session.save(accessed_only=not self._keeps_all()))
+
+    def _keeps_all(self) -> bool:
+        if self._saved or not self._options.get("auto"):
+            return self._saved
+        session = self._open()
+        return not isinstance(session, Content) or session.changed()
+
+    # Opening and closing
+
+    def _read_options(self) -> dict[str, Any]:
+        if not self._options:
+            self._options = SESSION_DEFAULTS | dict(getUtility(ISessionConfig))
+        return self._options
+
+    def _open(self) -> beaker.session.Session:
+        if self._session is None:
+            options = self._read_options()
+            header = cookie_header(
+                self._cookies, self._cookie_header, options["key"]
+            )
+            self._session = self._reach(lambda: _load(options, header))
+            self._used = True
+            self._warn_of_bad_signature()
+            self._show_to_webtest()
+        if not self._joined and self._is_transactional():
+            self._joined = join(self)
+        return self._session
+
+    def _warn_of_bad_signature(self) -> None:
+        if getattr(self._session, "bad_signature", False):
+            logger.warning(
+                "The cookie of a session has a wrong signature; its visitor "
+                "(%s) gets a new session.",
+                self._client_address,
+            )
+
+    def _show_to_webtest(self) -> None:
+        name = self._options.get("webtest_varname")
+        if name and self._testing is not None:
+            self._testing[name] = self
+
+    def _reach(self, operation: Callable[[], _Result]) -> _Result:
+        """Call what needs the store.
+
+        Raises HTTPServiceUnavailable if it fails, and again at once for the
+        rest of the request, which needs not wait once more.
+        """
+        if not self._unavailable:
+            try:
+                return operation()
+            except StoreUnavailable as error:
+                self._unavailable = True
+                logger.error("%s", error)
+        answer = HTTPServiceUnavailable(
+            "Sessions cannot be reached. Please try again in a moment."
+        )
+        answer.setHeader("Retry-After", str(_RETRY_SECONDS))
+        raise answer from None
+
+    def close(self) -> Morsel | None:
+        """Store the session, once and if it was used.
+
+        Returns the cookie to be sent, if there is one.  In a transaction the
+        session has been stored with it.
+        """
+        if self._closed or self._session is None:
+            return None
+        if not self._is_transactional():
+            self.persist()
+        self._closed = True
+        headers = self._session.request
+        if not (headers["set_cookie"] and headers["cookie_out"]):
+            return None
+        return self._session.cookie[self._session.key]
+
+    @property
+    def cookie_name(self) -> str:
+        return self._read_options()["key"]
+
+    def sends_secure(self, url: str) -> bool:
+        """Tell whether the cookie is for encrypted connections only."""
+        secure = self._read_options()["secure"]
+        return url.startswith("https:") if secure == "auto" else bool(secure)
+
+    # The part of a transaction.  See transaction.Participant.
+
+    def _is_transactional(self) -> bool:
+        return bool(self._options.get("transactional")) and not self._closed
+
+    def prepare(self) -> None:
+        session = self._open()
+        if isinstance(session, Content):
+            accessed_only = not self._keeps_all()
+            self._reach(lambda: session.prepare(accessed_only))
+
+    def finish(self) -> None:
+        try:
+            self.persist()
+        finally:
+            self._leave_transaction()
+
+    def roll_back(self) -> None:
+        self._leave_transaction()
+        self._session = None
+
+    def _leave_transaction(self) -> None:
+        self._joined = self._saved = False
+        if isinstance(self._session, Content):
+            self._session.release()
+
+    def snapshot(self) -> Any:
+        session = self._open()
+        if isinstance(session, Content):
+            return self._saved, session.snapshot()
+        return self._saved, dict(session)
+
+    def restore(self, snapshot: Any) -> None:
+        self._saved, state = snapshot
+        session = self._open()
+        if isinstance(session, Content):
+            session.restore(state)
+            return
+        session.clear()
+        session.update(state)
+
+
+def _load(options: dict[str, Any], header: str) -> beaker.session.Session:
+    """Return the session that a Cookie header names, or a new one."""
+    options = options | {"secure": options["secure"] is True}
+    exchange = {"cookie": header, "cookie_out": None, "set_cookie": False}
+    session_class = options.get("session_class")
+    if session_class is None:
+        cookie_only = options["type"] == "cookie"
+        session_class = CookieSession if cookie_only else Session
+    if issubclass(session_class, Content):
+        return session_class(exchange, **options)
+    return _load_foreign(session_class, exchange, options)
+
+
+def _load_foreign(
+    session_class: type[beaker.session.Session],
+    exchange: dict[str, Any],
+    options: dict[str, Any],
+) -> beaker.session.Session:
+    """Return a session of a class that knows Beaker's options only."""
+    known = {
+        name: value
+        for name, value in options.items()
+        if name not in OWN_OPTIONS
+    }
+    try:
+        session = session_class(
+            exchange, **known | {"invalidate_corrupt": False}
+        )
+    except Exception as error:
+        if not exchange["cookie"] or not options["invalidate_corrupt"]:
+            raise
+        # No more than the type: messages may hold an id or stored data.
+        logger.warning(
+            "A stored session cannot be read (%s); "
+            "its visitor gets a new one.",
+            type(error).__name__,
+        )
+        session = session_class(exchange | {"cookie": ""}, **known)
+    if session.is_new:
+        # An expired session is replaced, but not before something is saved.
+        session.request["set_cookie"] = False
+    return session

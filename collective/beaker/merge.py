@@ -1,0 +1,85 @@
+"""What one request changed in a session, and how it joins what others did.
+
+Pure functions over dictionaries.  Different keys never collide; of two
+changes to one key the later one holds; a nested change is a change to its key.
+"""
+
+import pickle
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from datetime import datetime
+from datetime import time
+from datetime import timedelta
+from typing import Any
+
+
+_COMPARABLE = frozenset([str, bytes, int, bool, type(None)])
+"""Types whose equal values are the same, also when they are stored."""
+
+_IMMUTABLE = _COMPARABLE | {float, date, datetime, time, timedelta}
+"""Types whose values nobody can change inside."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The keys that were set, with their values, and those removed."""
+
+    values: Mapping[Any, Any]
+    removed: frozenset[Any]
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.removed)
+
+    def keys(self) -> set[Any]:
+        return self.values.keys() | self.removed
+
+
+def difference(
+    base: Mapping[Any, Any],
+    mine: Mapping[Any, Any],
+    dumps: Callable[[Any], Any] = pickle.dumps,
+) -> Changes:
+    """Return what must be done to ``base`` to get ``mine``.
+
+    The two must not share values that can be changed inside.  Such values
+    are compared as ``dumps`` stores them.
+    """
+    return Changes(
+        values={
+            key: value
+            for key, value in mine.items()
+            if key not in base or not _same(base[key], value, dumps)
+        },
+        removed=frozenset(base.keys() - mine.keys()),
+    )
+
+
+def merge(theirs: Mapping[Any, Any], changes: Changes) -> dict[Any, Any]:
+    """Return ``theirs`` with the changes made to it."""
+    kept = {
+        key: value
+        for key, value in theirs.items()
+        if key not in changes.removed
+    }
+    return kept | changes.values
+
+
+def may_change_inside(value: Any) -> bool:
+    """Tell whether a value might be changed without being set anew."""
+    return type(value) not in _IMMUTABLE
+
+
+def _same(one: Any, other: Any, dumps: Callable[[Any], Any]) -> bool:
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if type(one) in _COMPARABLE:
+        return one == other
+    try:
+        return dumps(one) == dumps(other)
+    except Exception:
+        # What cannot be stored was not loaded.  Storing it tells the error.
+        return False

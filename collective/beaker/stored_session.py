@@ -1,0 +1,375 @@
+"""A session in a store, which loses nobody's changes."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import beaker.session
+from beaker.cookie import SimpleCookie
+from ZODB.POSException import ConflictError
+
+from collective.beaker.content import Content
+from collective.beaker.content import logger
+from collective.beaker.cookies import signing_key
+from collective.beaker.cookies import unsigned
+from collective.beaker.ids import is_id
+from collective.beaker.ids import new_id
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.merge import merge
+from collective.beaker.stores import Record
+from collective.beaker.stores import find_store
+
+
+_MOST_ATTEMPTS = 1000
+"""So often others may be faster before a store counts as broken."""
+
+_FOR_REQUESTS = (
+    "auto",
+    "log_file",
+    "session_class",
+    "transactional",
+    "webtest_varname",
+)
+"""Options that neither a session nor its store reads."""
+
+
+class Session(Content, beaker.session.Session):
+    """A Beaker session that is stored by compare and swap.
+
+    What is stored is Beaker's own format.  It differs from Beaker's class:
+
+    * Of two requests that overlap both changes are kept.
+    * An id that is not in the store is not adopted.
+    * Reading writes nothing but, now and then, the time.
+    * ``delete``, ``invalidate`` and ``regenerate_id`` leave nothing under the
+      former id once the session is saved.
+    * An unreachable store raises ``StoreUnavailable``.
+
+    ``id``, unlike one in a cookie, is adopted.  Raises ValueError if it has
+    not the form of an id.
+    """
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        id: str | None = None,
+        invalidate_corrupt: bool = False,
+        use_cookies: bool = True,
+        secret: str | None = None,
+        key: str = "beaker.session.id",
+        validate_key: str | None = None,
+        resolution_seconds: int = 20,
+        absolute_timeout: int | None = None,
+        secret_fallbacks: list[str] | tuple[str, ...] = (),
+        validate_key_fallbacks: list[str] | tuple[str, ...] = (),
+        socket_timeout: int = 5,
+        **options: Any,
+    ):
+        if id is not None and not is_id(id):
+            raise ValueError("A session id has 32 hexadecimal digits.")
+        for name in _FOR_REQUESTS:
+            options.pop(name, None)
+        self._prepare_content(
+            invalidate_corrupt,
+            resolution_seconds,
+            absolute_timeout,
+            [validate_key, *validate_key_fallbacks],
+        )
+        self._record: Record | None = None
+        self._stored_id: str | None = None
+        self._former_ids: tuple[str, ...] = ()
+        self._lock: AbstractContextManager[None] | None = None
+        self._scope: tuple[str | None, str] | None = None
+        self._has_cookie = False
+        super().__init__(
+            {},
+            use_cookies=use_cookies,
+            secret=secret,
+            key=key,
+            validate_key=validate_key,
+            **options,
+        )
+        self.request = request
+        request.setdefault("cookie_out", None)
+        request["set_cookie"] = False
+        if absolute_timeout and self.timeout is None:
+            # As long as Beaker keeps a session beyond its timeout.
+            self.namespace_args["timeout"] = absolute_timeout + 120
+        self._store = find_store(
+            self.type,
+            self.namespace_class,
+            {"data_dir": self.data_dir, **self.namespace_args},
+            socket_timeout,
+        )
+        self._begin()
+        if id is not None:
+            self.id = id
+            self.load()
+        elif use_cookies:
+            self._load_presented([secret, *secret_fallbacks])
+
+    def _load_presented(self, secrets: list[str | None]) -> None:
+        """Load the session that the visitor's cookie names, if any."""
+        cookie = SimpleCookie(self.request.get("cookie") or "")
+        self._has_cookie = self.key in cookie
+        if not self._has_cookie:
+            return
+        id, position = cookie[self.key].value, 0
+        if secrets[0]:
+            position = signing_key(id, secrets)
+            if position is None:
+                self.bad_signature = True
+                return
+            id = unsigned(id)
+        if not is_id(id):
+            return
+        fresh_id, self.id = self.id, id
+        self.load()
+        if self.is_new:
+            self.id = fresh_id
+        elif position:
+            # The cookie is signed with a former secret.
+            self._send_cookie()
+
+    # Beaker's own extension points
+
+    def _create_id(self, set_new: bool = True) -> None:
+        self.id = new_id()
+
+    @property
+    def namespace(self) -> Any:
+        """Beaker's own access to the record, for ``lock`` and ``unlock``."""
+        return self.namespace_class(
+            self.id,
+            data_dir=self.data_dir,
+            digest_filenames=False,
+            **self.namespace_args,
+        )
+
+    def load(self) -> None:
+        """Load what is stored under the id, or begin a new session there."""
+        self._record = self._store.load(self.id)
+        found = self._found(self._record)
+        if found is None:
+            self._record = self._stored_id = None
+            self._begin()
+            return
+        self._hold(*found)
+        self._stored_id = self.id
+        self._scope = self.domain, self.path
+
+    def delete(self) -> None:
+        """End the session; ``save`` removes its record and its cookie."""
+        self._empty()
+        self.accessed_dict = dict(self)
+        self._deleted = True
+
+    def invalidate(self) -> None:
+        """Begin a new session under a new id, and end the former one."""
+        self.was_invalidated = True
+        self._started_anew = self._started_anew or self._stored_id is not None
+        self._leave_record()
+        self._create_id()
+        self._begin()
+
+    def regenerate_id(self) -> None:
+        """Go on under a new id; ``save`` moves the record."""
+        if self._deleted:
+            self.invalidate()
+        self._create_id()
+
+    def _leave_record(self) -> None:
+        if self._stored_id is not None:
+            self._former_ids += (self._stored_id,)
+        self._record = self._stored_id = None
+
+    # Storing
+
+    def save(self, accessed_only: bool = False) -> None:
+        """Store the changes; with ``accessed_only`` those inside values.
+
+        Raises StoreUnavailable, RecordTooLarge, and TypeError for a value
+        that cannot be serialized.
+        """
+        task = self._task(accessed_only)
+        if task is not None:
+            task(self._mine(accessed_only))
+            self._remove_former()
+
+    def _mine(self, accessed_only: bool) -> dict[Any, Any]:
+        return self.accessed_dict if accessed_only else dict(self)
+
+    def _task(self, accessed_only: bool) -> Any:
+        """Return the method that stores what there is, or None."""
+        if self._deleted:
+            return self._end
+        if self._stored_id is None:
+            wanted = not accessed_only or self._started_anew
+            return self._create if wanted else None
+        if self.id != self._stored_id:
+            return self._move
+        if not accessed_only or self._has_changed_inside():
+            return self._update
+        due = self._record is not None and self._access_is_due()
+        return self._touch if due else None
+
+    def _end(self, mine: dict[Any, Any]) -> None:
+        self._leave_record()
+        if self.use_cookies and self._has_cookie:
+            self._delete_cookie()
+
+    def _remove_former(self) -> None:
+        while self._former_ids:
+            self._store.delete(self._former_ids[-1])
+            self._former_ids = self._former_ids[:-1]
+
+    def _create(self, mine: dict[Any, Any]) -> None:
+        """Store a new session."""
+        payload = self._encode(mine)
+        if self._store.swap(self.id, None, payload):
+            self._stored(payload)
+        else:
+            # An id that code has given may be in use meanwhile.
+            self._update(mine)
+        self._send_cookie()
+
+    def _update(self, mine: dict[Any, Any]) -> None:
+        """Store changes, together with those of others."""
+        for data, record in self._attempts(mine):
+            payload = self._encode(data)
+            if self._store.swap(self.id, record, payload):
+                self._stored(payload)
+                if (self.domain, self.path) != self._scope:
+                    self._send_cookie()
+                return
+
+    def _move(self, mine: dict[Any, Any]) -> None:
+        """Store the session under its new id and nothing under the old one.
+
+        It is there under one of the two at any time.
+        """
+        mine_now: Record | None = None
+        for data, record in self._attempts(mine):
+            payload = self._encode(data)
+            self._store.swap(self.id, mine_now, payload)
+            if self._store.swap(self._stored_id, record, None):
+                self._stored(payload)
+                self._send_cookie()
+                return
+            mine_now = self._store.load(self.id)
+        self._store.delete(self.id)
+
+    def _touch(self, mine: dict[Any, Any]) -> None:
+        """Store the time.  Who was faster has stored it, too."""
+        self._store.swap(self.id, self._record, self._encode(mine))
+
+    def _attempts(self, mine: dict[Any, Any]) -> Any:
+        """Yield what to store, and the record in whose place, again and again.
+
+        It ends when the record has disappeared, which is logged.
+        """
+        record, data = self._record, mine
+        if record is None:
+            record = self._store.load(self._stored_id or self.id)
+            data = self._merged(record, mine)
+        for _ in range(_MOST_ATTEMPTS):
+            if data is None:
+                logger.info(
+                    "A session ended while a request used it. "
+                    "What the request changed in it is not kept."
+                )
+                self._record = self._stored_id = None
+                return
+            yield data, record
+            record = self._store.load(self._stored_id or self.id)
+            data = self._merged(record, mine)
+        raise StoreUnavailable(
+            self._store.kind, self._store.address, "it never stores"
+        )
+
+    def _merged(
+        self, record: Record | None, mine: dict[Any, Any]
+    ) -> dict[Any, Any] | None:
+        """Return what others have stored, with my changes; None if nothing."""
+        found = self._found(record)
+        if found is None:
+            return None
+        data = merge(found[0], self._difference(mine))
+        data["_accessed_time"] = mine["_accessed_time"]
+        return data
+
+    def _found(
+        self, record: Record | None
+    ) -> tuple[dict[Any, Any], str] | None:
+        if record is None:
+            return None
+        return self._read(lambda: self._store.payload(record))
+
+    def _stored(self, payload: str) -> None:
+        # A later save in the same request must load the record again.
+        self._record = None
+        self._stored_id = self.id
+        self._payload = payload
+        self._started_anew = False
+        self._scope = self.domain, self.path
+
+    def _send_cookie(self) -> None:
+        if self.use_cookies:
+            self._update_cookie_out(set_cookie=True)
+
+    # Storing in two phases.  See transaction.py.
+
+    def prepare(self, accessed_only: bool) -> None:
+        """Make sure that ``save`` will succeed, and nobody comes between.
+
+        Raises what ``save`` does, and ConflictError if another request has
+        changed what this one changed.  ``release`` must follow.
+        """
+        if self._task(accessed_only) is None:
+            return
+        self._lock = self._store.lock(self._stored_id or self.id)
+        self._lock.__enter__()
+        record = self._store.load(self._stored_id or self.id)
+        if self._stored_id is not None and not self._deleted:
+            self._take_in(record, accessed_only)
+        self._encode(self._mine(accessed_only))
+
+    def release(self) -> None:
+        """Let others come, too."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.__exit__(None, None, None)
+
+    def _take_in(self, record: Record | None, accessed_only: bool) -> None:
+        """Take in what others have stored since the session was loaded."""
+        if self._record and record and record.raw == self._record.raw:
+            self._record = record
+            return
+        found = self._found(record)
+        if found is None:
+            # It has ended; save will find that out, too.
+            return
+        theirs, payload = found
+        mine = self._mine(accessed_only)
+        changes = self._difference(mine)
+        if changes.keys() & self._difference(theirs).keys():
+            raise ConflictError(
+                "Two requests of one visitor changed the same in the session."
+            )
+        data = merge(theirs, changes)
+        data["_accessed_time"] = mine["_accessed_time"]
+        self._fill(data)
+        self.accessed_dict = data
+        self._record = record
+        self._payload = payload
+
+
+class SessionById(Session):
+    """A session that was opened by its id.  See ISession.get_by_id."""
+
+    def delete(self) -> None:
+        super().delete()
+        self.save()
+
+    def invalidate(self) -> None:
+        super().invalidate()
+        self.save()

@@ -1,0 +1,52 @@
+"""The container that Beaker puts around a stored session: a pickle.
+
+It is read without executing anything: it may hold strings, bytes and a
+dictionary, and names no class or function.  What is inside, the payload, is
+decoded later, by the serializer that was chosen.
+"""
+
+import io
+import pickle
+from typing import Any
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads plain data only."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError("A container holds plain data only.")
+
+
+def pack(value: str | dict[str, str]) -> bytes:
+    """Return a container as Beaker writes it."""
+    return pickle.dumps(value)
+
+
+def unpack(raw: bytes) -> str:
+    """Return the payload of a container that holds nothing else.
+
+    Raises pickle.UnpicklingError or another exception of pickle's for what
+    is no container.
+    """
+    return _text(_Unpickler(io.BytesIO(raw)).load())
+
+
+def unpack_namespace(raw: bytes) -> str | None:
+    """Return the payload of a container that holds a dictionary.
+
+    It is None if the dictionary holds no session.  Raises as ``unpack``.
+    """
+    namespace = _Unpickler(io.BytesIO(raw)).load()
+    if type(namespace) is not dict:
+        raise pickle.UnpicklingError("A container holds a dictionary.")
+    if "session" not in namespace:
+        return None
+    return _text(namespace["session"])
+
+
+def _text(payload: Any) -> str:
+    if type(payload) is bytes:
+        return payload.decode("ascii")
+    if type(payload) is not str:
+        raise pickle.UnpicklingError("A payload is text.")
+    return payload

@@ -1,0 +1,133 @@
+"""Sessions in memcached."""
+
+import time
+import zlib
+from typing import Any
+
+from pymemcache.client.base import PooledClient
+from pymemcache.exceptions import MemcacheError
+from pymemcache.exceptions import MemcacheServerError
+from pymemcache.exceptions import MemcacheUnexpectedCloseError
+
+from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.stores.base import Record
+from collective.beaker.stores.base import Store
+from collective.beaker.stores.container import pack
+from collective.beaker.stores.container import unpack
+
+
+_LONGEST_TTL = 60 * 60 * 24 * 30
+"""More seconds than this memcached takes for a date."""
+
+# How the client libraries that Beaker uses mark what they store.  They agree
+# on these two only, and not on text.
+_PICKLED = 1
+_COMPRESSED = 8
+
+
+class MemcachedStore(Store):
+    """Keeps records as Beaker's ext:memcached does.
+
+    Of several servers the id chooses one, as python-memcached does it; if
+    that one is gone, its sessions are not looked for elsewhere.
+    """
+
+    failures = (MemcacheError, OSError)
+
+    def __init__(
+        self,
+        kind: str,
+        url: str,
+        timeout: int | None = None,
+        socket_timeout: int = 5,
+        **options: Any,
+    ):
+        super().__init__(kind, url)
+        self._timeout = timeout
+        self._clients = [
+            PooledClient(
+                server.strip(),
+                serde=_Flagged(),
+                connect_timeout=socket_timeout,
+                timeout=socket_timeout,
+                no_delay=True,
+                default_noreply=False,
+            )
+            for server in url.split(";")
+        ]
+
+    def payload(self, record: Record) -> str | None:
+        content, flags = record.raw
+        if flags & _COMPRESSED:
+            content = zlib.decompress(content)
+        if flags & _PICKLED:
+            return unpack(content)
+        return content.decode("ascii")
+
+    def _client(self, key: str) -> PooledClient:
+        digest = (zlib.crc32(key.encode()) >> 16) & 0x7FFF
+        return self._clients[(digest or 1) % len(self._clients)]
+
+    def _load(self, id: str) -> Record | None:
+        key = f"{id}_session"
+        raw, version = self._run(key, "gets", key)
+        return None if raw is None else Record(raw, version)
+
+    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+        key = f"{id}_session"
+        if new is None:
+            # There is no delete that compares: an empty record that ends at
+            # once is swapped in.
+            return old is None or bool(
+                self._run(key, "cas", key, b"", old.version, expire=-1)
+            )
+        content, expire = pack(new), self._expiry()
+        try:
+            if old is None:
+                stored = self._run(key, "add", key, content, expire=expire)
+            else:
+                stored = self._run(
+                    key, "cas", key, content, old.version, expire=expire
+                )
+        except MemcacheServerError as error:
+            if "too large" not in str(error):
+                raise
+        else:
+            return bool(stored)
+        raise RecordTooLarge(
+            f"A session has {len(content)} bytes, more than memcached takes "
+            "for one item. Store less in sessions, or start memcached with a "
+            "larger -I."
+        )
+
+    def _delete(self, id: str) -> None:
+        key = f"{id}_session"
+        self._run(key, "delete", key)
+
+    def _run(self, key: str, command: str, *args: Any, **options: Any) -> Any:
+        """Send a command; replace a connection that has gone stale once."""
+        client = self._client(key)
+        try:
+            return getattr(client, command)(*args, **options)
+        except (ConnectionError, MemcacheUnexpectedCloseError):
+            client.close()
+            return getattr(client, command)(*args, **options)
+
+    def _expiry(self) -> int:
+        if self._timeout is None:
+            return 0
+        if self._timeout > _LONGEST_TTL:
+            return int(time.time()) + self._timeout
+        return self._timeout
+
+
+class _Flagged:
+    """Hands out content as it is stored, with its flags."""
+
+    def serialize(self, key: str, value: bytes) -> tuple[bytes, int]:
+        return value, _PICKLED
+
+    def deserialize(
+        self, key: str, value: bytes, flags: int
+    ) -> tuple[bytes, int]:
+        return value, flags

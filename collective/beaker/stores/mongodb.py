@@ -1,0 +1,93 @@
+"""Sessions in MongoDB."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from bson import Binary
+from pymongo import MongoClient
+from pymongo.errors import DocumentTooLarge
+from pymongo.errors import DuplicateKeyError
+from pymongo.errors import PyMongoError
+
+from collective.beaker.ids import is_id
+from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.stores.base import Record
+from collective.beaker.stores.base import Store
+from collective.beaker.stores.container import pack
+from collective.beaker.stores.container import unpack
+
+
+_SUFFIX = ":session"
+
+
+class MongoStore(Store):
+    """Keeps records as Beaker's ext:mongodb does."""
+
+    failures = (PyMongoError,)
+
+    def __init__(
+        self,
+        kind: str,
+        url: Any,
+        timeout: int | None = None,
+        socket_timeout: int = 5,
+        **options: Any,
+    ):
+        if isinstance(url, str):
+            super().__init__(kind, url)
+            wait = socket_timeout * 1000
+            url = MongoClient(
+                url,
+                connectTimeoutMS=wait,
+                serverSelectionTimeoutMS=wait,
+                socketTimeoutMS=wait,
+            )
+        else:
+            super().__init__(kind, "a client of its own")
+        self._timeout = timeout
+        # The name is Beaker's.
+        self._records = url.get_default_database().backer_cache
+
+    def payload(self, record: Record) -> str | None:
+        return unpack(record.raw)
+
+    def _load(self, id: str) -> Record | None:
+        found = self._records.find_one({"_id": id + _SUFFIX})
+        return None if found is None else Record(bytes(found["value"]))
+
+    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+        try:
+            return self._replace(id, old, new)
+        except DuplicateKeyError:
+            return False
+        except DocumentTooLarge:
+            raise RecordTooLarge(
+                "A session is larger than the 16 MB that MongoDB takes for "
+                "one document. Store less in sessions."
+            ) from None
+
+    def _replace(self, id: str, old: Record | None, new: str | None) -> bool:
+        key = {"_id": id + _SUFFIX}
+        expiration = self._timeout and time.time() + self._timeout
+        value = new and {"value": Binary(pack(new)), "expiration": expiration}
+        if old is None:
+            if value:
+                self._records.insert_one(key | value)
+            return True
+        same = key | {"value": Binary(old.raw)}
+        if value is None:
+            return self._records.delete_one(same).deleted_count == 1
+        found = self._records.update_one(same, {"$set": value})
+        return found.matched_count == 1
+
+    def _delete(self, id: str) -> None:
+        self._records.delete_one({"_id": id + _SUFFIX})
+
+    def _walk(self) -> Iterator[tuple[str, Record]]:
+        pattern = {"_id": {"$regex": re.escape(_SUFFIX) + "$"}}
+        for found in self._records.find(pattern):
+            id = found["_id"].removesuffix(_SUFFIX)
+            if is_id(id):
+                yield id, Record(bytes(found["value"]))

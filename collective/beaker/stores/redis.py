@@ -1,0 +1,128 @@
+"""Sessions in Redis and in Redis Cluster."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from redis import Redis
+from redis import RedisCluster
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.connection import SSLConnection
+from redis.connection import parse_url
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from collective.beaker.ids import is_id
+from collective.beaker.stores.base import Record
+from collective.beaker.stores.base import Store
+from collective.beaker.stores.container import pack
+from collective.beaker.stores.container import unpack
+
+
+# Compares and sets in one step and one round trip.  No text is shorter than
+# a container, so that "" stands for no record.
+_SWAP = """\
+if (redis.call("GET", KEYS[1]) or "") ~= ARGV[1] then
+    return 0
+end
+if ARGV[2] == "" then
+    redis.call("DEL", KEYS[1])
+elseif ARGV[3] == "" then
+    redis.call("SET", KEYS[1], ARGV[2])
+else
+    redis.call("SET", KEYS[1], ARGV[2], "EX", ARGV[3])
+end
+return 1
+"""
+
+_PREFIX = "beaker_cache:"
+_SUFFIX = ":session"
+
+
+class RedisStore(Store):
+    """Keeps records as Beaker's ext:redis and ext:rediscluster do."""
+
+    failures = (RedisError, OSError)
+
+    def __init__(
+        self, kind: str, client: Any, address: str, timeout: int | None
+    ):
+        super().__init__(kind, address)
+        self._client = client
+        self._timeout = "" if timeout is None else timeout
+
+    def payload(self, record: Record) -> str | None:
+        return unpack(record.raw)
+
+    def _load(self, id: str) -> Record | None:
+        raw = self._client.get(_key(id))
+        return None if raw is None else Record(raw)
+
+    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+        before = b"" if old is None else old.raw
+        after = b"" if new is None else pack(new)
+        return bool(
+            self._client.eval(_SWAP, 1, _key(id), before, after, self._timeout)
+        )
+
+    def _delete(self, id: str) -> None:
+        self._client.delete(_key(id))
+
+    def _walk(self) -> Iterator[tuple[str, Record]]:
+        for key in self._client.scan_iter(f"{_PREFIX}*{_SUFFIX}"):
+            id = key.decode().removeprefix(_PREFIX).removesuffix(_SUFFIX)
+            if is_id(id) and (record := self._load(id)) is not None:
+                yield id, record
+
+
+def _key(id: str) -> str:
+    return f"{_PREFIX}{id}{_SUFFIX}"
+
+
+def _connection_options(socket_timeout: int) -> dict[str, Any]:
+    return {
+        "socket_timeout": socket_timeout,
+        "socket_connect_timeout": socket_timeout,
+        # A connection that has gone stale is replaced once.  More attempts
+        # would make the visitor wait.
+        "retry": Retry(NoBackoff(), 1),
+    }
+
+
+def redis_store(
+    kind: str,
+    url: Any,
+    timeout: int | None = None,
+    socket_timeout: int = 5,
+    **options: Any,
+) -> RedisStore:
+    """Return the store of ext:redis; ``url`` may be a client, too."""
+    if not isinstance(url, str):
+        return RedisStore(kind, url, "a client of its own", timeout)
+    client = Redis.from_url(url, **_connection_options(socket_timeout))
+    return RedisStore(kind, client, url, timeout)
+
+
+def redis_cluster_store(
+    kind: str,
+    urls: Any,
+    timeout: int | None = None,
+    socket_timeout: int = 5,
+    data_dir: None = None,
+    lock_dir: None = None,
+    **options: Any,
+) -> RedisStore:
+    """Return the store of ext:rediscluster; ``urls`` may be a client, too."""
+    if not isinstance(urls, str):
+        return RedisStore(kind, urls, "a client of its own", timeout)
+    parsed = [parse_url(url.strip()) for url in urls.split(",")]
+    nodes = [
+        ClusterNode(url.pop("host"), url.pop("port", 6379)) for url in parsed
+    ]
+    if parsed[0].pop("connection_class", None) is SSLConnection:
+        parsed[0]["ssl"] = True
+    client = RedisCluster(
+        startup_nodes=nodes,
+        **_connection_options(socket_timeout) | parsed[0] | options,
+    )
+    return RedisStore(kind, client, urls, timeout)

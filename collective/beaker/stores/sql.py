@@ -1,0 +1,219 @@
+"""Sessions in a table of a relational database."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import URL
+from sqlalchemy import Column
+from sqlalchemy import Engine
+from sqlalchemy import LargeBinary
+from sqlalchemy import Table
+from sqlalchemy import exc
+
+from collective.beaker.ids import is_id
+from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.stores.base import Record
+from collective.beaker.stores.base import Store
+from collective.beaker.stores.container import pack
+from collective.beaker.stores.container import unpack_namespace
+
+
+# The argument by which a driver takes the seconds to wait for a server.
+_CONNECT_TIMEOUT = {
+    "mysqlconnector": "connection_timeout",
+    "mysqldb": "connect_timeout",
+    "pg8000": "timeout",
+    "psycopg": "connect_timeout",
+    "psycopg2": "connect_timeout",
+    "pymysql": "connect_timeout",
+    "pysqlite": "timeout",
+}
+
+_AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
+
+
+class SqlStore(Store):
+    """Keeps records as Beaker's ext:database and ext:sqla do.
+
+    The engine must commit by itself, each statement at once.  A swap is an
+    update of the row that still holds the old data.
+    """
+
+    failures = (exc.SQLAlchemyError,)
+
+    def __init__(self, kind: str, engine: Engine, table: Table):
+        address = engine.url.render_as_string(hide_password=True)
+        super().__init__(kind, address)
+        self._engine = engine
+        self._table = table
+        # The column's own type would unpickle what it reads.
+        self._data = sqlalchemy.type_coerce(table.c.data, LargeBinary)
+        self._table_exists = False
+
+    def payload(self, record: Record) -> str | None:
+        return unpack_namespace(record.raw)
+
+    def _load(self, id: str) -> Record | None:
+        if not self._has_table():
+            return None
+        select = sqlalchemy.select(self._data).where(
+            self._table.c.namespace == id
+        )
+        row = self._run(select, lambda result: result.first())
+        return None if row is None else Record(bytes(row[0]))
+
+    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+        if old is None:
+            return new is None or self._insert(id, new)
+        where = (self._table.c.namespace == id, self._data == old.raw)
+        if new is None:
+            return self._changes_one(self._table.delete().where(*where))
+        values = {"data": _stored(new), "accessed": datetime.now()}
+        return self._changes_one(
+            self._table.update().where(*where).values(values)
+        )
+
+    def _insert(self, id: str, new: str) -> bool:
+        self._make_table()
+        now = datetime.now()
+        values = {
+            "namespace": id,
+            "data": _stored(new),
+            "accessed": now,
+            "created": now,
+        }
+        insert = self._table.insert().inline().values(values)
+        try:
+            self._write(insert, lambda result: None)
+        except exc.IntegrityError:
+            return False
+        return True
+
+    def _changes_one(self, statement: Any) -> bool:
+        return self._write(statement, lambda result: result.rowcount == 1)
+
+    def _write(self, statement: Any, read: Callable[[Any], Any]) -> Any:
+        try:
+            return self._run(statement, read)
+        except exc.DataError:
+            raise RecordTooLarge(
+                "A session is larger than the column 'data' of the database "
+                "table takes (64 kB in MySQL and MariaDB). Store less in "
+                "sessions, or alter the column to LONGBLOB."
+            ) from None
+
+    def _delete(self, id: str) -> None:
+        if not self._has_table():
+            return
+        delete = self._table.delete().where(self._table.c.namespace == id)
+        self._run(delete, lambda result: None)
+
+    def _walk(self) -> Iterator[tuple[str, Record]]:
+        if not self._has_table():
+            return
+        select = sqlalchemy.select(self._table.c.namespace, self._data)
+        for id, raw in self._run(select, lambda result: result.all()):
+            if is_id(id):
+                yield id, Record(bytes(raw))
+
+    def _has_table(self) -> bool:
+        if not self._table_exists:
+            self._table_exists = sqlalchemy.inspect(self._engine).has_table(
+                self._table.name, schema=self._table.schema
+            )
+        return self._table_exists
+
+    def _make_table(self) -> None:
+        if self._has_table():
+            return
+        try:
+            self._table.create(self._engine)
+        except exc.SQLAlchemyError:
+            # Another process may have been faster.
+            if not self._has_table():
+                raise
+
+    def _run(self, statement: Any, read: Callable[[Any], Any]) -> Any:
+        """Execute a statement and read its result.
+
+        A connection that has gone stale, as after a restart of the server,
+        is replaced once.
+        """
+        try:
+            return self._execute(statement, read)
+        except exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._execute(statement, read)
+
+    def _execute(self, statement: Any, read: Callable[[Any], Any]) -> Any:
+        with self._engine.connect() as connection:
+            return read(connection.execute(statement))
+
+
+def _stored(payload: str) -> Any:
+    # A literal of this type is not pickled once more.
+    return sqlalchemy.literal(pack({"session": payload}), LargeBinary)
+
+
+def sql_store(
+    kind: str,
+    url: str | None = None,
+    table_name: str = "beaker_cache",
+    schema_name: str | None = None,
+    sa_opts: Any = (),
+    socket_timeout: int = 5,
+    **options: Any,
+) -> SqlStore:
+    """Return the store of ext:database, which is named by a URL."""
+    engine_options = {
+        key.removeprefix("sa."): value for key, value in dict(sa_opts).items()
+    }
+    parsed = sqlalchemy.make_url(url or engine_options.pop("url"))
+    engine_options.pop("url", None)
+    engine = sqlalchemy.create_engine(
+        parsed,
+        **{
+            "connect_args": _connect_arguments(parsed, socket_timeout),
+            "hide_parameters": True,
+            **_AUTOCOMMIT,
+        }
+        | engine_options,
+    )
+    table = Table(
+        table_name,
+        sqlalchemy.MetaData(),
+        Column("id", sqlalchemy.Integer, primary_key=True),
+        Column("namespace", sqlalchemy.String(255), nullable=False),
+        Column("accessed", sqlalchemy.DateTime, nullable=False),
+        Column("created", sqlalchemy.DateTime, nullable=False),
+        Column("data", LargeBinary, nullable=False),
+        sqlalchemy.UniqueConstraint("namespace"),
+        schema=schema_name or None,
+    )
+    return SqlStore(kind, engine, table)
+
+
+def _connect_arguments(url: URL, socket_timeout: int) -> dict[str, Any]:
+    """Return what a driver is told beside the URL, which goes before."""
+    arguments: dict[str, Any] = {}
+    if name := _CONNECT_TIMEOUT.get(url.get_driver_name()):
+        arguments[name] = socket_timeout
+    if url.get_backend_name() in ("mysql", "mariadb"):
+        # Otherwise a server may be set to cut off what is too large.
+        arguments["sql_mode"] = "STRICT_ALL_TABLES"
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name not in url.query
+    }
+
+
+def sqla_store(
+    kind: str, bind: Engine, table: Table, **options: Any
+) -> SqlStore:
+    """Return the store of ext:sqla, which takes an engine and a table."""
+    return SqlStore(kind, bind.execution_options(**_AUTOCOMMIT), table)

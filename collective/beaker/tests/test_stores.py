@@ -1,0 +1,405 @@
+"""The stores: one contract for all kinds of backends."""
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from beaker.cache import clsmap
+from beaker.exceptions import MissingCacheParameter
+from zope.interface.verify import verifyObject
+
+from collective.beaker.ids import new_id
+from collective.beaker.interfaces import IStore
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores import base
+from collective.beaker.stores import find_store
+from collective.beaker.stores.generic import GenericStore
+from collective.beaker.tests.servers import free_port
+
+
+def make_store(kind, **options):
+    return find_store(kind, clsmap[kind], options, socket_timeout=5)
+
+
+@pytest.fixture
+def store(server_store):
+    options = dict(vars(server_store))
+    del options["folder"]
+    return make_store(options.pop("type"), **options)
+
+
+@pytest.fixture
+def id():
+    return new_id()
+
+
+@pytest.fixture
+def record(store, id):
+    """A record that is stored under the id."""
+    assert store.swap(id, None, "first")
+    return store.load(id)
+
+
+def text(store, id):
+    record = store.load(id)
+    return None if record is None else store.payload(record)
+
+
+def test_a_store_keeps_the_contract(store):
+    assert verifyObject(IStore, store)
+
+
+def test_the_same_options_give_the_same_store(server_store):
+    options = dict(vars(server_store))
+    del options["folder"]
+    kind = options.pop("type")
+
+    assert make_store(kind, **options) is make_store(kind, **options)
+
+
+def test_an_unknown_id_has_no_record(store, id):
+    assert store.load(id) is None
+
+
+def test_what_was_stored_is_loaded(store, id, record):
+    assert store.payload(record) == "first"
+
+
+def test_a_record_is_made_once(store, id, record):
+    assert not store.swap(id, None, "second")
+    assert text(store, id) == "first"
+
+
+def test_a_record_that_is_as_it_was_is_replaced(store, id, record):
+    assert store.swap(id, record, "second")
+    assert text(store, id) == "second"
+
+
+def test_a_record_that_was_changed_is_not_replaced(store, id, record):
+    store.swap(id, record, "second")
+
+    assert not store.swap(id, record, "third")
+    assert text(store, id) == "second"
+
+
+def test_a_record_that_is_gone_is_not_replaced(store, id, record):
+    store.delete(id)
+
+    assert not store.swap(id, record, "second")
+    assert store.load(id) is None
+
+
+def test_a_record_that_is_as_it_was_is_removed(store, id, record):
+    assert store.swap(id, record, None)
+    assert store.load(id) is None
+    assert store.swap(id, None, "again")
+    assert text(store, id) == "again"
+
+
+def test_a_record_that_was_changed_is_not_removed(store, id, record):
+    store.swap(id, record, "second")
+
+    assert not store.swap(id, record, None)
+    assert text(store, id) == "second"
+
+
+def test_delete_removes_whatever_is_there(store, id, record):
+    store.delete(id)
+    assert store.load(id) is None
+    store.delete(id)
+
+
+def test_records_of_others_stay(store, id, record):
+    other = new_id()
+    store.swap(other, None, "other")
+    store.delete(id)
+
+    assert text(store, other) == "other"
+
+
+def test_large_records(store, id):
+    large = "0123456789abcdef" * 3000
+    store.swap(id, None, large)
+    assert text(store, id) == large
+    assert store.swap(id, store.load(id), large + "!")
+
+
+def test_walk_yields_each_session(store, id, record):
+    try:
+        found = dict(store.walk())
+    except NotImplementedError:
+        assert store.kind == "ext:memcached"
+        return
+
+    assert store.payload(found[id]) == "first"
+    with store.lock(id):
+        assert all(len(other) == 32 for other, _ in store.walk())
+
+
+def test_one_at_a_time_holds_a_lock(store, id):
+    order = []
+    entered, left = threading.Event(), threading.Event()
+
+    def second():
+        entered.wait(30)
+        with store.lock(id):
+            order.append("second")
+        left.set()
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with store.lock(id):
+        entered.set()
+        # The other one has every chance to come in between.
+        assert not left.wait(0.05)
+        order.append("first")
+    thread.join(30)
+
+    assert order == ["first", "second"]
+
+
+def test_the_holder_of_a_lock_may_swap(store, id, record):
+    with store.lock(id):
+        assert store.swap(id, record, "second")
+
+
+def test_eight_threads_count_exactly(store, id):
+    store.swap(id, None, "0")
+
+    def count():
+        for _ in range(10):
+            while True:
+                record = store.load(id)
+                following = str(int(store.payload(record)) + 1)
+                if store.swap(id, record, following):
+                    break
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+
+    assert text(store, id) == "80"
+
+
+# A lock that is a record itself
+
+
+@pytest.fixture
+def leasing_store(redis_port):
+    return make_store("ext:redis", url=f"redis://127.0.0.1:{redis_port}/0")
+
+
+def test_the_lock_of_one_who_was_killed_is_free_after_a_while(
+    leasing_store, id, monkeypatch
+):
+    leasing_store.lock(id).__enter__()
+    later = base.time.time() + base.LEASE_SECONDS + 1
+    monkeypatch.setattr(base.time, "time", lambda: later)
+
+    with leasing_store.lock(id):
+        pass
+
+
+def test_who_comes_back_late_does_not_free_the_lock_of_another(
+    leasing_store, id, monkeypatch
+):
+    late = leasing_store.lock(id)
+    late.__enter__()
+    later = base.time.time() + base.LEASE_SECONDS + 1
+    monkeypatch.setattr(base.time, "time", lambda: later)
+    with leasing_store.lock(id):
+        late.__exit__(None, None, None)
+        assert leasing_store.load(f"{id}-lock") is not None
+
+    assert leasing_store.load(f"{id}-lock") is None
+
+
+def test_a_lock_that_never_becomes_free_is_an_unavailable_store(
+    leasing_store, id, monkeypatch
+):
+    monkeypatch.setattr(base, "LEASE_SECONDS", 0.05)
+    with leasing_store.lock(id):
+        monkeypatch.setattr(base.time, "time", lambda: 0)
+        with pytest.raises(StoreUnavailable, match="locked"):
+            leasing_store.lock(id).__enter__()
+
+
+# Files
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_files_are_for_their_owner_only(kind, id, tmp_path):
+    top = tmp_path / "sessions"
+    store = make_store(kind, data_dir=str(top))
+    store.swap(id, None, "first")
+    store.swap(id, store.load(id), "second")
+    paths = [top, *top.rglob("*")]
+
+    assert {
+        stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_dir()
+    } == {0o700}
+    assert {
+        stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_file()
+    } == {0o600}
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_looking_for_a_session_makes_no_files(kind, id, tmp_path):
+    store = make_store(kind, data_dir=str(tmp_path))
+    store.load(id)
+    store.delete(id)
+    assert list(store.walk()) == []
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_folders_can_be_named_one_by_one(kind, id, tmp_path):
+    options = {
+        f"{kind}_dir": str(tmp_path / "a"),
+        "lock_dir": str(tmp_path / "b"),
+    }
+    make_store(kind, **options).swap(id, None, "first")
+
+    assert list((tmp_path / "a").rglob(f"{id}*"))
+    assert list((tmp_path / "b").rglob("*.lock"))
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_a_folder_is_needed(kind):
+    with pytest.raises(MissingCacheParameter, match=r"session\.data_dir"):
+        make_store(kind)
+
+
+def test_a_failed_write_leaves_the_record_and_no_rubbish(
+    id, tmp_path, monkeypatch
+):
+    store = make_store("file", data_dir=str(tmp_path))
+    store.swap(id, None, "first")
+    files = set(tmp_path.rglob("*"))
+
+    def fail(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(StoreUnavailable, match="No space left on device"):
+        store.swap(id, store.load(id), "second")
+
+    assert text(store, id) == "first"
+    assert set(tmp_path.rglob("*")) == files
+
+
+# Stores that cannot be used
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("file", {"data_dir": "{occupied}"}),
+        ("dbm", {"data_dir": "{occupied}"}),
+        ("ext:database", {"url": "sqlite:////{occupied}/a.db"}),
+        ("ext:redis", {"url": "redis://:secret@127.0.0.1:{port}/0"}),
+        ("ext:memcached", {"url": "127.0.0.1:{port}"}),
+        (
+            "ext:database",
+            {"url": "postgresql+psycopg://a:secret@127.0.0.1:{port}/a"},
+        ),
+        (
+            "ext:database",
+            {"url": "mysql+pymysql://a:secret@127.0.0.1:{port}/a"},
+        ),
+    ],
+    ids=[
+        "file",
+        "dbm",
+        "sqlite",
+        "redis",
+        "memcached",
+        "postgresql",
+        "mariadb",
+    ],
+)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store, id: store.load(id),
+        lambda store, id: store.swap(id, None, "first"),
+        lambda store, id: store.delete(id),
+    ],
+    ids=["load", "swap", "delete"],
+)
+def test_a_store_that_cannot_be_used_says_which_and_shows_no_password(
+    kind, options, use, id, tmp_path
+):
+    occupied = tmp_path / "occupied"
+    occupied.write_text("")
+    filled = {
+        name: value.format(occupied=occupied, port=free_port())
+        for name, value in options.items()
+    }
+    store = make_store(kind, **filled)
+
+    with pytest.raises(StoreUnavailable) as raised:
+        use(store, id)
+    assert kind in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert raised.value.__suppress_context__
+
+
+# Backends of other packages
+
+
+class OtherBackend(clsmap["memory"]):
+    """A backend that is none of Beaker's own."""
+
+    def __init__(self, namespace, **options):
+        if "socket_timeout" in options:
+            raise TypeError("socket_timeout")
+        super().__init__(f"other-{namespace}")
+
+
+@pytest.fixture
+def other_store():
+    return find_store("other", OtherBackend, {"url": "there"}, 5)
+
+
+def test_a_backend_of_another_package_is_used_as_it_is(other_store, id):
+    assert isinstance(other_store, GenericStore)
+    assert other_store.load(id) is None
+    assert other_store.swap(id, None, "first")
+    assert not other_store.swap(id, None, "second")
+    assert other_store.swap(id, other_store.load(id), "second")
+    assert text(other_store, id) == "second"
+    other_store.delete(id)
+    assert other_store.load(id) is None
+
+
+def test_a_backend_of_another_package_removes_by_swap(other_store, id):
+    other_store.swap(id, None, "first")
+
+    assert other_store.swap(id, other_store.load(id), None)
+    assert other_store.load(id) is None
+
+
+def test_a_backend_of_another_package_lists_nothing(other_store):
+    with pytest.raises(NotImplementedError):
+        list(other_store.walk())
+
+
+def test_options_without_a_hash_find_their_store():
+    first = find_store("other", OtherBackend, {"sa_opts": {"a": []}}, 5)
+    second = find_store("other", OtherBackend, {"sa_opts": {"a": []}}, 5)
+    third = find_store("other", OtherBackend, {"sa_opts": {"a": [1]}}, 5)
+
+    assert first is second
+    assert first is not third
+
+
+def test_stores_write_nothing_outside_their_folder(id, tmp_path):
+    store = make_store("file", data_dir=str(tmp_path / "a"))
+    store.swap(id, None, "first")
+
+    assert list(tmp_path.iterdir()) == [Path(tmp_path / "a")]
