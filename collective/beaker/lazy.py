@@ -54,6 +54,7 @@ class LazySession(MutableMapping):
         self._testing = request.environ.get("paste.testing_variables")
         self._client_address = request.getClientAddr()
         self._session: beaker.session.Session | None = None
+        self._cookie: Morsel | None = None
         self._options: dict[str, Any] = {}
         self._unavailable = False
         self._used = False
@@ -271,15 +272,23 @@ class LazySession(MutableMapping):
         Returns the cookie to be sent, if there is one.  In a transaction the
         session has been stored with it.
         """
-        if self._closed or self._session is None:
+        if self._closed:
             return None
         if not self._is_transactional():
             self.persist()
+            self._take_cookie()
         self._closed = True
-        headers = self._session.request
-        if not (headers["set_cookie"] and headers["cookie_out"]):
-            return None
-        return self._session.cookie[self._session.key]
+        return self._cookie
+
+    def _take_cookie(self) -> None:
+        """Take the cookie that is to be sent, now that its session is stored.
+
+        If the session is opened once more, it is that of this cookie.
+        """
+        session = self._open()
+        if session.request["set_cookie"] and session.request["cookie_out"]:
+            self._cookie = session.cookie[session.key]
+            self._cookies = {session.key: self._cookie.coded_value}
 
     @property
     def cookie_name(self) -> str:
@@ -304,6 +313,7 @@ class LazySession(MutableMapping):
     def finish(self) -> None:
         try:
             self.persist()
+            self._take_cookie()
         finally:
             self._leave_transaction()
 

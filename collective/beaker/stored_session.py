@@ -135,15 +135,19 @@ class Session(Content, beaker.session.Session):
     def _create_id(self, set_new: bool = True) -> None:
         self.id = new_id()
 
-    @property
-    def namespace(self) -> Any:
-        """Beaker's own access to the record, for ``lock`` and ``unlock``."""
-        return self.namespace_class(
-            self.id,
-            data_dir=self.data_dir,
-            digest_filenames=False,
-            **self.namespace_args,
-        )
+    def lock(self) -> None:
+        """Wait until nobody else has locked the session, and lock it.
+
+        It keeps those apart who lock it; ``unlock`` must follow.
+        """
+        self._lock = self._store.lock(self._stored_id or self.id)
+        self._lock.__enter__()
+
+    def unlock(self) -> None:
+        """Let others lock the session."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.__exit__(None, None, None)
 
     def load(self) -> None:
         """Load what is stored under the id, or begin a new session there."""
@@ -326,18 +330,20 @@ class Session(Content, beaker.session.Session):
         """
         if self._task(accessed_only) is None:
             return
-        self._lock = self._store.lock(self._stored_id or self.id)
-        self._lock.__enter__()
-        record = self._store.load(self._stored_id or self.id)
-        if self._stored_id is not None and not self._deleted:
-            self._take_in(record, accessed_only)
         self._encode(self._mine(accessed_only))
+        if self._stored_id is None:
+            # A new session: nobody else knows its id.
+            self._store.load(self.id)
+            return
+        if self._lock is None:
+            self.lock()
+        record = self._store.load(self._stored_id)
+        if not self._deleted:
+            self._take_in(record, accessed_only)
 
     def release(self) -> None:
         """Let others come, too."""
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.__exit__(None, None, None)
+        self.unlock()
 
     def _take_in(self, record: Record | None, accessed_only: bool) -> None:
         """Take in what others have stored since the session was loaded."""

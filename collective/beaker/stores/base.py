@@ -1,5 +1,6 @@
 """What all stores have in common: one stored record, and compare and swap."""
 
+import logging
 import secrets
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.options import redacted
 
 
+logger = logging.getLogger("collective.beaker")
+
 LEASE_SECONDS = 30
 """After this time a lock whose owner was killed is anybody's."""
 
@@ -29,6 +32,9 @@ class Record(NamedTuple):
 
     version: Any = None
     """What a swap compares, where that is not ``raw``."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
 
 @implementer(IStore)
@@ -91,7 +97,11 @@ class Store:
         try:
             yield
         finally:
-            self._leave_lease(name, owner)
+            try:
+                self._leave_lease(name, owner)
+            except StoreUnavailable as error:
+                # It ends by itself.  A transaction must be able to go on.
+                logger.warning("%s", error)
 
     def _take_lease(self, name: str, owner: str) -> bool:
         held = self.load(name)

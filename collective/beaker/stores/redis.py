@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import SSLConnection
 from redis.connection import parse_url
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -83,9 +84,9 @@ def _connection_options(socket_timeout: int) -> dict[str, Any]:
     return {
         "socket_timeout": socket_timeout,
         "socket_connect_timeout": socket_timeout,
-        # A connection that has gone stale is replaced once.  More attempts
-        # would make the visitor wait.
-        "retry": Retry(NoBackoff(), 1),
+        # A connection that has gone stale is replaced once.  Visitors would
+        # have to wait for more attempts.
+        "retry": Retry(NoBackoff(), 1, (RedisConnectionError,)),
     }
 
 

@@ -1,5 +1,6 @@
 """Sessions in a table of a relational database."""
 
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,6 +12,7 @@ from sqlalchemy import Column
 from sqlalchemy import Engine
 from sqlalchemy import LargeBinary
 from sqlalchemy import Table
+from sqlalchemy import TypeDecorator
 from sqlalchemy import exc
 
 from collective.beaker.ids import is_id
@@ -32,7 +34,43 @@ _CONNECT_TIMEOUT = {
     "pysqlite": "timeout",
 }
 
+_STALE_SECONDS = 1
+
 _AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
+
+
+class _HiddenBytes(bytes):
+    """Stored data that SQLAlchemy's log, which has each row, does not show."""
+
+    def __repr__(self) -> str:
+        return "b'(hidden)'"
+
+
+class _HiddenText(str):
+    """An id that SQLAlchemy's log does not show."""
+
+    def __repr__(self) -> str:
+        return "'(hidden)'"
+
+
+class _Raw(TypeDecorator):
+    """Data as they are stored: Beaker's own type would unpickle them."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Any) -> bytes:
+        return _HiddenBytes(value)
+
+
+class _Id(TypeDecorator):
+    """The id of a session."""
+
+    impl = sqlalchemy.String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Any) -> str:
+        return _HiddenText(value)
 
 
 class SqlStore(Store):
@@ -49,8 +87,8 @@ class SqlStore(Store):
         super().__init__(kind, address)
         self._engine = engine
         self._table = table
-        # The column's own type would unpickle what it reads.
-        self._data = sqlalchemy.type_coerce(table.c.data, LargeBinary)
+        self._id = sqlalchemy.type_coerce(table.c.namespace, _Id)
+        self._data = sqlalchemy.type_coerce(table.c.data, _Raw)
         self._table_exists = False
 
     def payload(self, record: Record) -> str | None:
@@ -59,16 +97,14 @@ class SqlStore(Store):
     def _load(self, id: str) -> Record | None:
         if not self._has_table():
             return None
-        select = sqlalchemy.select(self._data).where(
-            self._table.c.namespace == id
-        )
+        select = sqlalchemy.select(self._data).where(self._id == id)
         row = self._run(select, lambda result: result.first())
-        return None if row is None else Record(bytes(row[0]))
+        return None if row is None else Record(row[0])
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
         if old is None:
             return new is None or self._insert(id, new)
-        where = (self._table.c.namespace == id, self._data == old.raw)
+        where = (self._id == id, self._data == old.raw)
         if new is None:
             return self._changes_one(self._table.delete().where(*where))
         values = {"data": _stored(new), "accessed": datetime.now()}
@@ -108,16 +144,16 @@ class SqlStore(Store):
     def _delete(self, id: str) -> None:
         if not self._has_table():
             return
-        delete = self._table.delete().where(self._table.c.namespace == id)
+        delete = self._table.delete().where(self._id == id)
         self._run(delete, lambda result: None)
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
         if not self._has_table():
             return
-        select = sqlalchemy.select(self._table.c.namespace, self._data)
+        select = sqlalchemy.select(self._id, self._data)
         for id, raw in self._run(select, lambda result: result.all()):
             if is_id(id):
-                yield id, Record(bytes(raw))
+                yield id, Record(raw)
 
     def _has_table(self) -> bool:
         if not self._table_exists:
@@ -140,12 +176,13 @@ class SqlStore(Store):
         """Execute a statement and read its result.
 
         A connection that has gone stale, as after a restart of the server,
-        is replaced once.
+        is replaced once.  That shows at once; who had to wait waits no more.
         """
+        give_up = time.monotonic() + _STALE_SECONDS
         try:
             return self._execute(statement, read)
         except exc.DBAPIError as error:
-            if not error.connection_invalidated:
+            if not error.connection_invalidated or time.monotonic() > give_up:
                 raise
         return self._execute(statement, read)
 
@@ -156,7 +193,7 @@ class SqlStore(Store):
 
 def _stored(payload: str) -> Any:
     # A literal of this type is not pickled once more.
-    return sqlalchemy.literal(pack({"session": payload}), LargeBinary)
+    return sqlalchemy.literal(pack({"session": payload}), _Raw)
 
 
 def sql_store(
@@ -179,6 +216,7 @@ def sql_store(
         **{
             "connect_args": _connect_arguments(parsed, socket_timeout),
             "hide_parameters": True,
+            "skip_autocommit_rollback": True,
             **_AUTOCOMMIT,
         }
         | engine_options,
@@ -205,6 +243,8 @@ def _connect_arguments(url: URL, socket_timeout: int) -> dict[str, Any]:
     if url.get_backend_name() in ("mysql", "mariadb"):
         # Otherwise a server may be set to cut off what is too large.
         arguments["sql_mode"] = "STRICT_ALL_TABLES"
+    if url.get_driver_name() == "pymysql":
+        arguments["read_timeout"] = arguments["write_timeout"] = socket_timeout
     return {
         name: value
         for name, value in arguments.items()

@@ -120,8 +120,9 @@ class SqlRecords:
     """A row for each session."""
 
     def __init__(self, store: SimpleNamespace):
+        # What the tests themselves do must not be found in the log.
         self.engine = sqlalchemy.create_engine(
-            store.url, poolclass=sqlalchemy.NullPool
+            store.url, poolclass=sqlalchemy.NullPool, hide_parameters=True
         )
         self.table = sqlalchemy.table(
             getattr(store, "table_name", "beaker_cache"),

@@ -693,7 +693,7 @@ def test_each_of_two_visitors_who_meet_gets_an_answer_of_their_own(
     visitor, other_visitor
 ):
     error = NotFound("x")
-    both_copied = Barrier(2, timeout=60)
+    both_copied = Barrier(2, timeout=20)
 
     def fail(request):
         if value := request.form.get("value"):

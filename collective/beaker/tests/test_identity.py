@@ -421,7 +421,7 @@ def test_reading_an_expired_session_creates_nothing(
 
 
 SECRET_KEY = "confidential-key"
-SECRET_VALUE = "confidential" * 9
+SECRET_VALUE = "confidential" * 3
 PASSWORD = "the-password-of-the-url"
 
 # The value as it is in the stored text, wherever in it the value begins.

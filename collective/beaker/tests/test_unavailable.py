@@ -1,9 +1,11 @@
 """Stores that cannot be reached, and records that cannot be read."""
 
 import logging
+import os
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from signal import SIGCONT
 from signal import SIGSTOP
 from types import SimpleNamespace
@@ -174,20 +176,26 @@ def test_a_server_that_does_not_answer_counts_as_unreachable(
 ):
     config["socket_timeout"] = 1
     visitor.visit(count)
-    process = stoppable_server._process
-    process.send_signal(SIGSTOP)
-    try:
-        with ThreadPoolExecutor() as threads:
-            request = threads.submit(visitor.visit, read_count, status=503)
-            try:
-                response = request.result(SECONDS)
-            finally:
-                process.send_signal(SIGCONT)
-    finally:
-        process.send_signal(SIGCONT)
+    with (
+        ThreadPoolExecutor() as threads,
+        suspended(stoppable_server._process),
+    ):
+        request = threads.submit(visitor.visit, read_count, status=503)
+        response = request.result(SECONDS)
 
     assert response.headers["Retry-After"]
     assert visitor.visit(read_count).text == "1"
+
+
+@contextmanager
+def suspended(process):
+    """Stop a process, which goes on at the end of the block."""
+    process.send_signal(SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+    try:
+        yield
+    finally:
+        process.send_signal(SIGCONT)
 
 
 # Folders that cannot be used
