@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
+from beaker.cookie import SimpleCookie
 from beaker.util import PickleSerializer
 
 from collective.beaker.interfaces import RecordTooLarge
@@ -23,6 +24,9 @@ RESERVED_KEYS = frozenset(
 )
 """Keys of a session that are Beaker's own."""
 
+PRESENTED = "presented"
+"""The key of a session's request for the value that the visitor presents."""
+
 _LEFT_BY_DELETE = frozenset(["_accessed_time", "_domain", "_path"])
 """The keys in what Beaker's middleware stores in place of a session."""
 
@@ -34,6 +38,8 @@ class Content:
 
     # Beaker's classes set them.
     accessed_dict: dict[Any, Any]
+    key: str
+    request: dict[str, Any]
     is_new: bool
     save_atime: bool
     timeout: int | None
@@ -101,6 +107,16 @@ class Content:
         vars(self).update(snapshot["state"])
         data, self.accessed_dict = deepcopy(snapshot["data"])
         self._fill(data)
+
+    def _presented_value(self) -> str:
+        """Return the value of the session's cookie, "" if there is none.
+
+        Our own requests hold it; those of Beaker's middleware a header.
+        """
+        if PRESENTED in self.request:
+            return self.request[PRESENTED]
+        cookie = SimpleCookie(self.request.get("cookie") or "")
+        return cookie[self.key].value if self.key in cookie else ""
 
     # Data and the text that is stored
 
@@ -239,9 +255,9 @@ class Content:
 
     def _has_changed_inside(self) -> bool:
         """Tell whether a value was changed without being set anew."""
-        if not any(map(may_change_inside, self.accessed_dict.values())):
-            return False
-        return bool(self._difference(self.accessed_dict))
+        return may_change_inside(self.accessed_dict.values()) and bool(
+            self._difference(self.accessed_dict)
+        )
 
     def _access_is_due(self) -> bool:
         """Tell whether it is time to store the time of access."""

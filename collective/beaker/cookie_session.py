@@ -3,7 +3,6 @@
 from typing import Any
 
 import beaker.session
-from beaker.cookie import SimpleCookie
 
 from collective.beaker.content import Content
 from collective.beaker.cookies import MAX_COOKIE_SIZE
@@ -49,10 +48,10 @@ class CookieSession(Content, beaker.session.CookieSession):
         request.setdefault("cookie_out", None)
         request["set_cookie"] = False
         self._begin()
-        cookie = SimpleCookie(request.get("cookie") or "")
-        self._has_cookie = key in cookie
-        if self._has_cookie:
-            self._load_value(cookie[key].value)
+        value = self._presented_value()
+        self._has_cookie = bool(value)
+        if value:
+            self._load_value(value)
 
     def _load_value(self, value: str) -> None:
         position = signing_key(value, self._validate_keys)

@@ -64,14 +64,10 @@ def presented_value(cookies: Mapping[str, str], header: str, name: str) -> str:
     return value if _VISIBLE_ASCII.fullmatch(value) else ""
 
 
-def cookie_header(cookies: Mapping[str, str], header: str, name: str) -> str:
-    """Return a Cookie header that holds the session cookie and no other.
-
-    Beaker reads its cookie from a header.  In this one, nothing that another
-    application sent can hide it.
-    """
+def cookie_header(name: str, value: str) -> str:
+    """Return a Cookie header that holds one cookie, for Beaker to read."""
     cookie: SimpleCookie = SimpleCookie()
-    if value := presented_value(cookies, header, name):
+    if value:
         cookie[name] = value
     return cookie.output(header="", sep=";").strip()
 

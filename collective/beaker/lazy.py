@@ -14,11 +14,13 @@ from zope.component import getUtility
 from zope.interface import implementer
 from ZPublisher.HTTPRequest import HTTPRequest
 
+from collective.beaker.content import PRESENTED
 from collective.beaker.content import RESERVED_KEYS
 from collective.beaker.content import Content
 from collective.beaker.content import logger
 from collective.beaker.cookie_session import CookieSession
 from collective.beaker.cookies import cookie_header
+from collective.beaker.cookies import presented_value
 from collective.beaker.ids import is_id
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
@@ -224,10 +226,10 @@ class LazySession(MutableMapping):
     def _open(self) -> beaker.session.Session:
         if self._session is None:
             options = self._read_options()
-            header = cookie_header(
+            value = presented_value(
                 self._cookies, self._cookie_header, options["key"]
             )
-            self._session = self._reach(lambda: _load(options, header))
+            self._session = self._reach(lambda: _load(options, value))
             self._used = True
             self._warn_of_bad_signature()
             self._show_to_webtest()
@@ -342,25 +344,26 @@ class LazySession(MutableMapping):
         session.update(state)
 
 
-def _load(options: dict[str, Any], header: str) -> beaker.session.Session:
-    """Return the session that a Cookie header names, or a new one."""
+def _load(options: dict[str, Any], value: str) -> beaker.session.Session:
+    """Return the session of a cookie's value, or a new one."""
     options = options | {"secure": options["secure"] is True}
-    exchange = {"cookie": header, "cookie_out": None, "set_cookie": False}
     session_class = options.get("session_class")
     if session_class is None:
         cookie_only = options["type"] == "cookie"
         session_class = CookieSession if cookie_only else Session
     if issubclass(session_class, Content):
-        return session_class(exchange, **options)
-    return _load_foreign(session_class, exchange, options)
+        return session_class({PRESENTED: value}, **options)
+    return _load_foreign(session_class, options, value)
 
 
 def _load_foreign(
     session_class: type[beaker.session.Session],
-    exchange: dict[str, Any],
     options: dict[str, Any],
+    value: str,
 ) -> beaker.session.Session:
     """Return a session of a class that knows Beaker's options only."""
+    header = cookie_header(options["key"], value)
+    exchange = {"cookie": header, "cookie_out": None, "set_cookie": False}
     known = {
         name: value
         for name, value in options.items()
@@ -371,7 +374,7 @@ def _load_foreign(
             exchange, **known | {"invalidate_corrupt": False}
         )
     except Exception as error:
-        if not exchange["cookie"] or not options["invalidate_corrupt"]:
+        if not value or not options["invalidate_corrupt"]:
             raise
         # No more than the type: messages may hold an id or stored data.
         logger.warning(

@@ -6,6 +6,7 @@ changes to one key the later one holds; a nested change is a change to its key.
 
 import pickle
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -66,9 +67,9 @@ def merge(theirs: Mapping[Any, Any], changes: Changes) -> dict[Any, Any]:
     return kept | changes.values
 
 
-def may_change_inside(value: Any) -> bool:
+def may_change_inside(values: Iterable[Any]) -> bool:
     """Tell whether a value might be changed without being set anew."""
-    return type(value) not in _IMMUTABLE
+    return not _IMMUTABLE.issuperset(map(type, values))
 
 
 def _same(one: Any, other: Any, dumps: Callable[[Any], Any]) -> bool:

@@ -4,7 +4,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import beaker.session
-from beaker.cookie import SimpleCookie
 from ZODB.POSException import ConflictError
 
 from collective.beaker.content import Content
@@ -109,11 +108,10 @@ class Session(Content, beaker.session.Session):
 
     def _load_presented(self, secrets: list[str | None]) -> None:
         """Load the session that the visitor's cookie names, if any."""
-        cookie = SimpleCookie(self.request.get("cookie") or "")
-        self._has_cookie = self.key in cookie
-        if not self._has_cookie:
+        id, position = self._presented_value(), 0
+        self._has_cookie = bool(id)
+        if not id:
             return
-        id, position = cookie[self.key].value, 0
         if secrets[0]:
             position = signing_key(id, secrets)
             if position is None:

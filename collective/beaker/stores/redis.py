@@ -1,6 +1,7 @@
 """Sessions in Redis and in Redis Cluster."""
 
 from collections.abc import Iterator
+from hashlib import sha1
 from typing import Any
 
 from redis import Redis
@@ -20,10 +21,11 @@ from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 
 
-# Compares and sets in one step and one round trip.  No text is shorter than
-# a container, so that "" stands for no record.
+# Compares and sets in one step and one round trip.  A digest stands for the
+# old record, which need not be sent again; "" stands for no record.
 _SWAP = """\
-if (redis.call("GET", KEYS[1]) or "") ~= ARGV[1] then
+local record = redis.call("GET", KEYS[1])
+if (record and redis.sha1hex(record) or "") ~= ARGV[1] then
     return 0
 end
 if ARGV[2] == "" then
@@ -60,7 +62,7 @@ class RedisStore(Store):
         return None if raw is None else Record(raw)
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        before = b"" if old is None else old.raw
+        before = "" if old is None else _digest(old.raw)
         after = b"" if new is None else pack(new)
         return bool(
             self._client.eval(_SWAP, 1, _key(id), before, after, self._timeout)
@@ -78,6 +80,10 @@ class RedisStore(Store):
 
 def _key(id: str) -> str:
     return f"{_PREFIX}{id}{_SUFFIX}"
+
+
+def _digest(raw: bytes) -> str:
+    return sha1(raw, usedforsecurity=False).hexdigest()
 
 
 def _connection_options(socket_timeout: int) -> dict[str, Any]:

@@ -190,19 +190,25 @@ class MemcachedRecords:
         self.client.delete(f"{id}_{KEY}")
 
     def ids(self) -> set[str]:
-        with (
-            socket.create_connection(self.client.server) as connection,
-            connection.makefile("rwb") as lines,
-        ):
-            lines.write(b"lru_crawler metadump all\r\n")
-            lines.flush()
-            found = iter(lines.readline, b"END\r\n")
-            keys = [line.split()[0].decode() for line in found]
+        keys = self._keys()
+        while keys == ["BUSY"]:
+            # Its housekeeping looks through the keys at this moment.
+            keys = self._keys()
         return {
             key.removeprefix("key=").removesuffix(f"_{KEY}")
             for key in keys
             if key.endswith(f"_{KEY}")
         }
+
+    def _keys(self) -> list[str]:
+        with (
+            socket.create_connection(self.client.server) as connection,
+            connection.makefile("rwb") as lines,
+        ):
+            lines.write(b"lru_crawler metadump all\r\nquit\r\n")
+            lines.flush()
+            words = (line.split()[0].decode() for line in lines)
+            return [word for word in words if word != "END"]
 
 
 KINDS = {

@@ -70,18 +70,11 @@ def test_zopes_own_reading_of_a_cookie_goes_first():
 
 
 @pytest.mark.parametrize(
-    ("sent", "expected"),
-    [
-        ("", ""),
-        ("other=1", ""),
-        ("other=1; id=abc", "id=abc"),
-        ("an other=1; id=abc", "id=abc"),
-        ("id=a%3Db", 'id="a=b"'),
-        ("id=a b", ""),
-    ],
+    ("value", "expected"),
+    [("", ""), ("abc", "id=abc"), ("a=b", 'id="a=b"')],
 )
-def test_the_header_holds_our_cookie_only(sent, expected):
-    assert cookie_header(parse_cookie(sent), sent, "id") == expected
+def test_a_header_holds_the_cookie_for_beaker_to_read(value, expected):
+    assert cookie_header("id", value) == expected
 
 
 # Signatures
@@ -94,7 +87,9 @@ def signed(content, key):
 
 VISIBLE_ASCII = st.text(st.characters(min_codepoint=33, max_codepoint=126))
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
-KEYS = st.lists(st.text(), min_size=1, unique=True)
+# HMAC pads keys with NUL, so that two keys may be the same.
+KEY = st.text(st.characters(exclude_characters="\0"))
+KEYS = st.lists(KEY, min_size=1, unique=True)
 
 
 @given(content=VISIBLE_ASCII, keys=KEYS, data=st.data())
@@ -485,6 +480,11 @@ def directive_name(directive):
     return directive.partition("=")[0].strip().lower()
 
 
+def quoted(text):
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'="{escaped}"'
+
+
 SHARING = {"public", "s-maxage"}
 
 
@@ -510,9 +510,7 @@ NAMES = st.sampled_from(
         "x",
     ]
 ).flatmap(lambda name: st.sampled_from([name, name.upper(), name.title()]))
-QUOTED = st.text('ab,= "\\').map(
-    lambda text: '="%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
-)
+QUOTED = st.text('ab,= "\\').map(quoted)
 ARGUMENTS = st.sampled_from(["", "=60", '="public, private"']) | QUOTED
 DIRECTIVES = st.lists(
     st.builds("".join, st.tuples(NAMES, ARGUMENTS)), unique_by=directive_name
