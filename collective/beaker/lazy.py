@@ -27,6 +27,7 @@ from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.options import OWN_OPTIONS
 from collective.beaker.options import SESSION_DEFAULTS
+from collective.beaker.options import Reader
 from collective.beaker.options import cookie_domain
 from collective.beaker.options import cookie_path
 from collective.beaker.stored_session import Session
@@ -153,7 +154,9 @@ class LazySession(MutableMapping):
 
     @domain.setter
     def domain(self, domain: str | None) -> None:
-        self._open().domain = domain and cookie_domain(domain)
+        self._open().domain = domain and _checked(
+            "domain", cookie_domain, domain
+        )
 
     @property
     def path(self) -> str:
@@ -161,7 +164,7 @@ class LazySession(MutableMapping):
 
     @path.setter
     def path(self, path: str) -> None:
-        self._open().path = cookie_path(path)
+        self._open().path = _checked("path", cookie_path, path)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -342,6 +345,17 @@ class LazySession(MutableMapping):
             return
         session.clear()
         session.update(state)
+
+
+def _checked(name: str, reader: Reader, value: str) -> str:
+    """Return what may stand in a header; raise ValueError otherwise."""
+    try:
+        return reader(value)
+    except ValueError as error:
+        reason = error
+    raise ValueError(
+        f"The session's {name} is {value!r}; allowed is {reason}."
+    )
 
 
 def _load(options: dict[str, Any], value: str) -> beaker.session.Session:
