@@ -306,7 +306,7 @@ def _unknown(
             continue
         region, _, name = option.rpartition(".")
         remedy = _did_you_mean(option, known, f"{prefix}.")
-        if region and name in known:
+        if name in known:
             remedy = f" Is {region} missing in {prefix}.regions?"
         if remedy or not takes_any:
             yield (

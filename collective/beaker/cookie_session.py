@@ -1,5 +1,6 @@
 """A session that the visitor's browser keeps in a cookie."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import beaker.session
@@ -11,6 +12,7 @@ from collective.beaker.cookies import signing_key
 from collective.beaker.cookies import unsigned
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.options import former_keys
 
 
 _SIGNATURE_SIZE = 40
@@ -32,14 +34,14 @@ class CookieSession(Content, beaker.session.CookieSession):
         invalidate_corrupt: bool = False,
         resolution_seconds: int = 20,
         absolute_timeout: int | None = None,
-        validate_key_fallbacks: list[str] | tuple[str, ...] = (),
+        validate_key_fallbacks: Iterable[str] = (),
         **options: Any,
     ):
         self._prepare_content(
             invalidate_corrupt,
             resolution_seconds,
             absolute_timeout,
-            [validate_key, *validate_key_fallbacks],
+            [validate_key, *former_keys(validate_key_fallbacks)],
         )
         self.was_invalidated = False
         self.accessed_dict = {}

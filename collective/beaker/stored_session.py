@@ -1,5 +1,6 @@
 """A session in a store, which loses nobody's changes."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,6 +15,7 @@ from collective.beaker.ids import is_id
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.merge import merge
+from collective.beaker.options import former_keys
 from collective.beaker.stores import Record
 from collective.beaker.stores import find_store
 
@@ -58,8 +60,8 @@ class Session(Content, beaker.session.Session):
         validate_key: str | None = None,
         resolution_seconds: int = 20,
         absolute_timeout: int | None = None,
-        secret_fallbacks: list[str] | tuple[str, ...] = (),
-        validate_key_fallbacks: list[str] | tuple[str, ...] = (),
+        secret_fallbacks: Iterable[str] = (),
+        validate_key_fallbacks: Iterable[str] = (),
         socket_timeout: int = 5,
         **options: Any,
     ):
@@ -71,7 +73,7 @@ class Session(Content, beaker.session.Session):
             invalidate_corrupt,
             resolution_seconds,
             absolute_timeout,
-            [validate_key, *validate_key_fallbacks],
+            [validate_key, *former_keys(validate_key_fallbacks)],
         )
         self._record: Record | None = None
         self._stored_id: str | None = None
@@ -104,7 +106,7 @@ class Session(Content, beaker.session.Session):
             self.id = id
             self.load()
         elif use_cookies:
-            self._load_presented([secret, *secret_fallbacks])
+            self._load_presented([secret, *former_keys(secret_fallbacks)])
 
     def _load_presented(self, secrets: list[str | None]) -> None:
         """Load the session that the visitor's cookie names, if any."""
@@ -123,7 +125,7 @@ class Session(Content, beaker.session.Session):
         fresh_id, self.id = self.id, id
         self.load()
         if self.is_new:
-            self.id = fresh_id
+            self.id, self._record = fresh_id, None
         elif position:
             # The cookie is signed with a former secret.
             self._send_cookie()
@@ -152,7 +154,7 @@ class Session(Content, beaker.session.Session):
         self._record = self._store.load(self.id)
         found = self._found(self._record)
         if found is None:
-            self._record = self._stored_id = None
+            self._stored_id = None
             self._begin()
             return
         self._hold(*found)
@@ -225,12 +227,15 @@ class Session(Content, beaker.session.Session):
             self._former_ids = self._former_ids[:-1]
 
     def _create(self, mine: dict[Any, Any]) -> None:
-        """Store a new session."""
+        """Store a new session, also in place of one that has expired.
+
+        It may be there already, if code has given the id.
+        """
         payload = self._encode(mine)
-        if self._store.swap(self.id, None, payload):
+        if self._store.swap(self.id, self._record, payload):
             self._stored(payload)
         else:
-            # An id that code has given may be in use meanwhile.
+            self._record = None
             self._update(mine)
         self._send_cookie()
 

@@ -364,6 +364,11 @@ def test_a_blank_where_the_dot_belongs_is_a_warning_and_starts():
             "knows; it has no effect.",
         ),
         (
+            {"cache.long.colour": "red"},
+            "cache.long.colour is an option that neither Beaker nor the "
+            "backend knows; it has no effect.",
+        ),
+        (
             {"cache.expires": "60"},
             "cache.expires is an option that neither Beaker nor the backend "
             "knows; it has no effect. Did you mean cache.expire?",

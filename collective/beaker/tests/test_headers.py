@@ -103,6 +103,17 @@ def test_a_former_secret_that_was_removed_opens_nothing(
     assert visitor.visit(read_count).text == "None"
 
 
+def test_former_keys_that_code_gives_as_text_are_keys_not_letters(
+    server_store, config, visitor, other_visitor
+):
+    config["secret"] = "d"
+    cookie = session_cookie(visitor.visit(count)).coded_value
+    config.update(secret="a new secret", secret_fallbacks="the old secret")
+    header = {"Cookie": f"{COOKIE}={cookie}"}
+
+    assert other_visitor.visit(read_count, headers=header).text == "None"
+
+
 @pytest.mark.parametrize("options", [{}, {"encrypt_key": "another key"}])
 def test_the_key_of_a_cookie_session_can_be_rotated(
     config, visitor, rotate, options

@@ -1,0 +1,203 @@
+"""Sessions of the package's own class, without Zope around them."""
+
+import pytest
+from beaker.middleware import SessionMiddleware
+from webtest import TestApp
+
+from collective.beaker import stored_session
+from collective.beaker.ids import new_id
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.session import CookieSession
+from collective.beaker.session import Session
+from collective.beaker.stores.base import Record
+from collective.beaker.stores.memory import MemoryStore
+
+
+def make_session(**options):
+    return Session({}, use_cookies=False, **options)
+
+
+@pytest.fixture
+def id():
+    return new_id()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a function that lets seconds pass."""
+    now = [1_800_000_000.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+
+    def let_pass(seconds):
+        now[0] += seconds
+
+    return let_pass
+
+
+@pytest.mark.parametrize("wrong", ["", "shop", "A" * 32, "../" + "a" * 29])
+def test_an_id_that_is_none_is_refused(wrong):
+    with pytest.raises(ValueError, match="32 hexadecimal digits"):
+        make_session(id=wrong)
+
+
+def test_an_id_that_code_gives_is_adopted(id):
+    session = make_session(id=id)
+    session["a"] = 1
+    session.save()
+
+    assert make_session(id=id)["a"] == 1
+
+
+def test_two_who_begin_a_session_under_one_id_share_it(id):
+    first, second = make_session(id=id), make_session(id=id)
+    first["a"] = 1
+    second["b"] = 2
+    first.save()
+    second.save()
+
+    session = make_session(id=id)
+    assert (session["a"], session["b"]) == (1, 2)
+
+
+def test_under_an_id_that_code_gives_an_expired_session_is_replaced(id, clock):
+    first = make_session(id=id, timeout=60)
+    first["a"] = 1
+    first.save()
+    clock(61)
+    second = make_session(id=id, timeout=60)
+    assert "a" not in second
+    second["b"] = 2
+    second.save()
+
+    assert make_session(id=id, timeout=60)["b"] == 2
+
+
+def test_a_session_can_be_saved_again_and_again(id):
+    session = make_session(id=id)
+    session.save()
+    for number in range(3):
+        session["number"] = number
+        session.save()
+        assert make_session(id=id)["number"] == number
+
+
+def test_what_others_save_between_two_saves_is_kept(id):
+    session = make_session(id=id)
+    session["a"] = 1
+    session.save()
+    other = make_session(id=id)
+    other["b"] = 2
+    other.save()
+    session["a"] = 3
+    session.save()
+
+    found = make_session(id=id)
+    assert (found["a"], found["b"]) == (3, 2)
+
+
+def test_reading_after_a_save_writes_nothing(id, clock):
+    session = make_session(id=id)
+    session.save()
+    clock(1000)
+    session.save(accessed_only=True)
+
+    assert make_session(id=id).last_accessed == 1_800_000_000.0
+
+
+def test_revert_takes_back_all_changes(id):
+    session = make_session(id=id)
+    session["list"] = [1]
+    session.save()
+    session = make_session(id=id)
+    session["list"].append(2)
+    session["more"] = 1
+    session.revert()
+
+    assert session["list"] == [1]
+    assert "more" not in session
+
+
+def test_a_session_shows_nothing_of_itself(id):
+    session = make_session(id=id)
+    session["card"] = "4111 1111"
+
+    assert repr(session) == "<Session>"
+    assert repr(CookieSession({}, validate_key="key")) == "<CookieSession>"
+    assert repr(Record("4111 1111")) == "<Record>"
+
+
+def test_a_locked_session_can_be_saved(id):
+    session = make_session(id=id)
+    session.lock()
+    session["a"] = 1
+    session.save()
+    session.unlock()
+    session.unlock()
+
+    assert make_session(id=id)["a"] == 1
+
+
+def test_a_store_in_which_all_others_are_faster_is_broken(id, monkeypatch):
+    session = make_session(id=id)
+    session.save()
+    monkeypatch.setattr(stored_session, "_MOST_ATTEMPTS", 5)
+    monkeypatch.setattr(MemoryStore, "_swap", lambda *args: False)
+    session["a"] = 1
+
+    with pytest.raises(StoreUnavailable, match="it never stores"):
+        session.save()
+
+
+@pytest.mark.parametrize(
+    ("serializer", "value", "kind"),
+    [
+        ("pickle", lambda: None, "function"),
+        ("json", {1}, "set"),
+        ("json", b"", "bytes"),
+    ],
+)
+def test_what_cannot_be_stored_is_named_by_its_type(
+    id, serializer, value, kind
+):
+    session = make_session(id=id, data_serializer=serializer)
+    session["secret name"] = value
+
+    with pytest.raises(TypeError, match=f"of the type {kind}") as raised:
+        session.save()
+    assert serializer in str(raised.value)
+    assert "secret name" not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+
+
+def test_a_serializer_of_ones_own_is_named_by_its_class(id):
+    class Picky:
+        def loads(self, data):
+            raise AssertionError("Nothing was stored.")
+
+        def dumps(self, data):
+            raise ValueError("It takes nothing.")
+
+    session = make_session(id=id, data_serializer=Picky())
+
+    with pytest.raises(TypeError, match="data_serializer Picky"):
+        session.save()
+
+
+def test_the_class_serves_beakers_middleware_too(tmp_path):
+    def application(environ, start_response):
+        session = environ["beaker.session"]
+        session["count"] = session.get("count", 0) + 1
+        session.save()
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(session["count"]).encode()]
+
+    options = {
+        "session.session_class": Session,
+        "session.type": "file",
+        "session.data_dir": str(tmp_path),
+        "session.secret": "a secret of the tests",
+    }
+    browser = TestApp(SessionMiddleware(application, options))
+
+    assert [browser.get("/").text for _ in range(3)] == ["1", "2", "3"]
