@@ -7,15 +7,13 @@ import beaker.session
 
 from collective.beaker.content import Content
 from collective.beaker.cookies import MAX_COOKIE_SIZE
+from collective.beaker.cookies import SIGNATURE_LENGTH
 from collective.beaker.cookies import cookie_size
 from collective.beaker.cookies import signing_key
 from collective.beaker.cookies import unsigned
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.options import former_keys
-
-
-_SIGNATURE_SIZE = 40
 
 
 class CookieSession(Content, beaker.session.CookieSession):
@@ -80,7 +78,7 @@ class CookieSession(Content, beaker.session.CookieSession):
     def _encrypt_data(self, session_data: dict[Any, Any] | None = None) -> str:
         """Return the payload; raise RecordTooLarge if browsers refuse it."""
         payload = super()._encrypt_data(session_data)
-        size = cookie_size(self.key, "0" * _SIGNATURE_SIZE + payload)
+        size = cookie_size(self.key, "0" * SIGNATURE_LENGTH + payload)
         if size > MAX_COOKIE_SIZE:
             raise RecordTooLarge(
                 f"session.type is 'cookie', and the session takes {size} "

@@ -4,6 +4,7 @@ import hmac
 import re
 import threading
 from collections.abc import Mapping
+from collections.abc import MutableMapping
 from collections.abc import Sequence
 from http.cookies import Morsel
 from http.cookies import SimpleCookie
@@ -11,7 +12,6 @@ from itertools import filterfalse
 
 from zExceptions import HTTPException
 from ZPublisher.cookie import getCookieValuePolicy
-from ZPublisher.HTTPRequest import HTTPRequest
 from ZPublisher.HTTPResponse import HTTPBaseResponse
 from ZPublisher.HTTPResponse import HTTPResponse
 
@@ -42,15 +42,13 @@ class _Hidden(str):
         return "'(hidden)'"
 
 
-def hide_cookie(request: HTTPRequest, name: str) -> None:
-    """Keep the session cookie out of dumps of a request.
+def hide_cookie(cookies: MutableMapping[str, str], name: str) -> None:
+    """Keep a cookie out of dumps of the request.
 
     Zope's error log keeps one of each request that fails.
     """
-    if name in request.cookies:
-        request.cookies[name] = _Hidden(request.cookies[name])
-    if header := request.environ.get("HTTP_COOKIE"):
-        request.environ["HTTP_COOKIE"] = _Hidden(header)
+    if name in cookies:
+        cookies[name] = _Hidden(cookies[name])
 
 
 def presented_value(cookies: Mapping[str, str], header: str, name: str) -> str:

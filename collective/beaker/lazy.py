@@ -20,6 +20,7 @@ from collective.beaker.content import Content
 from collective.beaker.content import logger
 from collective.beaker.cookie_session import CookieSession
 from collective.beaker.cookies import cookie_header
+from collective.beaker.cookies import hide_cookie
 from collective.beaker.cookies import presented_value
 from collective.beaker.ids import is_id
 from collective.beaker.interfaces import ISession
@@ -229,6 +230,8 @@ class LazySession(MutableMapping):
     def _open(self) -> beaker.session.Session:
         if self._session is None:
             options = self._read_options()
+            # A site may have a name of its own for it.
+            hide_cookie(self._cookies, options["key"])
             value = presented_value(
                 self._cookies, self._cookie_header, options["key"]
             )

@@ -137,7 +137,8 @@ def names(value: str) -> list[str]:
 
 def former_keys(value: Any) -> list[str]:
     """Read keys with blanks between them; code may list them as well."""
-    return value.split() if isinstance(value, str) else list(value or ())
+    keys = value.split() if isinstance(value, str) else value or ()
+    return list(filter(None, keys))
 
 
 def choice(*allowed: str) -> Reader:

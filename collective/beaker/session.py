@@ -48,7 +48,9 @@ def initializeSession(
     """
     config = queryUtility(ISessionConfig)
     if config is not None:
-        hide_cookie(request, config.get("key", SESSION_DEFAULTS["key"]))
+        name = config.get("key", SESSION_DEFAULTS["key"])
+        hide_cookie(request.cookies, name)
+        hide_cookie(request.environ, "HTTP_COOKIE")
         request.environ[environ_key] = LazySession(request)
 
 

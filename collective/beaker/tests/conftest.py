@@ -2,9 +2,13 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
+from OFS.Folder import Folder
+from persistent.mapping import PersistentMapping
+from Products.Five.component import enableSite
 from redis import Redis
 from zope.component import getGlobalSiteManager
 from zope.component import getUtility
+from zope.component.persistentregistry import PersistentComponents
 
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.servers import mariadb_server
@@ -58,6 +62,31 @@ def visitor(application, config):
 @pytest.fixture
 def other_visitor(application, config):
     return Visitor(application)
+
+
+@pytest.fixture
+def sites(application):
+    """The paths of two sites, one of which configures its own sessions."""
+
+    def make_sites(request):
+        app = request["PARENTS"][-1]
+        for name in ("plain", "special"):
+            site = Folder(name)
+            app._setObject(name, site)
+            components = PersistentComponents()
+            components.__bases__ = (getGlobalSiteManager(),)
+            site.setSiteManager(components)
+            enableSite(site)
+        app.special.getSiteManager().registerUtility(
+            PersistentMapping(type="memory", key="special"), ISessionConfig
+        )
+
+    def remove_sites(request):
+        request["PARENTS"][-1].manage_delObjects(["plain", "special"])
+
+    Visitor(application).visit(make_sites)
+    yield
+    Visitor(application).visit(remove_sites)
 
 
 @pytest.fixture(scope="session")

@@ -11,15 +11,12 @@ import beaker.session
 import pytest
 import transaction
 from beaker.middleware import SessionMiddleware
-from OFS.Folder import Folder
 from persistent.mapping import PersistentMapping
 from plone.subrequest import subrequest
-from Products.Five.component import enableSite
 from zExceptions import NotFound
 from zExceptions import Redirect
 from ZODB.POSException import ConflictError
 from zope.component import getGlobalSiteManager
-from zope.component.persistentregistry import PersistentComponents
 from zope.globalrequest import getRequest
 from zope.interface import implementer
 from ZPublisher.interfaces import IPubSuccess
@@ -27,7 +24,6 @@ from ZPublisher.Iterators import IStreamIterator
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
-from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.zope import Visitor
 
 
@@ -720,31 +716,6 @@ def test_a_change_of_the_configuration_holds_from_the_next_request_on(
 
     visitor.visit(assign)
     assert visitor.visit(read_count).text == "20"
-
-
-@pytest.fixture
-def sites(application):
-    """The paths of two sites, one of which configures its own sessions."""
-
-    def make_sites(request):
-        app = request["PARENTS"][-1]
-        for name in ("plain", "special"):
-            site = Folder(name)
-            app._setObject(name, site)
-            components = PersistentComponents()
-            components.__bases__ = (getGlobalSiteManager(),)
-            site.setSiteManager(components)
-            enableSite(site)
-        app.special.getSiteManager().registerUtility(
-            PersistentMapping(type="memory", key="special"), ISessionConfig
-        )
-
-    def remove_sites(request):
-        request["PARENTS"][-1].manage_delObjects(["plain", "special"])
-
-    Visitor(application).visit(make_sites)
-    yield
-    Visitor(application).visit(remove_sites)
 
 
 def test_a_site_with_its_own_configuration_has_its_own_sessions(
