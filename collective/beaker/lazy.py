@@ -60,7 +60,7 @@ class LazySession(MutableMapping):
         self._session: beaker.session.Session | None = None
         self._cookie: Morsel | None = None
         self._options: dict[str, Any] = {}
-        self._unavailable = False
+        self.unavailable = False
         self._used = False
         self._saved = False
         self._joined = False
@@ -262,11 +262,11 @@ class LazySession(MutableMapping):
         Raises HTTPServiceUnavailable if it fails, and again at once for the
         rest of the request, which needs not wait once more.
         """
-        if not self._unavailable:
+        if not self.unavailable:
             try:
                 return operation()
             except StoreUnavailable as error:
-                self._unavailable = True
+                self.unavailable = True
                 logger.error("%s", error)
         answer = HTTPServiceUnavailable(
             "Sessions cannot be reached. Please try again in a moment."
@@ -282,10 +282,11 @@ class LazySession(MutableMapping):
         """
         if self._closed:
             return None
-        if not self._is_transactional():
+        transactional = self._is_transactional()
+        self._closed = True
+        if not transactional:
             self.persist()
             self._take_cookie()
-        self._closed = True
         return self._cookie
 
     def _take_cookie(self) -> None:

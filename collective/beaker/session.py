@@ -1,5 +1,6 @@
 """The session of a request, as Zope's publisher and its code get it."""
 
+from zExceptions import HTTPServiceUnavailable
 from zope.component import adapter
 from zope.component import queryUtility
 from zope.interface import implementer
@@ -106,9 +107,13 @@ def persistSessionOnFailure(event: IPubFailure) -> None:
     forget_answer()
     if event.retry:
         return
-    request = event.request
+    request, error = event.request, event.exc_info[1]
     closeSession(request)
     session = request.environ.get(ENVIRON_KEY)
-    if isinstance(session, LazySession) and session.accessed():
-        error = event.exc_info[1]
+    if not isinstance(session, LazySession):
+        return
+    if session.unavailable and isinstance(error, HTTPServiceUnavailable):
+        # Where an error page answers, Zope takes its status for 500.
+        request.response.setStatus(HTTPServiceUnavailable.status)
+    if session.accessed():
         copy_answer(request.response, session.cookie_name, error)

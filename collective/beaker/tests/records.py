@@ -202,13 +202,17 @@ class MemcachedRecords:
 
     def _keys(self) -> list[str]:
         with (
-            socket.create_connection(self.client.server) as connection,
+            socket.create_connection(self.client.server, 30) as connection,
             connection.makefile("rwb") as lines,
         ):
-            lines.write(b"lru_crawler metadump all\r\nquit\r\n")
+            lines.write(b"lru_crawler metadump all\r\n")
             lines.flush()
-            words = (line.split()[0].decode() for line in lines)
-            return [word for word in words if word != "END"]
+            words: list[str] = []
+            for line in lines:
+                words.append(line.split()[0].decode())
+                if words[-1] in ("END", "BUSY"):
+                    break
+            return words
 
 
 KINDS = {
