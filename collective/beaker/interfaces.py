@@ -92,10 +92,13 @@ class ISession(IMutableMapping):
 
     It is a mutable mapping; keys are strings by convention.  A change is
     kept if ``save`` is called or the option ``auto`` is on.  A change inside
-    a stored value is kept without, as long as access times are stored (the
-    option ``save_accessed_time``).  The keys ``_creation_time``,
-    ``_accessed_time``, ``_domain``, ``_path`` and ``_id`` are Beaker's own;
-    they are seen among the others and cannot be removed.
+    a stored value is kept without.  Changes are stored key by key, so that
+    requests which run at the same time keep each other's.  The keys
+    ``_creation_time``, ``_accessed_time``, ``_domain``, ``_path`` and ``_id``
+    are Beaker's own; they are seen among the others and cannot be removed.
+
+    Any use may raise ``zExceptions.HTTPServiceUnavailable``: the store cannot
+    be reached.
 
     A session is true, even when it is empty or new, so that
     ``if session and key in session`` works.
@@ -106,7 +109,8 @@ class ISession(IMutableMapping):
     created = Attribute("When the session was created: seconds since 1970.")
     last_accessed = Attribute(
         "When the session was used before this request: seconds since 1970, "
-        "or None in a new session."
+        "or None in a new session. It may be as many seconds behind as the "
+        "option resolution_seconds says."
     )
     domain = Attribute("The Domain of the cookie, or None. May be set.")
     path = Attribute("The Path of the cookie. May be set.")
@@ -118,11 +122,19 @@ class ISession(IMutableMapping):
         """Keep the changes of this request.
 
         They are stored when the request ends, whether it succeeds, redirects
-        or fails; not if Zope retries it.
+        or fails; not if Zope retries it.  With the option ``transactional``
+        they are stored if the transaction of the request is committed.
+
+        At that time a value that cannot be stored raises ``TypeError``, too
+        much data raises ``RecordTooLarge``.
         """
 
     def delete():
-        """End the session and have the visitor's browser drop its cookie."""
+        """End the session and have the visitor's browser drop its cookie.
+
+        The record is removed when the request ends.  What is assigned after
+        this is not kept.
+        """
 
     def invalidate():
         """End the session and start a new, empty one under a new id.
@@ -140,8 +152,9 @@ class ISession(IMutableMapping):
     def get_by_id(id):
         """Return another stored session, or None if there is none.
 
-        The result is a ``beaker.session.Session``; its ``save`` stores at
-        once.  A session kept in a cookie cannot be reached by its id: None.
+        The result is a ``beaker.session.Session``; its ``save``, ``delete``
+        and ``invalidate`` are done at once, whatever becomes of the request.
+        A session kept in a cookie cannot be reached by its id: None.
         """
 
     def has_key(key):

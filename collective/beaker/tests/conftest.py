@@ -1,3 +1,4 @@
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -51,6 +52,18 @@ def unconfigured(config):
     utilities.unregisterUtility(config, ISessionConfig)
     yield
     utilities.registerUtility(config, ISessionConfig)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a function that lets seconds pass; else the time stands."""
+    now = [time.time()]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+
+    def let_pass(seconds):
+        now[0] += seconds
+
+    return let_pass
 
 
 @pytest.fixture
@@ -199,3 +212,12 @@ def _store_fixture(stores):
 
 any_store = _store_fixture([*SERVER_STORES, _cookie])
 server_store = _store_fixture(SERVER_STORES)
+cookie_store = _store_fixture([_cookie])
+memcached_store = _store_fixture([_memcached])
+crowded_store = _store_fixture([_redis, _memcached])
+pickling_store = _store_fixture(
+    [store for store in SERVER_STORES if store is not _memory]
+)
+containing_store = _store_fixture(
+    [store for store in SERVER_STORES if store not in (_memory, _memcached)]
+)

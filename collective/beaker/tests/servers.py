@@ -90,12 +90,15 @@ class Server:
         """End the server as it would never end by itself."""
         self._end_by(Signals.SIGKILL)
 
-    def suspend(self) -> None:
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
         """Have the server accept connections and answer nothing."""
         self._process.send_signal(Signals.SIGSTOP)
-
-    def resume(self) -> None:
-        self._process.send_signal(Signals.SIGCONT)
+        os.waitpid(self._process.pid, os.WUNTRACED)
+        try:
+            yield
+        finally:
+            self._process.send_signal(Signals.SIGCONT)
 
     def _end_by(self, signal: Signals) -> None:
         if not self.runs:

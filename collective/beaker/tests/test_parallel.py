@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -96,18 +95,6 @@ def overlap(visitor, *views):
 
     with published(page), ThreadPoolExecutor(len(views)) as threads:
         return list(threads.map(make_request, range(len(views))))
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Return a function that lets seconds pass."""
-    now = [time.time()]
-    monkeypatch.setattr(time, "time", lambda: now[0])
-
-    def let_pass(seconds):
-        now[0] += seconds
-
-    return let_pass
 
 
 # Both requests change the session

@@ -22,13 +22,6 @@ from collective.beaker.tests.test_parallel import log_of
 from collective.beaker.tests.test_parallel import session_id
 
 
-@pytest.fixture
-def cookie_store(any_store):
-    if any_store.type != "cookie":
-        pytest.skip("for sessions in cookies only")
-    return any_store
-
-
 # Sessions of Beaker's middleware, and sessions for it
 
 
@@ -104,24 +97,11 @@ def test_zope_reads_the_cookie_sessions_of_beakers_middleware(
     assert visitor.visit(count).text == "2"
 
 
-@OPTIONS
-def test_beakers_middleware_reads_the_cookie_sessions_of_zope(
-    cookie_store, config, visitor, options
-):
-    config.update(options)
-    browser = middleware_browser(visitor, cookie_store, config, **options)
-    visitor.visit(count)
-
-    assert browser.get("/").text == "2"
-
-
 @pytest.mark.parametrize("size", [0, 100_000], ids=["small", "large"])
 @pytest.mark.parametrize("module", ["memcache", "bmemcached"])
 def test_zope_and_the_middleware_share_sessions_with_each_memcached_client(
-    request, server_store, config, visitor, module, size
+    memcached_store, config, visitor, module, size
 ):
-    if server_store.type != "ext:memcached":
-        pytest.skip("for memcached only")
     importlib.import_module(module)
     config["memcache_module"] = module
 
@@ -131,7 +111,7 @@ def test_zope_and_the_middleware_share_sessions_with_each_memcached_client(
         session.save()
 
     browser = middleware_browser(
-        visitor, server_store, config, memcache_module=module
+        visitor, memcached_store, config, memcache_module=module
     )
     visitor.visit(fill)
 
@@ -169,14 +149,6 @@ def stored_as(store, value, protocol=pickle.DEFAULT_PROTOCOL):
     return pickle.dumps(value, protocol)
 
 
-@pytest.fixture
-def pickling_store(server_store):
-    """Each store but memory, whose records are no pickles."""
-    if server_store.type == "memory":
-        pytest.skip("a record in memory is no pickle")
-    return server_store
-
-
 def text_of(value):
     """Return a value as Beaker keeps it in the container."""
     return b64encode(pickle.dumps(value)).decode()
@@ -187,13 +159,11 @@ PAYLOAD = text_of({"count": 7, "_creation_time": 1.0, "_accessed_time": 1.0})
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_containers_of_every_pickle_protocol_are_read(
-    pickling_store, visitor, protocol
+    containing_store, visitor, protocol
 ):
-    if pickling_store.type == "ext:memcached":
-        pytest.skip("Beaker puts the text itself into memcached")
     visitor.visit(count)
-    raw = stored_as(pickling_store, PAYLOAD, protocol)
-    records_of(pickling_store).write(session_id(visitor), raw)
+    raw = stored_as(containing_store, PAYLOAD, protocol)
+    records_of(containing_store).write(session_id(visitor), raw)
 
     assert visitor.visit(count).text == "8"
 
