@@ -84,6 +84,12 @@ class Content:
     def path(self, path: str) -> None:
         self["_path"] = path
 
+    def clear(self) -> None:
+        """Remove all but Beaker's own keys."""
+        own = {key: self[key] for key in RESERVED_KEYS & self.keys()}
+        super().clear()
+        self.update(own)
+
     def changed(self) -> bool:
         """Tell whether there is something that was not stored yet."""
         if self._deleted or self._started_anew:
@@ -220,7 +226,7 @@ class Content:
 
     def _empty(self) -> None:
         domain, path = self.domain, self.path
-        self.clear()
+        super().clear()
         self.update(_domain=domain, _path=path)
 
     def _hold(self, data: dict[Any, Any], payload: str) -> None:
@@ -235,7 +241,7 @@ class Content:
         self._payload = payload
 
     def _fill(self, data: dict[Any, Any]) -> None:
-        self.clear()
+        super().clear()
         self.update(data)
 
     def _stored_data(self) -> dict[Any, Any]:

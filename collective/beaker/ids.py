@@ -13,6 +13,6 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-def is_id(text: str) -> bool:
-    """Tell whether a text has the form of a session id."""
-    return _ID.fullmatch(text) is not None
+def is_id(value: object) -> bool:
+    """Tell whether a value has the form of a session id."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None

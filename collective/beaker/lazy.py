@@ -32,7 +32,6 @@ from collective.beaker.options import Reader
 from collective.beaker.options import cookie_domain
 from collective.beaker.options import cookie_path
 from collective.beaker.stored_session import Session
-from collective.beaker.stored_session import SessionById
 from collective.beaker.transaction import join
 
 
@@ -173,29 +172,25 @@ class LazySession(MutableMapping):
         return getattr(self._open(), name)
 
     def save(self) -> None:
-        if self._closed:
-            logger.warning(
-                "save() was called when the session had been stored. What "
-                "was changed after the end of a request is not kept."
-            )
-        self._open()
+        self._open_to_store()
         self._saved = True
 
     def delete(self) -> None:
-        self._open().delete()
+        self._open_to_store().delete()
         self._saved = True
 
     def invalidate(self) -> None:
-        self._open().invalidate()
+        self._open_to_store().invalidate()
 
     def regenerate_id(self) -> None:
-        self._open().regenerate_id()
+        self._open_to_store().regenerate_id()
 
     def get_by_id(self, id: str) -> Session | None:
-        options = self._read_options() | {"use_cookies": False}
+        options = self._read_options()
         if options["type"] == "cookie" or not is_id(id):
             return None
-        session = self._reach(lambda: SessionById({}, **options | {"id": id}))
+        options = options | {"id": id, "use_cookies": False}
+        session = self._reach(lambda: SessionById(self._reach, options))
         return None if session.is_new else session
 
     def accessed(self) -> bool:
@@ -243,6 +238,11 @@ class LazySession(MutableMapping):
             self._joined = join(self)
         return self._session
 
+    def _open_to_store(self) -> beaker.session.Session:
+        if self._closed:
+            _warn_of_late_change()
+        return self._open()
+
     def _warn_of_bad_signature(self) -> None:
         if getattr(self._session, "bad_signature", False):
             logger.warning(
@@ -287,6 +287,9 @@ class LazySession(MutableMapping):
         if not transactional:
             self.persist()
             self._take_cookie()
+        elif self._saved:
+            # Somebody did it after the commit.
+            _warn_of_late_change()
         return self._cookie
 
     def _take_cookie(self) -> None:
@@ -349,6 +352,38 @@ class LazySession(MutableMapping):
             return
         session.clear()
         session.update(state)
+
+
+class SessionById(Session):
+    """A session that was opened by its id.  See ISession.get_by_id.
+
+    Nobody's cookie follows it: who ends it begins no other.
+    """
+
+    def __init__(
+        self,
+        reach: Callable[[Callable[[], None]], None],
+        options: dict[str, Any],
+    ):
+        self._reach = reach
+        super().__init__({}, **options)
+
+    def save(self, accessed_only: bool = False) -> None:
+        store = super().save
+        self._reach(lambda: store(accessed_only))
+
+    def delete(self) -> None:
+        super().delete()
+        self.save()
+
+    invalidate = delete
+
+
+def _warn_of_late_change() -> None:
+    logger.warning(
+        "A session was to be stored after the end of its request. What was "
+        "changed so late is not kept."
+    )
 
 
 def _checked(name: str, reader: Reader, value: str) -> str:

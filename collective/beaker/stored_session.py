@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 import beaker.session
@@ -17,6 +18,7 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.merge import merge
 from collective.beaker.options import former_keys
 from collective.beaker.stores import Record
+from collective.beaker.stores import Store
 from collective.beaker.stores import find_store
 
 
@@ -95,18 +97,22 @@ class Session(Content, beaker.session.Session):
         if absolute_timeout and self.timeout is None:
             # As long as Beaker keeps a session beyond its timeout.
             self.namespace_args["timeout"] = absolute_timeout + 120
-        self._store = find_store(
-            self.type,
-            self.namespace_class,
-            {"data_dir": self.data_dir, **self.namespace_args},
-            socket_timeout,
-        )
+        self._socket_timeout = socket_timeout
         self._begin()
         if id is not None:
             self.id = id
             self.load()
         elif use_cookies:
             self._load_presented([secret, *former_keys(secret_fallbacks)])
+
+    @cached_property
+    def _store(self) -> Store:
+        return find_store(
+            self.type,
+            self.namespace_class,
+            {"data_dir": self.data_dir, **self.namespace_args},
+            self._socket_timeout,
+        )
 
     def _load_presented(self, secrets: list[str | None]) -> None:
         """Load the session that the visitor's cookie names, if any."""
@@ -370,15 +376,3 @@ class Session(Content, beaker.session.Session):
         self.accessed_dict = data
         self._record = record
         self._payload = payload
-
-
-class SessionById(Session):
-    """A session that was opened by its id.  See ISession.get_by_id."""
-
-    def delete(self) -> None:
-        super().delete()
-        self.save()
-
-    def invalidate(self) -> None:
-        super().invalidate()
-        self.save()

@@ -1,11 +1,11 @@
 """What all stores have in common: one stored record, and compare and swap."""
 
-import logging
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 from typing import NamedTuple
 
@@ -16,9 +16,7 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.options import redacted
 
 
-logger = logging.getLogger("collective.beaker")
-
-LEASE_SECONDS = 30
+LEASE_SECONDS = 10
 """After this time a lock whose owner was killed is anybody's."""
 
 _POLL_SECONDS = 0.005
@@ -97,11 +95,9 @@ class Store:
         try:
             yield
         finally:
-            try:
+            # It ends by itself; a transaction must be able to go on.
+            with suppress(StoreUnavailable):
                 self._leave_lease(name, owner)
-            except StoreUnavailable as error:
-                # It ends by itself.  A transaction must be able to go on.
-                logger.warning("%s", error)
 
     def _take_lease(self, name: str, owner: str) -> bool:
         held = self.load(name)

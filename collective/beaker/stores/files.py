@@ -5,7 +5,6 @@ writers apart, also those of Beaker itself.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
@@ -24,6 +23,10 @@ from collective.beaker.stores.base import Store
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 from collective.beaker.stores.container import unpack_namespace
+from collective.beaker.stores.private import exists
+from collective.beaker.stores.private import make_file
+from collective.beaker.stores.private import make_folder
+from collective.beaker.stores.private import replace
 
 
 class FolderStore(Store):
@@ -53,7 +56,9 @@ class FolderStore(Store):
     @contextmanager
     def lock(self, id: str) -> Iterator[None]:
         name = sha1(id.encode()).hexdigest()
-        _make_file(_scattered(self._lock_folder, name, ".lock"))
+        path = _scattered(self._lock_folder, name, ".lock")
+        make_folder(os.path.dirname(path), self._lock_folder)
+        make_file(path)
         lock = file_synchronizer(id, lock_dir=self._lock_folder)
         lock.acquire_write_lock()
         try:
@@ -85,7 +90,7 @@ class FolderStore(Store):
                 yield id, record
 
     def _exists(self, id: str) -> bool:
-        return _exists(self._path(id))
+        return exists(self._path(id))
 
     def _read(self, id: str) -> Record | None:
         raise NotImplementedError
@@ -130,8 +135,8 @@ class FileStore(FolderStore):
 
     def _write(self, id: str, new: str) -> None:
         path = self._path(id)
-        _make_folder(os.path.dirname(path), self._folder)
-        _replace(path, pack({"session": new}))
+        make_folder(os.path.dirname(path), self._folder)
+        replace(path, pack({"session": new}))
 
     def _remove(self, id: str) -> None:
         with suppress(FileNotFoundError):
@@ -169,7 +174,7 @@ class DbmStore(FolderStore):
     def _files(self, id: str) -> list[str]:
         path = self._path(id)
         paths = (path + end for end in self._endings)
-        return list(filter(_exists, paths))
+        return list(filter(exists, paths))
 
     def _exists(self, id: str) -> bool:
         return bool(self._files(id))
@@ -189,7 +194,7 @@ class DbmStore(FolderStore):
 
     def _write(self, id: str, new: str) -> None:
         path = self._path(id)
-        _make_folder(os.path.dirname(path), self._folder)
+        make_folder(os.path.dirname(path), self._folder)
         with self._dbm.open(path, "c", 0o600) as database:
             database[b"session"] = pack(new)
         for file in self._files(id):
@@ -210,54 +215,6 @@ class DbmStore(FolderStore):
                 yield id, record
 
 
-def _exists(path: str) -> bool:
-    """Tell whether a file exists; raise OSError if that cannot be told."""
-    try:
-        os.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def _scattered(folder: str, name: str, suffix: str) -> str:
     """Return the path that Beaker gives to a name, two folders deep."""
     return f"{folder}/{name[0]}/{name[:2]}/{name}{suffix}"
-
-
-def _make_folder(folder: str, top: str) -> None:
-    """Make a folder, and those above it up to ``top``, for us alone."""
-    if os.path.isdir(folder):
-        return
-    if folder == top:
-        os.makedirs(os.path.dirname(top), mode=0o700, exist_ok=True)
-    else:
-        _make_folder(os.path.dirname(folder), top)
-    with suppress(FileExistsError):
-        os.mkdir(folder, 0o700)
-        os.chmod(folder, 0o700)
-
-
-def _make_file(path: str) -> None:
-    """Make an empty file for us alone, if there is none."""
-    if os.path.exists(path):
-        return
-    folder = os.path.dirname(path)
-    _make_folder(folder, os.path.dirname(os.path.dirname(folder)))
-    file = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
-    try:
-        os.fchmod(file, 0o600)
-    finally:
-        os.close(file)
-
-
-def _replace(path: str, content: bytes) -> None:
-    """Write a file as a whole: who reads it finds the old or the new one."""
-    file, name = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".temp")
-    try:
-        with open(file, "wb") as temporary:
-            os.fchmod(file, 0o600)
-            temporary.write(content)
-        os.replace(name, path)
-    except BaseException:
-        os.remove(name)
-        raise

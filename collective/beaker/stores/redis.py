@@ -11,10 +11,13 @@ from redis.cluster import ClusterNode
 from redis.connection import SSLConnection
 from redis.connection import parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from collective.beaker.ids import is_id
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.options import redacted
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.container import pack
@@ -38,6 +41,8 @@ end
 return 1
 """
 
+_FAILURES = (RedisError, RedisClusterException, OSError)
+
 _PREFIX = "beaker_cache:"
 _SUFFIX = ":session"
 
@@ -45,7 +50,7 @@ _SUFFIX = ":session"
 class RedisStore(Store):
     """Keeps records as Beaker's ext:redis and ext:rediscluster do."""
 
-    failures = (RedisError, OSError)
+    failures = _FAILURES
 
     def __init__(
         self, kind: str, client: Any, address: str, timeout: int | None
@@ -128,8 +133,13 @@ def redis_cluster_store(
     ]
     if parsed[0].pop("connection_class", None) is SSLConnection:
         parsed[0]["ssl"] = True
-    client = RedisCluster(
-        startup_nodes=nodes,
-        **_connection_options(socket_timeout) | parsed[0] | options,
-    )
+    try:
+        client = RedisCluster(
+            startup_nodes=nodes,
+            **_connection_options(socket_timeout) | parsed[0] | options,
+        )
+    except _FAILURES as error:
+        # It asks the nodes at once how the keys are distributed.
+        reason = type(error).__name__
+        raise StoreUnavailable(kind, redacted("urls", urls), reason) from None
     return RedisStore(kind, client, urls, timeout)

@@ -21,6 +21,8 @@ from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack_namespace
+from collective.beaker.stores.private import exists
+from collective.beaker.stores.private import make_file
 
 
 # The argument by which a driver takes the seconds to wait for a server.
@@ -33,6 +35,9 @@ _CONNECT_TIMEOUT = {
     "pymysql": "connect_timeout",
     "pysqlite": "timeout",
 }
+
+_POSTGRESQL = ("psycopg", "psycopg2")
+"""Drivers that take the options of libpq."""
 
 _STALE_SECONDS = 1
 
@@ -80,7 +85,7 @@ class SqlStore(Store):
     update of the row that still holds the old data.
     """
 
-    failures = (exc.SQLAlchemyError,)
+    failures = (exc.SQLAlchemyError, OSError)
 
     def __init__(self, kind: str, engine: Engine, table: Table):
         address = engine.url.render_as_string(hide_password=True)
@@ -90,6 +95,8 @@ class SqlStore(Store):
         self._id = sqlalchemy.type_coerce(table.c.namespace, _Id)
         self._data = sqlalchemy.type_coerce(table.c.data, _Raw)
         self._table_exists = False
+        # SQLite would make it for everybody to read.
+        self._file = _sqlite_file(engine.url)
 
     def payload(self, record: Record) -> str | None:
         return unpack_namespace(record.raw)
@@ -156,6 +163,8 @@ class SqlStore(Store):
                 yield id, Record(raw)
 
     def _has_table(self) -> bool:
+        if self._file and not exists(self._file):
+            return False
         if not self._table_exists:
             self._table_exists = sqlalchemy.inspect(self._engine).has_table(
                 self._table.name, schema=self._table.schema
@@ -165,6 +174,8 @@ class SqlStore(Store):
     def _make_table(self) -> None:
         if self._has_table():
             return
+        if self._file:
+            make_file(self._file)
         try:
             self._table.create(self._engine)
         except exc.SQLAlchemyError:
@@ -189,6 +200,13 @@ class SqlStore(Store):
     def _execute(self, statement: Any, read: Callable[[Any], Any]) -> Any:
         with self._engine.connect() as connection:
             return read(connection.execute(statement))
+
+
+def _sqlite_file(url: URL) -> str | None:
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    special = url.database == ":memory:" or url.database.startswith("file:")
+    return None if special else url.database
 
 
 def _stored(payload: str) -> Any:
@@ -245,6 +263,13 @@ def _connect_arguments(url: URL, socket_timeout: int) -> dict[str, Any]:
         arguments["sql_mode"] = "STRICT_ALL_TABLES"
     if url.get_driver_name() == "pymysql":
         arguments["read_timeout"] = arguments["write_timeout"] = socket_timeout
+    if url.get_driver_name() in _POSTGRESQL:
+        # They limit the wait for a host that is gone, not for a server that
+        # hangs: libpq has no option for that.
+        arguments["keepalives_idle"] = socket_timeout
+        arguments["keepalives_interval"] = 1
+        arguments["keepalives_count"] = 3
+        arguments["tcp_user_timeout"] = socket_timeout * 1000
     return {
         name: value
         for name, value in arguments.items()

@@ -1,6 +1,7 @@
 import time
 from types import SimpleNamespace
 
+import mongomock
 import pytest
 import sqlalchemy
 from OFS.Folder import Folder
@@ -15,6 +16,7 @@ from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.servers import mariadb_server
 from collective.beaker.tests.servers import memcached_server
 from collective.beaker.tests.servers import postgresql_server
+from collective.beaker.tests.servers import redis_cluster
 from collective.beaker.tests.servers import redis_server
 from collective.beaker.tests.zope import Visitor
 from collective.beaker.tests.zope import load_application
@@ -131,6 +133,13 @@ def mariadb():
         yield server
 
 
+@pytest.fixture(scope="session")
+def cluster_urls(tmp_path_factory):
+    """The addresses of a Redis Cluster, as session.urls takes them."""
+    with redis_cluster(tmp_path_factory.mktemp("cluster")) as servers:
+        yield ",".join(server.url for server in servers)
+
+
 def _running(request, name):
     """Return a server, which a test before this one may have ended."""
     server = request.getfixturevalue(name)
@@ -177,6 +186,17 @@ def _redis(request, folder):
     return {"type": "ext:redis", "url": server.url}
 
 
+def _rediscluster(request, folder):
+    urls = request.getfixturevalue("cluster_urls")
+    return {"type": "ext:rediscluster", "urls": urls}
+
+
+def _mongodb(request, folder):
+    """A MongoDB is not to be had here; mongomock stands in for it."""
+    client = mongomock.MongoClient("mongodb://localhost/sessions")
+    return {"type": "ext:mongodb", "url": client}
+
+
 def _memcached(request, folder):
     server = _running(request, "memcached")
     return {"type": "ext:memcached", "url": server.url}
@@ -212,6 +232,7 @@ def _store_fixture(stores):
 
 any_store = _store_fixture([*SERVER_STORES, _cookie])
 server_store = _store_fixture(SERVER_STORES)
+every_store = _store_fixture([*SERVER_STORES, _rediscluster, _mongodb])
 cookie_store = _store_fixture([_cookie])
 memcached_store = _store_fixture([_memcached])
 crowded_store = _store_fixture([_redis, _memcached])

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import ExitStack
 from contextlib import closing
 from contextlib import contextmanager
 from contextlib import suppress
@@ -176,6 +177,31 @@ def redis_server(folder: Path) -> Iterator[Server]:
     url = f"redis://127.0.0.1:{port}/0"
     with running(command, port, folder / "redis.log", url=url) as server:
         yield server
+
+
+@contextmanager
+def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[Server]]:
+    """Run Redis servers that share out the keys among themselves."""
+    with ExitStack() as stack:
+        servers = []
+        for number in range(nodes):
+            port = free_port()
+            own = folder / str(number)
+            own.mkdir()
+            command = ["redis-server", "--bind", "127.0.0.1"]
+            command += ["--port", str(port), "--dir", str(own), "--save", ""]
+            command += ["--cluster-enabled", "yes"]
+            command += ["--cluster-port", str(free_port())]
+            url = f"redis://127.0.0.1:{port}"
+            server = running(command, port, own / "redis.log", url=url)
+            servers.append(stack.enter_context(server))
+        addresses = [f"127.0.0.1:{server.port}" for server in servers]
+        subprocess.run(
+            ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"],
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        yield servers
 
 
 @contextmanager

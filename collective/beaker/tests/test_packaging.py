@@ -103,7 +103,7 @@ def test_plone_finds_the_package_without_a_slug(wheel):
         ("memcached", "python-binary-memcached"),
         ("mongodb", "pymongo"),
         ("redis", "redis"),
-        ("sqlalchemy", "SQLAlchemy>=2"),
+        ("sqlalchemy", "SQLAlchemy>=2.0.43"),
     ],
 )
 def test_an_extra_names_the_library(metadata, extra, library):

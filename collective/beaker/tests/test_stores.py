@@ -1,21 +1,34 @@
 """The stores: one contract for all kinds of backends."""
 
+import socket
 import stat
 import threading
+import time
 from pathlib import Path
 
+import mongomock
 import pytest
+import sqlalchemy
 from beaker.cache import clsmap
 from beaker.exceptions import MissingCacheParameter
+from beaker.ext.sqla import SqlaNamespaceManager
+from beaker.ext.sqla import make_cache_table
+from memcache import Client
+from pymongo.errors import DocumentTooLarge
+from redis import Redis
+from redis import RedisCluster
 from zope.interface.verify import verifyObject
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import IStore
+from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores import base
 from collective.beaker.stores import find_store
 from collective.beaker.stores.generic import GenericStore
+from collective.beaker.stores.sql import _connect_arguments
 from collective.beaker.tests.servers import free_port
+from collective.beaker.tests.servers import memcached_server
 
 
 def make_store(kind, **options):
@@ -23,8 +36,8 @@ def make_store(kind, **options):
 
 
 @pytest.fixture
-def store(server_store):
-    options = dict(vars(server_store))
+def store(every_store):
+    options = dict(vars(every_store))
     del options["folder"]
     return make_store(options.pop("type"), **options)
 
@@ -50,8 +63,8 @@ def test_a_store_keeps_the_contract(store):
     assert verifyObject(IStore, store)
 
 
-def test_the_same_options_give_the_same_store(server_store):
-    options = dict(vars(server_store))
+def test_the_same_options_give_the_same_store(every_store):
+    options = dict(vars(every_store))
     del options["folder"]
     kind = options.pop("type")
 
@@ -403,3 +416,230 @@ def test_stores_write_nothing_outside_their_folder(id, tmp_path):
     store.swap(id, None, "first")
 
     assert list(tmp_path.iterdir()) == [Path(tmp_path / "a")]
+
+
+# Limits
+
+
+def test_what_is_larger_than_an_item_of_memcached_is_refused(
+    memcached_store, id
+):
+    store = make_store("ext:memcached", url=memcached_store.url)
+    store.swap(id, None, "small")
+    large = "x" * 2_000_000
+
+    with pytest.raises(RecordTooLarge, match=r"2000\d\d\d bytes.*larger -I"):
+        store.swap(id, store.load(id), large)
+    with pytest.raises(RecordTooLarge):
+        store.swap(new_id(), None, large)
+    assert text(store, id) == "small"
+
+
+def test_what_is_larger_than_a_column_of_mariadb_is_refused(mariadb, id):
+    mariadb.start()
+    store = make_store("ext:database", url=mariadb.url)
+    store.swap(id, None, "small")
+
+    with pytest.raises(RecordTooLarge, match=r"64 kB.*LONGBLOB"):
+        store.swap(id, store.load(id), "x" * 70_000)
+    assert text(store, id) == "small"
+
+
+def test_what_is_larger_than_a_document_of_mongodb_is_refused(id, monkeypatch):
+    client = mongomock.MongoClient("mongodb://localhost/sessions")
+    store = make_store("ext:mongodb", url=client)
+
+    def refuse(*args):
+        raise DocumentTooLarge("large")
+
+    monkeypatch.setattr(mongomock.Collection, "insert_one", refuse)
+    with pytest.raises(RecordTooLarge, match="16 MB"):
+        store.swap(id, None, "large")
+
+
+# Expiry
+
+
+@pytest.mark.parametrize("days", [1, 60])
+def test_memcached_forgets_after_the_timeout(memcached, id, days):
+    memcached.start()
+    seconds = days * 24 * 60 * 60
+    store = make_store("ext:memcached", url=memcached.url, timeout=seconds)
+    store.swap(id, None, "first")
+    assert store.swap(id, store.load(id), "second")
+
+    assert text(store, id) == "second"
+    [left] = seconds_left(memcached, f"{id}_session")
+    assert seconds - 60 < left <= seconds + 60
+
+
+def seconds_left(memcached, key):
+    """Ask a memcached for an item's remaining time."""
+    with socket.create_connection(("127.0.0.1", memcached.port)) as connection:
+        connection.sendall(f"mg {key} t\r\n".encode())
+        answer = connection.recv(100).decode()
+    return [int(flag[1:]) for flag in answer.split() if flag[0] == "t"]
+
+
+def test_redis_forgets_after_the_timeout(redis, id):
+    redis.start()
+    store = make_store("ext:redis", url=redis.url, timeout=100)
+    store.swap(id, None, "first")
+    store.swap(id, store.load(id), "second")
+
+    left = Redis.from_url(redis.url).ttl(f"beaker_cache:{id}:session")
+    assert 40 < left <= 100
+
+
+def test_mongodb_is_told_when_a_session_expires(id):
+    client = mongomock.MongoClient("mongodb://localhost/sessions")
+    store = make_store("ext:mongodb", url=client, timeout=100)
+    store.swap(id, None, "first")
+
+    [stored] = client.get_default_database().backer_cache.find()
+    assert stored["expiration"] > time.time()
+
+
+# Several servers
+
+
+def test_each_of_several_memcached_has_some_sessions(memcached, tmp_path):
+    memcached.start()
+    with memcached_server(tmp_path) as other:
+        store = make_store("ext:memcached", url=f"{memcached.url};{other.url}")
+        python_memcached = Client([memcached.url, other.url])
+        for _ in range(20):
+            id = new_id()
+            store.swap(id, None, "first")
+            # It looks for the session on the same server.
+            assert python_memcached.get(f"{id}_session") == "first"
+        alone = make_store("ext:memcached", url=memcached.url)
+        store.swap(id, store.load(id), "second")
+        found = [alone.load(new_id()) for _ in range(3)]
+
+    assert found == [None] * 3
+
+
+def test_the_sessions_of_a_memcached_that_is_gone_are_unavailable(
+    memcached, tmp_path
+):
+    memcached.start()
+    with memcached_server(tmp_path) as other:
+        store = make_store("ext:memcached", url=f"{memcached.url};{other.url}")
+        ids = [new_id() for _ in range(20)]
+        for id in ids:
+            store.swap(id, None, "first")
+        other.stop()
+        outcomes = {outcome(store, id) for id in ids}
+
+    assert outcomes == {"first", "unavailable"}
+
+
+def outcome(store, id):
+    try:
+        return text(store, id)
+    except StoreUnavailable:
+        return "unavailable"
+
+
+# SQL
+
+
+def test_the_file_of_sqlite_is_for_its_owner_only(id, tmp_path):
+    file = tmp_path / "sessions.db"
+    store = make_store("ext:database", url=f"sqlite:///{file}")
+    assert store.load(id) is None
+    assert not file.exists()
+    store.swap(id, None, "first")
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_table_in_memory_will_do(id):
+    store = make_store("ext:database", url="sqlite://", table_name="memory")
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+
+
+def test_two_processes_that_make_the_table_at_once_both_have_it(
+    postgresql, id, monkeypatch
+):
+    postgresql.start()
+    options = {"url": postgresql.url, "table_name": f"table_{id}"}
+    slow, fast = (
+        make_store("ext:database", **options, data_dir=name) for name in "ab"
+    )
+    create = slow._table.create
+
+    def create_too_late(engine):
+        fast.swap(new_id(), None, "first")
+        create(engine)
+
+    monkeypatch.setattr(slow._table, "create", create_too_late)
+    assert slow.swap(id, None, "second")
+    assert text(fast, id) == "second"
+
+
+def test_a_table_that_cannot_be_made_is_an_unavailable_store(id, tmp_path):
+    url = f"sqlite:///file:{tmp_path}/a.db?mode=ro&uri=true"
+    store = make_store("ext:database", url=url)
+
+    with pytest.raises(StoreUnavailable):
+        store.swap(id, None, "first")
+
+
+def test_an_engine_and_a_table_of_ones_own_will_do(id, tmp_path):
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/sessions.db")
+    SqlaNamespaceManager._init_dependencies()
+    table = make_cache_table(sqlalchemy.MetaData())
+    store = make_store("ext:sqla", bind=engine, table=table)
+    store.swap(id, None, "first")
+    namespace = SqlaNamespaceManager(id, engine, table, lock_dir=str(tmp_path))
+    namespace.acquire_read_lock()
+
+    assert namespace["session"] == "first"
+
+
+def test_options_of_the_engine_may_hold_the_url(id, tmp_path):
+    options = {"sa.url": f"sqlite:///{tmp_path}/sessions.db"}
+    store = make_store("ext:database", sa_opts=options)
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+
+
+def test_an_option_in_the_url_goes_before():
+    url = "postgresql+psycopg://a@127.0.0.1:9/a?connect_timeout=2"
+    arguments = _connect_arguments(sqlalchemy.make_url(url), 7)
+
+    assert "connect_timeout" not in arguments
+    assert arguments["keepalives_idle"] == 7
+
+
+# Redis
+
+
+def test_a_client_of_ones_own_will_do(redis, id):
+    redis.start()
+    store = make_store("ext:redis", url=Redis.from_url(redis.url))
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+
+
+def test_a_cluster_that_is_gone_is_an_unavailable_store():
+    urls = f"redis://:secret@127.0.0.1:{free_port()}"
+
+    with pytest.raises(StoreUnavailable) as raised:
+        make_store("ext:rediscluster", urls=urls)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_cluster_client_of_ones_own_will_do(cluster_urls, id):
+    first = cluster_urls.split(",")[0]
+    client = RedisCluster.from_url(first)
+    store = make_store("ext:rediscluster", urls=client)
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
