@@ -24,6 +24,7 @@ from signal import Signals
 from typing import Any
 
 import pytest
+from redis import Redis
 from sqlalchemy import NullPool
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
@@ -201,7 +202,19 @@ def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[Server]]:
             stdout=subprocess.DEVNULL,
             check=True,
         )
+        for server in servers:
+            _wait_for_cluster(server)
         yield servers
+
+
+def _wait_for_cluster(server: Server) -> None:
+    """Return once a node knows that all keys have their place."""
+    give_up = time.monotonic() + START_SECONDS
+    with closing(Redis.from_url(server.url)) as client:
+        while client.cluster("info")["cluster_state"] != "ok":
+            if time.monotonic() > give_up:
+                raise AssertionError("The cluster does not come up.")
+            time.sleep(0.05)
 
 
 @contextmanager
