@@ -2,6 +2,8 @@
 
 import secrets
 import time
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
@@ -36,7 +38,7 @@ class Record(NamedTuple):
 
 
 @implementer(IStore)
-class Store:
+class Store(ABC):
     """Base of all stores.  See IStore.
 
     A subclass implements ``_load``, ``_swap``, ``_delete`` and ``_walk``,
@@ -121,16 +123,20 @@ class Store:
         # Not the error's own text: it may hold an id, data or a password.
         return StoreUnavailable(self.kind, self.address, _reason(error))
 
+    @abstractmethod
     def _load(self, id: str) -> Record | None:
-        raise NotImplementedError
+        """See IStore.load."""
 
+    @abstractmethod
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        raise NotImplementedError
+        """See IStore.swap."""
 
+    @abstractmethod
     def _delete(self, id: str) -> None:
-        raise NotImplementedError
+        """See IStore.delete."""
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
+        """See IStore.walk."""
         raise NotImplementedError
 
 

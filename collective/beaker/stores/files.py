@@ -5,6 +5,7 @@ writers apart, also those of Beaker itself.
 """
 
 import os
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
@@ -92,14 +93,17 @@ class FolderStore(Store):
     def _exists(self, id: str) -> bool:
         return exists(self._path(id))
 
+    @abstractmethod
     def _read(self, id: str) -> Record | None:
-        raise NotImplementedError
+        """Return a record, under its lock if that is needed."""
 
+    @abstractmethod
     def _write(self, id: str, new: str) -> None:
-        raise NotImplementedError
+        """Store a record under its lock."""
 
+    @abstractmethod
     def _remove(self, id: str) -> None:
-        raise NotImplementedError
+        """Remove a record under its lock."""
 
 
 class FileStore(FolderStore):

@@ -4,7 +4,9 @@ import gc
 import time
 import weakref
 from io import BytesIO
+from pickle import UnpicklingError
 
+import beaker.session
 import pytest
 from zExceptions import HTTPServiceUnavailable
 from zExceptions import Redirect
@@ -18,6 +20,7 @@ from ZPublisher.pubevents import PubSuccess
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
+from collective.beaker.options import OWN_OPTIONS
 from collective.beaker.session import LazySession
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
@@ -371,3 +374,174 @@ def test_a_session_that_cannot_be_stored_sets_no_cookie(
     with pytest.raises(HTTPServiceUnavailable):
         closeSession(request_)
     assert request_.response.cookies == {}
+
+
+# Sessions of others
+
+
+@pytest.fixture
+def other(session, next_session):
+    """A stored session, opened by its id."""
+    session["a"] = 1
+    session.save()
+    id = session.id
+    return next_session().get_by_id(id)
+
+
+@pytest.mark.parametrize("end", ["delete", "invalidate"])
+def test_who_ends_another_session_ends_it_at_once(server_store, other, end):
+    id = other.id
+    getattr(other, end)()
+    request = make_request()
+    initializeSession(request)
+
+    assert ISession(request).get_by_id(id) is None
+
+
+def test_who_saves_another_session_saves_it_at_once(server_store, other):
+    other["b"] = 2
+    other.save()
+    request = make_request()
+    initializeSession(request)
+    found = ISession(request).get_by_id(other.id)
+
+    assert (found["a"], found["b"]) == (1, 2)
+
+
+def test_another_session_can_be_emptied_and_saved_twice(server_store, other):
+    created = other.created
+    other.clear()
+    other.save()
+    other.save()
+    request = make_request()
+    initializeSession(request)
+    found = ISession(request).get_by_id(other.id)
+
+    assert "a" not in found
+    assert found.created == created
+
+
+def test_another_session_that_is_emptied_keeps_what_was_saved_meanwhile(
+    server_store, other
+):
+    request = make_request()
+    initializeSession(request)
+    meanwhile = ISession(request).get_by_id(other.id)
+    meanwhile["b"] = 2
+    meanwhile.save()
+    other.clear()
+    other.save()
+    found = ISession(request).get_by_id(other.id)
+
+    assert "a" not in found
+    assert found["b"] == 2
+
+
+@pytest.mark.parametrize("id", [None, 7, b"0" * 32, "", "0" * 31])
+def test_what_is_no_id_finds_no_session(session, id):
+    assert session.get_by_id(id) is None
+
+
+def test_another_session_whose_store_is_gone_is_unavailable(
+    config, session, next_session, tmp_path
+):
+    config.update(type="file", data_dir=str(tmp_path / "sessions"))
+    session.save()
+    id = session.id
+    other = next_session().get_by_id(id)
+    (tmp_path / "sessions").rename(tmp_path / "elsewhere")
+    (tmp_path / "sessions").write_text("")
+
+    with pytest.raises(HTTPServiceUnavailable):
+        other.delete()
+    with pytest.raises(HTTPServiceUnavailable):
+        next_session().get_by_id(id)
+
+
+# Changes after the end of a request
+
+
+@pytest.mark.parametrize(
+    "change", ["save", "delete", "invalidate", "regenerate_id"]
+)
+def test_a_change_after_the_end_is_not_kept_and_the_log_says_so(
+    any_store, request_, session, caplog, change
+):
+    session.save()
+    closeSession(request_)
+    assert caplog.records == []
+    getattr(session, change)()
+
+    [record] = caplog.records
+    assert "after the end of its request" in record.getMessage()
+
+
+# Session classes of others
+
+
+class OtherSession(beaker.session.Session):
+    """A class of another package, which knows Beaker's options only."""
+
+    def __init__(self, request, **options):
+        assert not options.keys() & OWN_OPTIONS
+        super().__init__(request, **options)
+
+
+@pytest.fixture
+def other_class(config, tmp_path):
+    config.update(
+        session_class=OtherSession, type="file", data_dir=str(tmp_path)
+    )
+
+
+def test_another_class_is_used_as_it_is(other_class, session, next_session):
+    session["a"] = 1
+    session.save()
+    following = next_session()
+
+    assert following["a"] == 1
+    assert following.is_new is False
+
+
+def test_what_another_class_cannot_read_is_replaced(
+    other_class, session, next_session, tmp_path, caplog
+):
+    session["a"] = 1
+    session.save()
+    following = next_session()
+    [file] = tmp_path.rglob("*.cache")
+    file.write_bytes(b"broken")
+
+    assert "a" not in following
+    assert "cannot be read (UnpicklingError)" in caplog.text
+
+
+def test_what_another_class_cannot_read_is_an_error_if_that_is_wanted(
+    other_class, config, session, next_session, tmp_path
+):
+    config["invalidate_corrupt"] = False
+    session.save()
+    following = next_session()
+    [file] = tmp_path.rglob("*.cache")
+    file.write_bytes(b"broken")
+
+    with pytest.raises(UnpicklingError):
+        following.get("a")
+
+
+def test_an_error_of_another_class_in_a_new_session_is_none_of_ours(
+    other_class, config, session
+):
+    config["type"] = "no such backend"
+
+    with pytest.raises(KeyError):
+        session.get("a")
+
+
+def test_with_auto_another_class_is_saved_as_beaker_does(
+    other_class, config, session, next_session
+):
+    config["auto"] = True
+    session["a"] = 1
+
+    assert next_session()["a"] == 1
