@@ -77,10 +77,12 @@ class IStore(Interface):
         Raises ``NotImplementedError`` where a backend cannot list them.
         """
 
-    def lock(id):
+    def lock(id, payload=""):
         """Return a context in which nobody else holds this lock.
 
-        It keeps those apart who ask for it, and stops no swap.
+        It keeps those apart who ask for it, and stops no swap.  Where the
+        lock is a record itself, ``payload`` is stored in it: what the store
+        does not take is refused now.  Raises as ``swap``.
         """
 
 

@@ -146,8 +146,13 @@ class Session(Content, beaker.session.Session):
 
         It keeps those apart who lock it; ``unlock`` must follow.
         """
-        self._lock = self._store.lock(self._stored_id or self.id)
-        self._lock.__enter__()
+        self._acquire("")
+
+    def _acquire(self, payload: str) -> None:
+        if self._lock is None:
+            lock = self._store.lock(self._stored_id or self.id, payload)
+            lock.__enter__()
+            self._lock = lock
 
     def unlock(self) -> None:
         """Let others lock the session."""
@@ -339,15 +344,9 @@ class Session(Content, beaker.session.Session):
         """
         if self._task(accessed_only) is None:
             return
-        self._encode(self._mine(accessed_only))
-        if self._stored_id is None:
-            # A new session: nobody else knows its id.
-            self._store.load(self.id)
-            return
-        if self._lock is None:
-            self.lock()
-        record = self._store.load(self._stored_id)
-        if not self._deleted:
+        self._acquire(self._encode(self._mine(accessed_only)))
+        if self._stored_id is not None and not self._deleted:
+            record = self._store.load(self._stored_id)
             self._take_in(record, accessed_only)
 
     def release(self) -> None:

@@ -80,17 +80,18 @@ class Store(ABC):
     def payload(self, record: Record) -> str | None:
         return record.raw
 
-    def lock(self, id: str) -> AbstractContextManager[None]:
-        return self._lease(f"{id}-lock")
+    def lock(self, id: str, payload: str = "") -> AbstractContextManager[None]:
+        return self._lease(f"{id}-lock", payload)
 
     # A lock in a store that has none: a record which says whose it is, and
-    # until when.  Compare and swap lets one of those who want it win.
+    # until when.  Compare and swap lets one of those who want it win.  The
+    # payload in it shows that the store takes one of this size.
 
     @contextmanager
-    def _lease(self, name: str) -> Iterator[None]:
+    def _lease(self, name: str, payload: str) -> Iterator[None]:
         owner = secrets.token_hex(8)
         give_up = time.monotonic() + LEASE_SECONDS
-        while not self._take_lease(name, owner):
+        while not self._take_lease(name, owner, payload):
             if time.monotonic() > give_up:
                 raise StoreUnavailable(self.kind, self.address, "locked")
             time.sleep(_POLL_SECONDS)
@@ -101,13 +102,13 @@ class Store(ABC):
             with suppress(StoreUnavailable):
                 self._leave_lease(name, owner)
 
-    def _take_lease(self, name: str, owner: str) -> bool:
+    def _take_lease(self, name: str, owner: str, payload: str) -> bool:
         held = self.load(name)
         if held is not None:
             _, until = self._read_lease(held)
             if time.time() < until:
                 return False
-        mine = f"{owner} {time.time() + LEASE_SECONDS}"
+        mine = f"{owner} {time.time() + LEASE_SECONDS} {payload}"
         return self.swap(name, held, mine)
 
     def _leave_lease(self, name: str, owner: str) -> None:
@@ -116,8 +117,8 @@ class Store(ABC):
             self.swap(name, held, None)
 
     def _read_lease(self, held: Record) -> tuple[str, float]:
-        owner, _, until = (self.payload(held) or "").partition(" ")
-        return owner, float(until or 0)
+        owner, until, _ = (self.payload(held) or " 0 ").split(" ", 2)
+        return owner, float(until)
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         # Not the error's own text: it may hold an id, data or a password.

@@ -55,7 +55,7 @@ class FolderStore(Store):
         return _scattered(self._folder, id, self.suffix)
 
     @contextmanager
-    def lock(self, id: str) -> Iterator[None]:
+    def lock(self, id: str, payload: str = "") -> Iterator[None]:
         name = sha1(id.encode()).hexdigest()
         path = _scattered(self._lock_folder, name, ".lock")
         make_folder(os.path.dirname(path), self._lock_folder)

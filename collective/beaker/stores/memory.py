@@ -43,7 +43,7 @@ class MemoryStore(Store):
                 yield id, record
 
     @contextmanager
-    def lock(self, id: str) -> Iterator[None]:
+    def lock(self, id: str, payload: str = "") -> Iterator[None]:
         mutex = mutex_synchronizer(f"session/{id}")
         mutex.acquire_write_lock()
         try:

@@ -651,3 +651,23 @@ def test_a_session_class_of_someone_else_is_saved_with_the_commit(
     visitor.visit(abort)
 
     assert visitor.visit(count).text == "2"
+
+
+@pytest.mark.parametrize("visited", [True, False])
+def test_what_the_store_does_not_take_aborts_the_zodb_commit(
+    memcached_store, visitor, visited
+):
+    def fill(request):
+        session = ISession(request)
+        session["large"] = "x" * 2_000_000
+        session.save()
+        count_in_zodb(request)
+
+    visitor.visit(count_in_zodb)
+    stored = visitor.visit(read_zodb).text
+    if visited:
+        visitor.visit(count)
+
+    assert visitor.fails(fill)
+    assert visitor.visit(read_zodb).text == stored
+    assert visitor.visit(count).text == ("2" if visited else "1")
