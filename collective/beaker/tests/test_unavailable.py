@@ -4,12 +4,17 @@ import logging
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.tests.records import records_of
+from collective.beaker.tests.servers import mariadb_server
+from collective.beaker.tests.servers import memcached_server
+from collective.beaker.tests.servers import postgresql_server
+from collective.beaker.tests.servers import redis_server
 from collective.beaker.tests.test_http import COOKIE
 from collective.beaker.tests.test_http import count
 from collective.beaker.tests.test_http import ignore_session
@@ -25,6 +30,12 @@ from collective.beaker.tests.test_records import text_of
 from collective.beaker.tests.zope import Visitor
 
 
+STARTERS = {
+    "redis": redis_server,
+    "memcached": memcached_server,
+    "postgresql": lambda folder: postgresql_server(),
+    "mariadb": lambda folder: mariadb_server(),
+}
 TYPES = {
     "redis": "ext:redis",
     "memcached": "ext:memcached",
@@ -33,15 +44,29 @@ TYPES = {
 }
 
 
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory):
+    """Return a function that starts a server which these tests may end."""
+    servers = {}
+    with ExitStack() as stack:
+
+        def start_server(name):
+            if name not in servers:
+                folder = tmp_path_factory.mktemp(name)
+                servers[name] = stack.enter_context(STARTERS[name](folder))
+            servers[name].start()
+            return servers[name]
+
+        yield start_server
+
+
 def server_fixture(*names):
     @pytest.fixture(params=names)
-    def server(request, config):
+    def server(request, config, start_server):
         """A server that keeps the sessions, and that a test may end."""
-        server = request.getfixturevalue(request.param)
-        server.start()
+        server = start_server(request.param)
         config.update(type=TYPES[request.param], url=server.url)
-        yield server
-        server.start()
+        return server
 
     return server
 
