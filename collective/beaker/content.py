@@ -63,6 +63,7 @@ class Content:
         self._validate_keys = list(validate_keys)
         self._payload: str | None = None
         self._deleted = False
+        self._vanished = False
         self._started_anew = False
 
     def __repr__(self) -> str:
@@ -188,20 +189,14 @@ class Content:
         """Return the data of a session that has not ended, and its text."""
         try:
             payload = load_payload()
-            data = None if payload is None else self._decode(payload)
+            data = {} if payload is None else self._decode(payload)
+            ended = data.keys() <= _LEFT_BY_DELETE or self._has_expired(data)
         except Exception as error:
             if not self._tolerant:
                 raise
-            # No more than the type: messages may hold an id or stored data.
-            logger.warning(
-                "A stored session cannot be read (%s); "
-                "its visitor gets a new one.",
-                type(error).__name__,
-            )
+            warn_of_unreadable_session(error)
             return None
-        if data is None or data.keys() <= _LEFT_BY_DELETE:
-            return None
-        return None if self._has_expired(data) else (data, payload)
+        return None if ended else (data, payload)
 
     def _has_expired(self, data: dict[Any, Any]) -> bool:
         now = time.time()
@@ -222,7 +217,7 @@ class Content:
         self.last_accessed = None
         self.is_new = True
         self._payload = None
-        self._deleted = False
+        self._deleted = self._vanished = False
 
     def _empty(self) -> None:
         domain, path = self.domain, self.path
@@ -274,7 +269,8 @@ class Content:
         resolution = self._resolution
         if self.timeout:
             resolution = min(resolution, self.timeout / 10)
-        return time.time() - self.last_accessed >= resolution
+        # Either way, for a clock may have been wrong.
+        return abs(time.time() - self.last_accessed) >= resolution
 
 
 class _Pickle(PickleSerializer):
@@ -285,9 +281,17 @@ class _Pickle(PickleSerializer):
     """
 
     def loads(self, data: bytes) -> Any:
-        if data[-1:] != b".":
+        if data[:1] + data[-1:] != b"\x80.":
             raise pickle.UnpicklingError("This is no pickle.")
         return super().loads(data)
+
+
+def warn_of_unreadable_session(error: Exception) -> None:
+    # No more than the type: messages may hold an id or stored data.
+    logger.warning(
+        "A stored session cannot be read (%s); its visitor gets a new one.",
+        type(error).__name__,
+    )
 
 
 def _without_times(data: dict[Any, Any]) -> dict[Any, Any]:

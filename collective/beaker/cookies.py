@@ -41,6 +41,10 @@ class _Hidden(str):
     def __repr__(self) -> str:
         return "'(hidden)'"
 
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        # Who keeps it keeps a text.
+        return str, (self[:],)
+
 
 def hide_cookie(cookies: MutableMapping[str, str], name: str) -> None:
     """Keep a cookie out of dumps of the request.

@@ -32,6 +32,10 @@ class StoreUnavailable(Exception):
         return f"The session store {kind} ({address}) fails: {reason}."
 
 
+class StoreLocked(StoreUnavailable):
+    """Somebody else holds the lock of a session for too long."""
+
+
 class RecordTooLarge(ValueError):
     """A session is larger than its store takes.
 

@@ -18,6 +18,7 @@ from collective.beaker.content import PRESENTED
 from collective.beaker.content import RESERVED_KEYS
 from collective.beaker.content import Content
 from collective.beaker.content import logger
+from collective.beaker.content import warn_of_unreadable_session
 from collective.beaker.cookie_session import CookieSession
 from collective.beaker.cookies import cookie_header
 from collective.beaker.cookies import hide_cookie
@@ -429,12 +430,7 @@ def _load_foreign(
     except Exception as error:
         if not value or not options["invalidate_corrupt"]:
             raise
-        # No more than the type: messages may hold an id or stored data.
-        logger.warning(
-            "A stored session cannot be read (%s); "
-            "its visitor gets a new one.",
-            type(error).__name__,
-        )
+        warn_of_unreadable_session(error)
         session = session_class(exchange | {"cookie": ""}, **known)
     if session.is_new:
         # An expired session is replaced, but not before something is saved.

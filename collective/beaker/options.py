@@ -35,7 +35,10 @@ FOLDER_OPTIONS = ("data_dir", "lock_dir", "file_dir", "dbm_dir")
 """Options that name a folder."""
 
 # Greedy, since a password may hold any character.
-_CREDENTIALS = re.compile("(?<=//).*@|(?<=password=)[^&]*", re.IGNORECASE)
+_CREDENTIALS = re.compile(
+    "(?<=//).*@|((?:password|passwd|pwd)(?:=|%3D)).*?(?=&|;|%3B|$)",
+    re.IGNORECASE,
+)
 _DIGITS = re.compile("[0-9]+")
 
 # RFC 6265, section 4.1.1, and the underscores that host names have in fact.
@@ -267,4 +270,4 @@ def redacted(option: str, value: Any) -> str:
     """
     if option in (*KEY_OPTIONS, *FALLBACK_OPTIONS) or "password" in option:
         return "(hidden)"
-    return _CREDENTIALS.sub("***", str(value))
+    return _CREDENTIALS.sub(lambda found: f"{found[1] or ''}***", str(value))

@@ -1,5 +1,6 @@
 """A session in a store, which loses nobody's changes."""
 
+import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -14,6 +15,7 @@ from collective.beaker.cookies import signing_key
 from collective.beaker.cookies import unsigned
 from collective.beaker.ids import is_id
 from collective.beaker.ids import new_id
+from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.merge import merge
 from collective.beaker.options import former_keys
@@ -217,6 +219,8 @@ class Session(Content, beaker.session.Session):
         """Return the method that stores what there is, or None."""
         if self._deleted:
             return self._end
+        if self._vanished:
+            return None
         if self._stored_id is None:
             wanted = not accessed_only or self._started_anew
             return self._create if wanted else None
@@ -255,7 +259,7 @@ class Session(Content, beaker.session.Session):
         for data, record in self._attempts(mine):
             payload = self._encode(data)
             if self._store.swap(self.id, record, payload):
-                self._stored(payload)
+                self._stored(payload if data is mine else self._encode(mine))
                 if (self.domain, self.path) != self._scope:
                     self._send_cookie()
                 return
@@ -263,18 +267,31 @@ class Session(Content, beaker.session.Session):
     def _move(self, mine: dict[Any, Any]) -> None:
         """Store the session under its new id and nothing under the old one.
 
-        It is there under one of the two at any time.
+        It is there under one of the two at any time.  Where it was, a record
+        says that it has ended, before that is removed, too: so a request
+        whose answer was lost on its way can tell its own removal from that
+        of somebody else.
         """
-        mine_now: Record | None = None
+        ended = self._encode(
+            {"_domain": None, "_path": "/", "_accessed_time": time.time()}
+        )
+        former_id, moved = self._stored_id, None
         for data, record in self._attempts(mine):
             payload = self._encode(data)
-            self._store.swap(self.id, mine_now, payload)
-            if self._store.swap(self._stored_id, record, None):
-                self._stored(payload)
+            self._store.swap(self.id, moved, payload)
+            if self._store.swap(former_id, record, ended) or self._holds(
+                former_id, ended
+            ):
+                self._former_ids += (former_id,)
+                self._stored(payload if data is mine else self._encode(mine))
                 self._send_cookie()
                 return
-            mine_now = self._store.load(self.id)
+            moved = self._store.load(self.id)
         self._store.delete(self.id)
+
+    def _holds(self, id: str, payload: str) -> bool:
+        record = self._store.load(id)
+        return record is not None and self._store.payload(record) == payload
 
     def _touch(self, mine: dict[Any, Any]) -> None:
         """Store the time.  Who was faster has stored it, too."""
@@ -296,6 +313,7 @@ class Session(Content, beaker.session.Session):
                     "What the request changed in it is not kept."
                 )
                 self._record = self._stored_id = None
+                self._vanished = True
                 return
             yield data, record
             record = self._store.load(self._stored_id or self.id)
@@ -323,7 +341,8 @@ class Session(Content, beaker.session.Session):
         return self._read(lambda: self._store.payload(record))
 
     def _stored(self, payload: str) -> None:
-        # A later save in the same request must load the record again.
+        # A later save in the same request must load the record again.  It
+        # compares with what this one knew, not with what others had done.
         self._record = None
         self._stored_id = self.id
         self._payload = payload
@@ -344,7 +363,11 @@ class Session(Content, beaker.session.Session):
         """
         if self._task(accessed_only) is None:
             return
-        self._acquire(self._encode(self._mine(accessed_only)))
+        try:
+            self._acquire(self._encode(self._mine(accessed_only)))
+        except StoreLocked:
+            # Others may need what this transaction holds meanwhile.
+            raise ConflictError("A session is locked.") from None
         if self._stored_id is not None and not self._deleted:
             record = self._store.load(self._stored_id)
             self._take_in(record, accessed_only)
@@ -369,9 +392,10 @@ class Session(Content, beaker.session.Session):
             raise ConflictError(
                 "Two requests of one visitor changed the same in the session."
             )
-        data = merge(theirs, changes)
-        data["_accessed_time"] = mine["_accessed_time"]
-        self._fill(data)
-        self.accessed_dict = data
+        times = {"_accessed_time": mine["_accessed_time"]}
+        # What was not saved yet may be saved later.
+        everything = merge(theirs, self._difference(dict(self)))
+        self.accessed_dict = merge(theirs, changes) | times
+        self._fill(everything | times)
         self._record = record
         self._payload = payload

@@ -33,11 +33,11 @@ class Participant(Protocol):
 def join(session: Participant) -> bool:
     """Have a session take part in the current transaction.
 
-    Returns False if that has failed and can only be aborted.
+    Returns False if it is too late: it has failed, or is being committed.
     """
     try:
         transaction.get().join(SessionDataManager(session))
-    except TransactionFailedError:
+    except (TransactionFailedError, ValueError):
         return False
     return True
 

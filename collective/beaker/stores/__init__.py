@@ -5,9 +5,10 @@ does.  The stored format is Beaker's own, so that Beaker reads what we write
 and the reverse.
 """
 
+import os
 from collections.abc import Callable
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -62,7 +63,7 @@ class _Option:
         return isinstance(other, _Option) and self.value == other.value
 
 
-@lru_cache(maxsize=32)
+@cache
 def _make_store(
     kind: str,
     namespace_class: type,
@@ -74,6 +75,11 @@ def _make_store(
     if factory is None:
         return GenericStore(kind, namespace_class, **keywords)
     return factory(kind, socket_timeout=socket_timeout, **keywords)
+
+
+# A process that was forked must not use its parent's connections.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_make_store.cache_clear)
 
 
 def _factory(namespace_class: type) -> Callable[..., Store] | None:

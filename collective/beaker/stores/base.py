@@ -1,9 +1,11 @@
 """What all stores have in common: one stored record, and compare and swap."""
 
 import secrets
+import threading
 import time
 from abc import ABC
 from abc import abstractmethod
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
@@ -14,14 +16,18 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from collective.beaker.interfaces import IStore
+from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.options import redacted
 
 
-LEASE_SECONDS = 10
+LEASE_SECONDS = 5
 """After this time a lock whose owner was killed is anybody's."""
 
-_POLL_SECONDS = 0.005
+WAIT_SECONDS = 2
+"""So long somebody waits who wants a lock, and may hold others meanwhile."""
+
+_POLL_SECONDS = 0.002
 
 
 class Record(NamedTuple):
@@ -50,32 +56,31 @@ class Store(ABC):
     def __init__(self, kind: str, address: Any = ""):
         self.kind = kind
         self.address = redacted("url", address)
+        self._of_thread = threading.local()
 
     def load(self, id: str) -> Record | None:
-        try:
-            return self._load(id)
-        except self.failures as error:
-            raise self._unavailable(error) from None
+        return self._reach(self._load, id)
 
     def swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        try:
-            return self._swap(id, old, new)
-        except self.failures as error:
-            raise self._unavailable(error) from None
+        return self._reach(self._swap, id, old, new)
 
     def delete(self, id: str) -> None:
-        try:
-            self._delete(id)
-        except self.failures as error:
-            raise self._unavailable(error) from None
+        self._reach(self._delete, id)
 
     def walk(self) -> Iterator[tuple[str, Record]]:
+        records = self._walk()
+        while found := self._reach(next, records, None):
+            yield found
+
+    def _reach(self, operation: Callable[..., Any], *arguments: Any) -> Any:
+        """Call what needs the store; raise StoreUnavailable if it fails."""
         try:
-            yield from self._walk()
-        except NotImplementedError:
-            raise
+            return operation(*arguments)
         except self.failures as error:
-            raise self._unavailable(error) from None
+            reason = _reason(error)
+        # Not while the error is handled: it may hold an id, data or a
+        # password, and would go with this one.
+        raise StoreUnavailable(self.kind, self.address, reason)
 
     def payload(self, record: Record) -> str | None:
         return record.raw
@@ -84,31 +89,42 @@ class Store(ABC):
         return self._lease(f"{id}-lock", payload)
 
     # A lock in a store that has none: a record which says whose it is, and
-    # until when.  Compare and swap lets one of those who want it win.  The
-    # payload in it shows that the store takes one of this size.
+    # until when.  Compare and swap lets one of those who want it win.  It is
+    # as large as the payload, to show that the store takes one of this size.
 
     @contextmanager
     def _lease(self, name: str, payload: str) -> Iterator[None]:
+        if name in self._leases():
+            yield
+            return
         owner = secrets.token_hex(8)
-        give_up = time.monotonic() + LEASE_SECONDS
-        while not self._take_lease(name, owner, payload):
-            if time.monotonic() > give_up:
-                raise StoreUnavailable(self.kind, self.address, "locked")
-            time.sleep(_POLL_SECONDS)
+        self._wait(lambda: self._take_lease(name, owner, len(payload)))
+        self._leases().add(name)
         try:
             yield
         finally:
+            self._leases().remove(name)
             # It ends by itself; a transaction must be able to go on.
             with suppress(StoreUnavailable):
                 self._leave_lease(name, owner)
 
-    def _take_lease(self, name: str, owner: str, payload: str) -> bool:
+    def _leases(self) -> set[str]:
+        """Return the names of the leases that this thread has."""
+        return vars(self._of_thread).setdefault("leases", set())
+
+    def _wait(self, take: Callable[[], bool]) -> None:
+        """Return once a lock was taken; raise StoreLocked if it is not."""
+        give_up = time.monotonic() + WAIT_SECONDS
+        while not take():
+            if time.monotonic() > give_up:
+                raise StoreLocked(self.kind, self.address, "it is locked")
+            time.sleep(_POLL_SECONDS)
+
+    def _take_lease(self, name: str, owner: str, size: int) -> bool:
         held = self.load(name)
-        if held is not None:
-            _, until = self._read_lease(held)
-            if time.time() < until:
-                return False
-        mine = f"{owner} {time.time() + LEASE_SECONDS} {payload}"
+        if held is not None and time.time() < self._read_lease(held)[1]:
+            return False
+        mine = f"{owner} {time.time() + LEASE_SECONDS} {'.' * size}"
         return self.swap(name, held, mine)
 
     def _leave_lease(self, name: str, owner: str) -> None:
@@ -117,12 +133,12 @@ class Store(ABC):
             self.swap(name, held, None)
 
     def _read_lease(self, held: Record) -> tuple[str, float]:
-        owner, until, _ = (self.payload(held) or " 0 ").split(" ", 2)
-        return owner, float(until)
-
-    def _unavailable(self, error: Exception) -> StoreUnavailable:
-        # Not the error's own text: it may hold an id, data or a password.
-        return StoreUnavailable(self.kind, self.address, _reason(error))
+        """Return whose a lease is, and until when; nobody's, if unreadable."""
+        try:
+            owner, until, _ = (self.payload(held) or "").split(" ", 2)
+            return owner, float(until)
+        except Exception:
+            return "", 0
 
     @abstractmethod
     def _load(self, id: str) -> Record | None:

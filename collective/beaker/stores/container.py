@@ -5,16 +5,22 @@ dictionary, and names no class or function.  What is inside, the payload, is
 decoded later, by the serializer that was chosen.
 """
 
-import io
 import pickle
+import pickletools
 from typing import Any
 
 
-class _Unpickler(pickle.Unpickler):
-    """Reads plain data only."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError("A container holds plain data only.")
+_PLAIN = frozenset(
+    [
+        *("PROTO", "FRAME", "STOP", "MARK", "NONE"),
+        *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING"),
+        *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+        *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8"),
+        *("PUT", "BINPUT", "MEMOIZE", "GET", "BINGET"),
+    ]
+)
+"""The operations of pickle that make strings, bytes and a dictionary."""
 
 
 def pack(value: str | dict[str, str]) -> bytes:
@@ -28,7 +34,7 @@ def unpack(raw: bytes) -> str:
     Raises pickle.UnpicklingError or another exception of pickle's for what
     is no container.
     """
-    return _text(_Unpickler(io.BytesIO(raw)).load())
+    return _text(_load(raw))
 
 
 def unpack_namespace(raw: bytes) -> str | None:
@@ -36,12 +42,19 @@ def unpack_namespace(raw: bytes) -> str | None:
 
     It is None if the dictionary holds no session.  Raises as ``unpack``.
     """
-    namespace = _Unpickler(io.BytesIO(raw)).load()
+    namespace = _load(raw)
     if type(namespace) is not dict:
         raise pickle.UnpicklingError("A container holds a dictionary.")
     if "session" not in namespace:
         return None
     return _text(namespace["session"])
+
+
+def _load(raw: bytes) -> Any:
+    for operation, _, _ in pickletools.genops(raw):
+        if operation.name not in _PLAIN:
+            raise pickle.UnpicklingError("A container holds plain data only.")
+    return pickle.loads(raw)
 
 
 def _text(payload: Any) -> str:

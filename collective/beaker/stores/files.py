@@ -61,7 +61,7 @@ class FolderStore(Store):
         make_folder(os.path.dirname(path), self._lock_folder)
         make_file(path)
         lock = file_synchronizer(id, lock_dir=self._lock_folder)
-        lock.acquire_write_lock()
+        self._wait(lambda: lock.acquire_write_lock(wait=False))
         try:
             yield
         finally:

@@ -19,6 +19,9 @@ from collective.beaker.stores.container import unpack
 _LONGEST_TTL = 60 * 60 * 24 * 30
 """More seconds than this memcached takes for a date."""
 
+_LARGEST = 2**24
+"""Bytes to which compressed content may grow."""
+
 # How the client libraries that Beaker uses mark what they store.  They agree
 # on these two only, and not on text.
 _PICKLED = 1
@@ -59,7 +62,7 @@ class MemcachedStore(Store):
     def payload(self, record: Record) -> str | None:
         content, flags = record.raw
         if flags & _COMPRESSED:
-            content = zlib.decompress(content)
+            content = zlib.decompressobj().decompress(content, _LARGEST)
         if flags & _PICKLED:
             return unpack(content)
         return content.decode("ascii")

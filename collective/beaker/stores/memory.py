@@ -45,7 +45,7 @@ class MemoryStore(Store):
     @contextmanager
     def lock(self, id: str, payload: str = "") -> Iterator[None]:
         mutex = mutex_synchronizer(f"session/{id}")
-        mutex.acquire_write_lock()
+        self._wait(lambda: mutex.acquire_write_lock(wait=False))
         try:
             yield
         finally:

@@ -41,6 +41,13 @@ _POSTGRESQL = ("psycopg", "psycopg2")
 
 _STALE_SECONDS = 1
 
+_MOST_ATTEMPTS = 20
+"""So often a statement is executed that others are in the way of."""
+
+_IN_THE_WAY = frozenset([1205, 1213, "40001", "40P01"])
+"""Lock waits and deadlocks of MySQL and MariaDB, and states of SQL's
+standard: serialization failures and deadlocks."""
+
 _AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 
 
@@ -186,15 +193,22 @@ class SqlStore(Store):
     def _run(self, statement: Any, read: Callable[[Any], Any]) -> Any:
         """Execute a statement and read its result.
 
-        A connection that has gone stale, as after a restart of the server,
-        is replaced once.  That shows at once; who had to wait waits no more.
+        Once a connection that has gone stale, as after a restart of the
+        server, is replaced.  That shows at once; who had to wait waits no
+        more.  Of two statements that are in each other's way the database
+        may refuse one; it is executed again.
         """
         give_up = time.monotonic() + _STALE_SECONDS
-        try:
-            return self._execute(statement, read)
-        except exc.DBAPIError as error:
-            if not error.connection_invalidated or time.monotonic() > give_up:
-                raise
+        stale = False
+        for _ in range(_MOST_ATTEMPTS):
+            try:
+                return self._execute(statement, read)
+            except exc.DBAPIError as error:
+                late = time.monotonic() > give_up
+                if error.connection_invalidated and not (stale or late):
+                    stale = True
+                elif not _was_in_the_way(error):
+                    raise
         return self._execute(statement, read)
 
     def _execute(self, statement: Any, read: Callable[[Any], Any]) -> Any:
@@ -207,6 +221,11 @@ def _sqlite_file(url: URL) -> str | None:
         return None
     special = url.database == ":memory:" or url.database.startswith("file:")
     return None if special else url.database
+
+
+def _was_in_the_way(error: exc.DBAPIError) -> bool:
+    code = error.orig.args[0] if error.orig.args else None
+    return bool({code, getattr(error.orig, "sqlstate", None)} & _IN_THE_WAY)
 
 
 def _stored(payload: str) -> Any:
@@ -229,6 +248,9 @@ def sql_store(
     }
     parsed = sqlalchemy.make_url(url or engine_options.pop("url"))
     engine_options.pop("url", None)
+    if parsed.get_backend_name() != "sqlite":
+        # SQLite has kinds of pools that take no such option.
+        engine_options.setdefault("pool_timeout", socket_timeout)
     engine = sqlalchemy.create_engine(
         parsed,
         **{
@@ -281,4 +303,6 @@ def sqla_store(
     kind: str, bind: Engine, table: Table, **options: Any
 ) -> SqlStore:
     """Return the store of ext:sqla, which takes an engine and a table."""
-    return SqlStore(kind, bind.execution_options(**_AUTOCOMMIT), table)
+    engine = bind.execution_options(**_AUTOCOMMIT)
+    engine.hide_parameters = True
+    return SqlStore(kind, engine, table)

@@ -1,10 +1,13 @@
 """Sessions of the package's own class, without Zope around them."""
 
+from pickle import UnpicklingError
+
 import pytest
 from beaker.middleware import SessionMiddleware
 from webtest import TestApp
 
 from collective.beaker import stored_session
+from collective.beaker.content import _Pickle
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session import CookieSession
@@ -189,3 +192,116 @@ def test_the_class_serves_beakers_middleware_too(tmp_path):
     browser = TestApp(SessionMiddleware(application, options))
 
     assert [browser.get("/").text for _ in range(3)] == ["1", "2", "3"]
+
+
+# Saving twice
+
+
+def change_elsewhere(id, change):
+    other = make_session(id=id)
+    change(other)
+    other.save()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda other: other.__setitem__("b", 1), {"a": 2, "b": 1, "c": 3}),
+        (lambda other: other.__setitem__("c", 4), {"a": 2, "c": 4}),
+        (lambda other: other.__delitem__("c"), {"a": 2}),
+    ],
+    ids=["adds", "sets", "removes"],
+)
+def test_the_second_save_keeps_what_the_first_took_in(id, change, expected):
+    first = make_session(id=id)
+    first.update(a=0, c=3)
+    first.save()
+    session = make_session(id=id)
+    session["a"] = 1
+    change_elsewhere(id, change)
+    session.save()
+    session["a"] = 2
+    session.save()
+
+    found = make_session(id=id)
+    assert {key: found[key] for key in found if key[0] != "_"} == expected
+
+
+def test_a_session_that_has_ended_is_not_resurrected_by_a_second_save(id):
+    make_session(id=id).save()
+    session = make_session(id=id)
+    other = make_session(id=id)
+    other.delete()
+    other.save()
+    session["a"] = 1
+    session.save()
+    session.save()
+
+    assert make_session(id=id).is_new
+
+
+def test_a_session_that_has_ended_can_be_begun_anew(id):
+    make_session(id=id).save()
+    session = make_session(id=id)
+    other = make_session(id=id)
+    other.delete()
+    other.save()
+    session["a"] = 1
+    session.save()
+    session.invalidate()
+    session["b"] = 1
+    session.save()
+
+    assert make_session(id=session.id)["b"] == 1
+
+
+def test_a_new_id_whose_answer_was_lost_keeps_the_session(id, monkeypatch):
+    make_session(id=id).save()
+    session = make_session(id=id)
+    session["a"] = 1
+    session.regenerate_id()
+    swap = MemoryStore.swap
+
+    def lose_answer(store, name, old, new):
+        done = swap(store, name, old, new)
+        return done and name != id
+
+    monkeypatch.setattr(MemoryStore, "swap", lose_answer)
+    session.save()
+
+    assert make_session(id=session.id)["a"] == 1
+    assert make_session(id=id).is_new
+
+
+# Records that say what cannot be
+
+
+@pytest.mark.parametrize("value", [None, "yesterday", []])
+def test_a_time_that_is_none_makes_a_session_unreadable(id, value, caplog):
+    session = make_session(id=id)
+    session["_accessed_time"] = value
+    session.save()
+
+    found = make_session(id=id, timeout=60, invalidate_corrupt=True)
+    assert found.is_new
+    assert "cannot be read (TypeError)" in caplog.text
+
+
+def test_a_session_from_the_future_is_brought_back(id, clock):
+    session = make_session(id=id)
+    clock(3600)
+    session["a"] = 1
+    session["_accessed_time"] += 3600
+    session.save()
+    clock(-3600)
+    make_session(id=id, timeout=60).save(accessed_only=True)
+    clock(61)
+
+    assert make_session(id=id, timeout=60).is_new
+
+
+def test_garbage_is_no_pickle():
+    with pytest.raises(UnpicklingError):
+        _Pickle().loads(b"garbage.")
+    with pytest.raises(UnpicklingError):
+        _Pickle().loads(b"\x80garbage")

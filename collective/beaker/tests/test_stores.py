@@ -2,8 +2,11 @@
 
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mongomock
@@ -17,11 +20,13 @@ from memcache import Client
 from pymongo.errors import DocumentTooLarge
 from redis import Redis
 from redis import RedisCluster
+from sqlalchemy import exc
 from zope.interface.verify import verifyObject
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import IStore
 from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores import base
 from collective.beaker.stores import find_store
@@ -172,8 +177,8 @@ def test_one_at_a_time_holds_a_lock(store, id):
     assert order == ["first", "second"]
 
 
-def test_the_holder_of_a_lock_may_swap(store, id, record):
-    with store.lock(id):
+def test_the_holder_of_a_lock_may_swap_and_lock_again(store, id, record):
+    with store.lock(id), store.lock(id):
         assert store.swap(id, record, "second")
 
 
@@ -201,43 +206,86 @@ def test_eight_threads_count_exactly(store, id):
 
 
 @pytest.fixture
-def leasing_store(redis_port):
-    return make_store("ext:redis", url=f"redis://127.0.0.1:{redis_port}/0")
+def leasing_stores(redis):
+    """Two processes' stores of the same records, as it were."""
+    redis.start()
+    return [
+        make_store("ext:redis", url=redis.url, timeout=timeout)
+        for timeout in (100, 200)
+    ]
+
+
+@pytest.fixture
+def let_leases_end(monkeypatch):
+    def let_leases_end():
+        later = base.time.time() + base.LEASE_SECONDS + 1
+        monkeypatch.setattr(base.time, "time", lambda: later)
+
+    return let_leases_end
 
 
 def test_the_lock_of_one_who_was_killed_is_free_after_a_while(
-    leasing_store, id, monkeypatch
+    leasing_stores, id, let_leases_end
 ):
-    leasing_store.lock(id).__enter__()
-    later = base.time.time() + base.LEASE_SECONDS + 1
-    monkeypatch.setattr(base.time, "time", lambda: later)
+    killed, other = leasing_stores
+    killed.lock(id).__enter__()
+    let_leases_end()
 
-    with leasing_store.lock(id):
+    with other.lock(id):
         pass
 
 
 def test_who_comes_back_late_does_not_free_the_lock_of_another(
-    leasing_store, id, monkeypatch
+    leasing_stores, id, let_leases_end
 ):
-    late = leasing_store.lock(id)
+    slow, other = leasing_stores
+    late = slow.lock(id)
     late.__enter__()
-    later = base.time.time() + base.LEASE_SECONDS + 1
-    monkeypatch.setattr(base.time, "time", lambda: later)
-    with leasing_store.lock(id):
+    let_leases_end()
+    with other.lock(id):
         late.__exit__(None, None, None)
-        assert leasing_store.load(f"{id}-lock") is not None
+        assert other.load(f"{id}-lock") is not None
 
-    assert leasing_store.load(f"{id}-lock") is None
+    assert other.load(f"{id}-lock") is None
 
 
-def test_a_lock_that_never_becomes_free_is_an_unavailable_store(
-    leasing_store, id, monkeypatch
+def test_nobody_waits_for_long_for_a_lock(leasing_stores, id, monkeypatch):
+    slow, other = leasing_stores
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+    with slow.lock(id), pytest.raises(StoreLocked, match="it is locked"):
+        other.lock(id).__enter__()
+
+
+def test_a_lock_that_cannot_be_read_is_free(leasing_stores, id):
+    store, _ = leasing_stores
+    store.swap(f"{id}-lock", None, "rubbish")
+
+    with store.lock(id):
+        pass
+
+
+def test_a_lock_shows_none_of_the_data(leasing_stores, id):
+    store, _ = leasing_stores
+    with store.lock(id, "payload"):
+        held = text(store, f"{id}-lock")
+
+    assert "payload" not in held
+    assert len(held) > len("payload")
+
+
+@pytest.mark.parametrize("kind", ["memory", "file", "dbm"])
+def test_nobody_waits_for_long_for_a_lock_in_a_process_or_a_folder(
+    kind, id, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(base, "LEASE_SECONDS", 0.05)
-    with leasing_store.lock(id):
-        monkeypatch.setattr(base.time, "time", lambda: 0)
-        with pytest.raises(StoreUnavailable, match="locked"):
-            leasing_store.lock(id).__enter__()
+    store = make_store(kind, data_dir=str(tmp_path))
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+
+    def take():
+        with pytest.raises(StoreLocked, match="it is locked"):
+            store.lock(id).__enter__()
+
+    with store.lock(id), ThreadPoolExecutor(1) as threads:
+        threads.submit(take).result(30)
 
 
 # Files
@@ -359,7 +407,7 @@ def test_a_store_that_cannot_be_used_says_which_and_shows_no_password(
         use(store, id)
     assert kind in str(raised.value)
     assert "secret" not in str(raised.value)
-    assert raised.value.__suppress_context__
+    assert raised.value.__context__ is None
 
 
 # Backends of other packages
@@ -643,3 +691,84 @@ def test_a_cluster_client_of_ones_own_will_do(cluster_urls, id):
     store.swap(id, None, "first")
 
     assert text(store, id) == "first"
+
+
+# Processes
+
+
+def test_a_forked_process_has_connections_of_its_own(postgresql):
+    postgresql.start()
+    store = make_store("ext:database", url=postgresql.url)
+    script = subprocess.run(
+        [sys.executable, "-c", FORK, postgresql.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert script.stdout == "another\n", script.stderr
+    assert store is make_store("ext:database", url=postgresql.url)
+
+
+FORK = """
+import os, sys
+from beaker.cache import clsmap
+from collective.beaker.stores import find_store
+def store():
+    options = {"url": sys.argv[1]}
+    return find_store("ext:database", clsmap["ext:database"], options, 5)
+before = store()
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+else:
+    print("the same" if store() is before else "another", flush=True)
+    os._exit(0)
+"""
+
+
+# Databases in which statements get into each other's way
+
+
+class Refusal(Exception):
+    """An error as drivers raise it."""
+
+    def __init__(self, code, sqlstate=None):
+        super().__init__(code, "Deadlock found")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    "refusal", [Refusal(1213), Refusal(None, "40001"), Refusal(1205)]
+)
+def test_a_statement_that_was_in_the_way_of_another_is_executed_again(
+    id, tmp_path, monkeypatch, refusal
+):
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/a.db")
+    store.swap(id, None, "first")
+    record = store.load(id)
+    refuse = [exc.OperationalError("", {}, refusal)] * 3
+    execute = store._execute
+
+    def refuse_thrice(statement, read):
+        if refuse:
+            raise refuse.pop()
+        return execute(statement, read)
+
+    monkeypatch.setattr(store, "_execute", refuse_thrice)
+    assert store.swap(id, record, "second")
+    assert text(store, id) == "second"
+
+
+def test_a_statement_that_is_refused_again_and_again_is_an_outage(
+    id, tmp_path, monkeypatch
+):
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/b.db")
+    store.swap(id, None, "first")
+
+    def refuse(statement, read):
+        raise exc.OperationalError("", {}, Refusal(1213))
+
+    monkeypatch.setattr(store, "_execute", refuse)
+    with pytest.raises(StoreUnavailable):
+        store.load(id)

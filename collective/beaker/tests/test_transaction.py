@@ -20,6 +20,8 @@ from ZPublisher.interfaces import IPubBeforeCommit
 from ZPublisher.interfaces import IPubSuccess
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.interfaces import StoreLocked
+from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.records import records_of
 from collective.beaker.tests.servers import redis_server
 from collective.beaker.tests.test_http import COOKIE
@@ -671,3 +673,66 @@ def test_what_the_store_does_not_take_aborts_the_zodb_commit(
     assert visitor.fails(fill)
     assert visitor.visit(read_zodb).text == stored
     assert visitor.visit(count).text == ("2" if visited else "1")
+
+
+def test_a_commit_in_the_middle_keeps_what_is_saved_later(
+    server_store, visitor
+):
+    def fill(request):
+        session = ISession(request)
+        session["list"] = []
+        session.save()
+
+    def commit_and_save(request):
+        session = ISession(request)
+        session["list"].append(1)
+        session["late"] = 1
+        other = session.get_by_id(session.id)
+        other["other"] = 1
+        other.save()
+        transaction.commit()
+        session.save()
+
+    def look(request):
+        session = ISession(request)
+        return f"{session['list']} {session['other']} {session['late']}"
+
+    visitor.visit(fill)
+    visitor.visit(commit_and_save)
+
+    assert visitor.visit(look).text == "[1] 1 1"
+
+
+def test_a_session_may_be_read_after_a_commit(visitor):
+    found = []
+
+    def read_later(request):
+        def hook(success):
+            found.append(ISession(request).get("count"))
+
+        transaction.get().addAfterCommitHook(hook)
+
+    visitor.visit(count)
+    visitor.visit(read_later)
+
+    assert found == [1]
+
+
+def test_who_finds_the_session_locked_is_retried(visitor, monkeypatch):
+    attempts = []
+    lock = MemoryStore.lock
+
+    def count_and_notice(request):
+        attempts.append(count(request))
+        return attempts[-1]
+
+    def lock_at_last(store, id, payload=""):
+        if len(attempts) == 1:
+            raise StoreLocked(store.kind, store.address, "it is locked")
+        return lock(store, id, payload)
+
+    visitor.visit(count)
+    monkeypatch.setattr(MemoryStore, "lock", lock_at_last)
+
+    assert visitor.visit(count_and_notice).text == "2"
+    assert attempts == ["2", "2"]
