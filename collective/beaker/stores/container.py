@@ -51,9 +51,12 @@ def unpack_namespace(raw: bytes) -> str | None:
 
 
 def _load(raw: bytes) -> Any:
-    for operation, _, _ in pickletools.genops(raw):
-        if operation.name not in _PLAIN:
-            raise pickle.UnpicklingError("A container holds plain data only.")
+    try:
+        names = {operation.name for operation, _, _ in pickletools.genops(raw)}
+    except ValueError:
+        raise pickle.UnpicklingError("This is no pickle.") from None
+    if not names <= _PLAIN:
+        raise pickle.UnpicklingError("A container holds plain data only.")
     return pickle.loads(raw)
 
 

@@ -101,11 +101,11 @@ class DbmRecords:
     def read(self, id: str) -> bytes | None:
         if not self.files(id):
             return None
-        with dbm.open(self.path(id), "r") as database:
+        with dbm.open(str(self.path(id)), "r") as database:
             return database.get(KEY)
 
     def write(self, id: str, raw: bytes) -> None:
-        with dbm.open(self.path(id), "w") as database:
+        with dbm.open(str(self.path(id)), "w") as database:
             database[KEY] = raw
 
     def remove(self, id: str) -> None:

@@ -305,3 +305,40 @@ def test_garbage_is_no_pickle():
         _Pickle().loads(b"garbage.")
     with pytest.raises(UnpicklingError):
         _Pickle().loads(b"\x80garbage")
+
+
+def test_what_cannot_be_stored_as_a_whole_is_named_as_such(id):
+    class Small:
+        def loads(self, data):
+            raise AssertionError("Nothing was stored.")
+
+        def dumps(self, data):
+            if len(data) > 1:
+                raise ValueError("It takes one key only.")
+            return b"small"
+
+    session = make_session(id=id, data_serializer=Small())
+
+    with pytest.raises(TypeError, match="A session holds values, which"):
+        session.save()
+
+
+def test_a_session_without_a_time_of_access_gets_one(id):
+    session = make_session(id=id)
+    data = {"a": 1, "_creation_time": session.created}
+    session._store.swap(id, None, session._encode(data))
+    found = make_session(id=id)
+    assert found.last_accessed is None
+    found.save(accessed_only=True)
+
+    assert make_session(id=id).last_accessed is not None
+
+
+@pytest.mark.parametrize("end", ["delete", "invalidate"])
+def test_the_end_of_a_session_is_a_change(id, end):
+    make_session(id=id).save()
+    session = make_session(id=id)
+    assert not session.changed()
+    getattr(session, end)()
+
+    assert session.changed()

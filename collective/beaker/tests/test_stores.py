@@ -772,3 +772,37 @@ def test_a_statement_that_is_refused_again_and_again_is_an_outage(
     monkeypatch.setattr(store, "_execute", refuse)
     with pytest.raises(StoreUnavailable):
         store.load(id)
+
+
+def test_without_a_table_there_is_nothing_to_list_or_remove(
+    id, tmp_path, caplog
+):
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/c.db")
+    store.delete(id)
+
+    assert list(store.walk()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_cannot_be_made_is_an_outage(id, tmp_path, monkeypatch):
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/d.db")
+
+    def refuse(engine):
+        raise exc.ProgrammingError("", {}, Refusal(1142))
+
+    monkeypatch.setattr(store._table, "create", refuse)
+    with pytest.raises(StoreUnavailable, match="ProgrammingError"):
+        store.swap(id, None, "first")
+
+
+def test_the_log_of_sqlalchemy_shows_no_ids_of_those_it_lists(
+    id, tmp_path, caplog
+):
+    caplog.set_level("DEBUG", "sqlalchemy.engine")
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/e.db")
+    store.swap(id, None, "first")
+    [(found, _)] = store.walk()
+
+    assert found == id
+    assert "Row" in caplog.text
+    assert id not in caplog.text

@@ -15,12 +15,14 @@ from transaction.interfaces import ISavepointDataManager
 from zExceptions import NotFound
 from zExceptions import Redirect
 from ZODB.POSException import ConflictError
+from zope.component import getGlobalSiteManager
 from zope.interface.verify import verifyClass
 from ZPublisher.interfaces import IPubBeforeCommit
 from ZPublisher.interfaces import IPubSuccess
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import StoreLocked
+from collective.beaker.session import persistSessionOnSuccess
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.records import records_of
 from collective.beaker.tests.servers import redis_server
@@ -736,3 +738,18 @@ def test_who_finds_the_session_locked_is_retried(visitor, monkeypatch):
 
     assert visitor.visit(count_and_notice).text == "2"
     assert attempts == ["2", "2"]
+
+
+@pytest.mark.parametrize("change", [count, lambda r: ISession(r).delete()])
+def test_a_change_between_the_commit_and_our_subscriber_is_noticed(
+    visitor, caplog, change
+):
+    components = getGlobalSiteManager()
+    visitor.visit(count)
+    components.unregisterHandler(persistSessionOnSuccess)
+    with subscribed(lambda event: change(event.request), IPubSuccess):
+        components.registerHandler(persistSessionOnSuccess)
+        visitor.visit(read_count)
+
+    assert "after the end of its request" in caplog.text
+    assert visitor.visit(read_count).text == "1"
