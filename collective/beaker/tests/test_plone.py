@@ -23,6 +23,7 @@ from collective.beaker.tests import visits
 
 
 try:
+    import plone.app.caching
     from plone.app.testing import PLONE_FIXTURE
     from plone.app.testing import SITE_OWNER_NAME
     from plone.app.testing import SITE_OWNER_PASSWORD
@@ -31,8 +32,13 @@ try:
     from plone.app.testing import TEST_USER_PASSWORD
     from plone.app.testing import FunctionalTesting
     from plone.app.testing import PloneSandboxLayer
+    from plone.app.testing import applyProfile
     from plone.app.testing import setRoles
+    from plone.caching.interfaces import ICacheSettings
+    from plone.registry.interfaces import IRegistry
     from plone.testing.zope import Browser
+    from z3c.caching.registry import register
+    from z3c.caching.registry import unregister
 except ModuleNotFoundError as error:
     raise unittest.SkipTest(f"Plone is not installed: {error}") from error
 
@@ -44,6 +50,7 @@ from collective.beaker.testing import BEAKER_INTEGRATION_TESTING
 __test__ = False  # pytest knows no layers
 
 START_SECONDS = 300
+RULESET = "plone.content.dynamic"
 
 
 class AddonLayer(PloneSandboxLayer):
@@ -52,6 +59,7 @@ class AddonLayer(PloneSandboxLayer):
     defaultBases = (BEAKER_FIXTURE,)
 
     def setUpZope(self, app, configurationContext):
+        self.loadZCML(package=plone.app.caching)
         xmlconfig.string(visits.ZCML, context=configurationContext)
 
 
@@ -144,6 +152,43 @@ class TestSessionsInPlone(BrowserTestCase):
     def test_site_owner_has_a_session(self):
         self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
         self.assertEqual(self.visit("@@visits"), f"{SITE_OWNER_NAME}: 1")
+
+
+class TestCachingInPlone(BrowserTestCase):
+    layer = ADDON_FUNCTIONAL_TESTING
+
+    def setUp(self):
+        super().setUp()
+        applyProfile(self.portal, "plone.app.caching:default")
+        registry = getUtility(IRegistry)
+        settings = registry.forInterface(ICacheSettings)
+        settings.enabled = True
+        operation = "plone.app.caching.moderateCaching"
+        settings.operationMapping = {RULESET: operation}
+        registry[f"{operation}.smaxage"] = 3600
+        register(visits.VisitsView, RULESET)
+        transaction.commit()
+
+    def tearDown(self):
+        unregister(visits.VisitsView)
+
+    def headers(self):
+        self.visit("@@visits")
+        headers = self.browser.headers
+        self.assertEqual(headers["X-Cache-Rule"], RULESET)
+        return headers["Cache-Control"], headers["Vary"]
+
+    def test_response_with_the_cookie_is_not_for_shared_caches(self):
+        cache_control, vary = self.headers()
+        self.assertIn("private", cache_control)
+        self.assertNotIn("s-maxage", cache_control)
+        self.assertIn("Cookie", vary)
+
+    def test_later_responses_depend_on_the_cookie(self):
+        self.visit("@@visits")
+        cache_control, vary = self.headers()
+        self.assertIn("s-maxage=3600", cache_control)
+        self.assertIn("Cookie", vary)
 
 
 class TestLoginWithoutSession(BrowserTestCase):
