@@ -50,6 +50,20 @@ def ignore_session(request):
     return "nothing"
 
 
+def begin_basket(request):
+    session = ISession(request)
+    session["basket"] = []
+    session.save()
+
+
+def put_into_basket(request):
+    ISession(request)["basket"].append("a book")
+
+
+def look_into_basket(request):
+    return repr(ISession(request)["basket"])
+
+
 def session_cookie(response, name=COOKIE):
     """Return the session cookie that a response sets, or None."""
     headers = [
@@ -112,21 +126,10 @@ def test_with_auto_an_emptied_session_stays_empty(any_store, config, visitor):
 def test_a_change_inside_a_stored_value_is_kept_without_save(
     any_store, visitor
 ):
-    def fill(request):
-        session = ISession(request)
-        session["basket"] = []
-        session.save()
+    visitor.visit(begin_basket)
+    visitor.visit(put_into_basket)
 
-    def put(request):
-        ISession(request)["basket"].append("a book")
-
-    def look(request):
-        return repr(ISession(request)["basket"])
-
-    visitor.visit(fill)
-    visitor.visit(put)
-
-    assert visitor.visit(look).text == "['a book']"
+    assert visitor.visit(look_into_basket).text == "['a book']"
 
 
 @pytest.mark.parametrize(

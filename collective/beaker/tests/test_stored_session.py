@@ -227,7 +227,9 @@ def test_the_second_save_keeps_what_the_first_took_in(id, change, expected):
     assert {key: found[key] for key in found if key[0] != "_"} == expected
 
 
-def test_a_session_that_has_ended_is_not_resurrected_by_a_second_save(id):
+@pytest.fixture
+def ended_session(id):
+    """A session that has changed, and has ended meanwhile."""
     make_session(id=id).save()
     session = make_session(id=id)
     other = make_session(id=id)
@@ -235,24 +237,23 @@ def test_a_session_that_has_ended_is_not_resurrected_by_a_second_save(id):
     other.save()
     session["a"] = 1
     session.save()
-    session.save()
+    return session
+
+
+def test_a_session_that_has_ended_is_not_resurrected_by_a_second_save(
+    ended_session, id
+):
+    ended_session.save()
 
     assert make_session(id=id).is_new
 
 
-def test_a_session_that_has_ended_can_be_begun_anew(id):
-    make_session(id=id).save()
-    session = make_session(id=id)
-    other = make_session(id=id)
-    other.delete()
-    other.save()
-    session["a"] = 1
-    session.save()
-    session.invalidate()
-    session["b"] = 1
-    session.save()
+def test_a_session_that_has_ended_can_be_begun_anew(ended_session):
+    ended_session.invalidate()
+    ended_session["b"] = 1
+    ended_session.save()
 
-    assert make_session(id=session.id)["b"] == 1
+    assert make_session(id=ended_session.id)["b"] == 1
 
 
 def test_a_new_id_whose_answer_was_lost_keeps_the_session(id, monkeypatch):

@@ -27,8 +27,11 @@ from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.records import records_of
 from collective.beaker.tests.servers import redis_server
 from collective.beaker.tests.test_http import COOKIE
+from collective.beaker.tests.test_http import begin_basket
 from collective.beaker.tests.test_http import count
 from collective.beaker.tests.test_http import ignore_session
+from collective.beaker.tests.test_http import look_into_basket
+from collective.beaker.tests.test_http import put_into_basket
 from collective.beaker.tests.test_http import read_count
 from collective.beaker.tests.test_http import read_id
 from collective.beaker.tests.test_http import session_cookie
@@ -246,21 +249,10 @@ def test_reading_stores_nothing(server_store, visitor):
 
 
 def test_a_change_inside_a_stored_value_is_stored(any_store, visitor):
-    def fill(request):
-        session = ISession(request)
-        session["basket"] = []
-        session.save()
+    visitor.visit(begin_basket)
+    visitor.visit(put_into_basket)
 
-    def put(request):
-        ISession(request)["basket"].append("a book")
-
-    def look(request):
-        return repr(ISession(request)["basket"])
-
-    visitor.visit(fill)
-    visitor.visit(put)
-
-    assert visitor.visit(look).text == "['a book']"
+    assert visitor.visit(look_into_basket).text == "['a book']"
 
 
 # Other data managers
