@@ -58,7 +58,7 @@ class FolderStore(Store):
     def lock(self, id: str, payload: str = "") -> Iterator[None]:
         name = sha1(id.encode()).hexdigest()
         path = _scattered(self._lock_folder, name, ".lock")
-        make_folder(os.path.dirname(path), self._lock_folder)
+        make_folder(os.path.dirname(path))
         make_file(path)
         lock = file_synchronizer(id, lock_dir=self._lock_folder)
         self._wait(lambda: lock.acquire_write_lock(wait=False))
@@ -139,7 +139,7 @@ class FileStore(FolderStore):
 
     def _write(self, id: str, new: str) -> None:
         path = self._path(id)
-        make_folder(os.path.dirname(path), self._folder)
+        make_folder(os.path.dirname(path))
         replace(path, pack({"session": new}))
 
     def _remove(self, id: str) -> None:
@@ -198,7 +198,7 @@ class DbmStore(FolderStore):
 
     def _write(self, id: str, new: str) -> None:
         path = self._path(id)
-        make_folder(os.path.dirname(path), self._folder)
+        make_folder(os.path.dirname(path))
         with self._dbm.open(path, "c", 0o600) as database:
             database[b"session"] = pack(new)
         for file in self._files(id):

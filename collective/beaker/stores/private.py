@@ -14,14 +14,11 @@ def exists(path: str) -> bool:
     return True
 
 
-def make_folder(folder: str, top: str) -> None:
-    """Make a folder, and those above it up to ``top``, for us alone."""
-    if os.path.isdir(folder):
+def make_folder(folder: str) -> None:
+    """Make a folder for us alone, and those above it, where they lack."""
+    if os.path.isdir(folder or os.curdir):
         return
-    if folder == top:
-        os.makedirs(os.path.dirname(top), mode=0o700, exist_ok=True)
-    else:
-        make_folder(os.path.dirname(folder), top)
+    make_folder(os.path.dirname(folder))
     with suppress(FileExistsError):
         os.mkdir(folder, 0o700)
         os.chmod(folder, 0o700)

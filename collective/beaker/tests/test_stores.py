@@ -1,5 +1,6 @@
 """The stores: one contract for all kinds of backends."""
 
+import os
 import socket
 import stat
 import subprocess
@@ -291,8 +292,15 @@ def test_nobody_waits_for_long_for_a_lock_in_a_process_or_a_folder(
 # Files
 
 
+@pytest.fixture(params=[0, 0o022, 0o277], ids=oct)
+def umask(request):
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
 @pytest.mark.parametrize("kind", ["file", "dbm"])
-def test_files_are_for_their_owner_only(kind, id, tmp_path):
+def test_files_are_for_their_owner_only(kind, id, tmp_path, umask):
     top = tmp_path / "sessions"
     store = make_store(kind, data_dir=str(top))
     store.swap(id, None, "first")
@@ -593,7 +601,7 @@ def outcome(store, id):
 # SQL
 
 
-def test_the_file_of_sqlite_is_for_its_owner_only(id, tmp_path):
+def test_the_file_of_sqlite_is_for_its_owner_only(id, tmp_path, umask):
     file = tmp_path / "sessions.db"
     store = make_store("ext:database", url=f"sqlite:///{file}")
     assert store.load(id) is None
@@ -806,3 +814,13 @@ def test_the_log_of_sqlalchemy_shows_no_ids_of_those_it_lists(
     assert found == id
     assert "Row" in caplog.text
     assert id not in caplog.text
+
+
+def test_a_folder_may_be_named_from_where_zope_was_started(
+    id, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    store = make_store("file", data_dir="sessions")
+    store.swap(id, None, "first")
+
+    assert list(tmp_path.rglob(f"{id}.cache"))
