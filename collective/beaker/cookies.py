@@ -143,6 +143,9 @@ def send_cookie(
 
 def depend_on_cookie(response: HTTPBaseResponse) -> None:
     """Tell caches that a response depends on the visitor's cookies."""
+    if not _has_header(response, "vary"):
+        response.setHeader("Vary", "Cookie")
+        return
     vary = ", ".join(_take_headers(response, "vary"))
     fields = {field.strip().lower() for field in vary.split(",")}
     if not fields & {"*", "cookie"}:
@@ -178,6 +181,11 @@ def _private(cache_control: str) -> str:
 def _drop_cookie(response: HTTPBaseResponse, name: str) -> None:
     response.cookies.pop(name, None)
     _take_headers(response, "set-cookie", f"{name}=")
+
+
+def _has_header(response: HTTPBaseResponse, name: str) -> bool:
+    names = [*response.headers, *dict(response.accumulated_headers)]
+    return name in map(str.lower, names)
 
 
 def _take_headers(

@@ -100,12 +100,13 @@ class Session(Content, beaker.session.Session):
             # As long as Beaker keeps a session beyond its timeout.
             self.namespace_args["timeout"] = absolute_timeout + 120
         self._socket_timeout = socket_timeout
-        self._begin()
+        secrets = [secret, *former_keys(secret_fallbacks)]
         if id is not None:
             self.id = id
             self.load()
-        elif use_cookies:
-            self._load_presented([secret, *former_keys(secret_fallbacks)])
+        elif not (use_cookies and self._load_presented(secrets)):
+            self.id, self._record = new_id(), None
+            self._begin()
 
     @cached_property
     def _store(self) -> Store:
@@ -116,32 +117,30 @@ class Session(Content, beaker.session.Session):
             self._socket_timeout,
         )
 
-    def _load_presented(self, secrets: list[str | None]) -> None:
-        """Load the session that the visitor's cookie names, if any."""
+    def _load_presented(self, secrets: list[str | None]) -> bool:
+        """Load the session that the visitor's cookie names, if any.
+
+        Returns whether there is one.
+        """
         id, position = self._presented_value(), 0
         self._has_cookie = bool(id)
-        if not id:
-            return
-        if secrets[0]:
+        if id and secrets[0]:
             position = signing_key(id, secrets)
-            if position is None:
-                self.bad_signature = True
-                return
+            self.bad_signature = position is None
             id = unsigned(id)
-        if not is_id(id):
-            return
-        fresh_id, self.id = self.id, id
+        if self.bad_signature or not is_id(id):
+            return False
+        self.id = id
         self.load()
-        if self.is_new:
-            self.id, self._record = fresh_id, None
-        elif position:
+        if position and not self.is_new:
             # The cookie is signed with a former secret.
             self._send_cookie()
+        return not self.is_new
 
     # Beaker's own extension points
 
     def _create_id(self, set_new: bool = True) -> None:
-        self.id = new_id()
+        """Do nothing: an id is made when it is known to be needed."""
 
     def lock(self) -> None:
         """Wait until nobody else has locked the session, and lock it.
@@ -185,14 +184,14 @@ class Session(Content, beaker.session.Session):
         self.was_invalidated = True
         self._started_anew = self._started_anew or self._stored_id is not None
         self._leave_record()
-        self._create_id()
+        self.id = new_id()
         self._begin()
 
     def regenerate_id(self) -> None:
         """Go on under a new id; ``save`` moves the record."""
         if self._deleted:
             self.invalidate()
-        self._create_id()
+        self.id = new_id()
 
     def _leave_record(self) -> None:
         if self._stored_id is not None:

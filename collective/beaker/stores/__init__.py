@@ -46,12 +46,17 @@ def find_store(
     ``options`` are those that Beaker would hand to ``namespace_class``.
     Servers get ``socket_timeout`` seconds to answer.
     """
-    named = tuple((name, _Option(options[name])) for name in sorted(options))
-    return _make_store(kind, namespace_class, socket_timeout, named)
+    given = (kind, namespace_class, socket_timeout)
+    try:
+        return _make_store(*given, frozenset(options.items()))
+    except TypeError:
+        # There is an option that has no hash.
+        values = {name: _Value(value) for name, value in options.items()}
+        return _make_store(*given, frozenset(values.items()))
 
 
-class _Option:
-    """The value of an option, which may be one that has no hash."""
+class _Value:
+    """The value of an option, with a hash."""
 
     def __init__(self, value: Any):
         self.value = value
@@ -60,7 +65,7 @@ class _Option:
         return 0
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Option) and self.value == other.value
+        return isinstance(other, _Value) and self.value == other.value
 
 
 @cache
@@ -68,9 +73,12 @@ def _make_store(
     kind: str,
     namespace_class: type,
     socket_timeout: int,
-    options: tuple[tuple[str, _Option], ...],
+    options: frozenset[tuple[str, Any]],
 ) -> Store:
-    keywords = {name: option.value for name, option in options}
+    keywords = {
+        name: value.value if isinstance(value, _Value) else value
+        for name, value in options
+    }
     factory = _factory(namespace_class)
     if factory is None:
         return GenericStore(kind, namespace_class, **keywords)
