@@ -97,7 +97,7 @@ def signing_key(value: str, keys: Sequence[str]) -> int | None:
     signature = value[:SIGNATURE_LENGTH]
     content = unsigned(value).encode()
     for position, key in enumerate(keys):
-        expected = hmac.new(key.encode(), content, "sha1").hexdigest()
+        expected = hmac.digest(key.encode(), content, "sha1").hex()
         if hmac.compare_digest(signature, expected):
             return position
     return None
