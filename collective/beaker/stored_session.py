@@ -258,9 +258,9 @@ class Session(Content, beaker.session.Session):
         for data, record in self._attempts(mine):
             payload = self._encode(data)
             if self._store.swap(self.id, record, payload):
-                self._stored(payload if data is mine else self._encode(mine))
                 if (self.domain, self.path) != self._scope:
                     self._send_cookie()
+                self._stored(payload if data is mine else self._encode(mine))
                 return
 
     def _move(self, mine: dict[Any, Any]) -> None:

@@ -1,3 +1,4 @@
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
@@ -23,6 +24,7 @@ from collective.beaker.cookies import cookie_size
 from collective.beaker.cookies import copy_answer
 from collective.beaker.cookies import depend_on_cookie
 from collective.beaker.cookies import forget_answer
+from collective.beaker.cookies import hide_cookie
 from collective.beaker.cookies import keep_private
 from collective.beaker.cookies import presented_value
 from collective.beaker.cookies import send_cookie
@@ -731,3 +733,12 @@ def test_each_of_two_visitors_who_meet_gets_an_answer_of_their_own(
     assert third.getall("Set-Cookie") == ["id=3; Path=/"]
     assert fourth.getall("Set-Cookie") == []
     assert fourth.getall("Cache-Control") == []
+
+
+def test_who_keeps_a_hidden_cookie_keeps_a_text():
+    cookies = {"id": "a value"}
+    hide_cookie(cookies, "id")
+    kept = pickle.loads(pickle.dumps(cookies["id"]))
+
+    assert type(kept) is str
+    assert kept == "a value"

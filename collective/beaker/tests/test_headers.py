@@ -462,3 +462,15 @@ def test_a_dump_of_a_request_hides_the_cookie_of_the_site_in_it(
     value = session_cookie(visitor.visit(count, path), cookie).value
 
     assert value[-32:] not in visitor.visit(dump, path).text
+
+
+def test_a_new_scope_of_a_known_session_is_sent_once(any_store, visitor):
+    def restrict(request):
+        session = ISession(request)
+        session.path = "/@@beaker-test-view"
+        return count(request)
+
+    visitor.visit(count)
+    cookie = session_cookie(visitor.visit(restrict))
+
+    assert cookie["path"] == "/@@beaker-test-view"

@@ -1,6 +1,7 @@
 """The stores: one contract for all kinds of backends."""
 
 import os
+import pickle
 import socket
 import stat
 import subprocess
@@ -18,6 +19,8 @@ from beaker.exceptions import MissingCacheParameter
 from beaker.ext.sqla import SqlaNamespaceManager
 from beaker.ext.sqla import make_cache_table
 from memcache import Client
+from pymemcache.client.base import PooledClient
+from pymemcache.exceptions import MemcacheServerError
 from pymongo.errors import DocumentTooLarge
 from redis import Redis
 from redis import RedisCluster
@@ -29,6 +32,7 @@ from collective.beaker.interfaces import IStore
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.session import Session
 from collective.beaker.stores import base
 from collective.beaker.stores import find_store
 from collective.beaker.stores.generic import GenericStore
@@ -824,3 +828,34 @@ def test_a_folder_may_be_named_from_where_zope_was_started(
     store.swap(id, None, "first")
 
     assert list(tmp_path.rglob(f"{id}.cache"))
+
+
+def test_an_error_of_memcached_is_an_outage(memcached, id, monkeypatch):
+    memcached.start()
+    store = make_store("ext:memcached", url=memcached.url)
+
+    def refuse(*args, **options):
+        raise MemcacheServerError(b"out of memory storing object")
+
+    monkeypatch.setattr(PooledClient, "add", refuse)
+    with pytest.raises(StoreUnavailable, match="MemcacheServerError"):
+        store.swap(id, None, "first")
+
+
+def test_a_container_without_a_session_holds_none(id, tmp_path):
+    store = make_store("file", data_dir=str(tmp_path))
+
+    assert store.payload(base.Record(pickle.dumps({"a": "b"}))) is None
+
+
+def test_a_new_id_takes_along_what_was_saved_in_between(id):
+    first = Session({}, id=id, use_cookies=False)
+    first.save()
+    session = Session({}, id=id, use_cookies=False)
+    session.regenerate_id()
+    first["a"] = 1
+    first.save()
+    session.save()
+
+    assert Session({}, id=session.id, use_cookies=False)["a"] == 1
+    assert Session({}, id=id, use_cookies=False).is_new
