@@ -36,7 +36,7 @@ FOLDER_OPTIONS = ("data_dir", "lock_dir", "file_dir", "dbm_dir")
 
 # Greedy, since a password may hold any character.
 _CREDENTIALS = re.compile(
-    "(?<=//).*@|((?:password|passwd|pwd)(?:=|%3D)).*?(?=&|;|%3B|$)",
+    "(?<=//).*(?=@)|((?:password|passwd|pwd)(?:=|%3D)).*?(?=&|;|%3B|$)",
     re.IGNORECASE,
 )
 _DIGITS = re.compile("[0-9]+")

@@ -187,7 +187,7 @@ def test_a_password_that_breaks_an_address_is_told_and_not_shown():
     [error] = session_errors(type="ext:redis", url="redis://:se/same@host/0")
 
     assert error == (
-        "session.url is 'redis://***host/0': it must look like "
+        "session.url is 'redis://***@host/0': it must look like "
         "redis://host:port/number, with user and password percent-encoded."
     )
 

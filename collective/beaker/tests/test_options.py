@@ -56,13 +56,13 @@ def test_keys_and_passwords_are_hidden(option):
     ("value", "shown"),
     [
         ("redis://host:1/0", "redis://host:1/0"),
-        ("redis://user:sesame@host:1/0", "redis://***host:1/0"),
-        ("redis://:se/sa@me@host:1/0", "redis://***host:1/0"),
+        ("redis://user:sesame@host:1/0", "redis://***@host:1/0"),
+        ("redis://:se/sa@me@host:1/0", "redis://***@host:1/0"),
         (
             "redis://host/0?password=sesame&db=1",
             "redis://host/0?password=***&db=1",
         ),
-        ("redis://:sesame@a:1,redis://:sesame@b:2", "redis://***b:2"),
+        ("redis://:sesame@a:1,redis://:sesame@b:2", "redis://***@b:2"),
         (60, "60"),
     ],
 )
