@@ -66,6 +66,12 @@ class Content:
         self._vanished = False
         self._started_anew = False
 
+    def _take_request(self, request: dict[str, Any]) -> None:
+        """Take what Beaker calls the request; nothing is sent so far."""
+        self.request = request
+        request.setdefault("cookie_out", None)
+        request["set_cookie"] = False
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
@@ -90,6 +96,12 @@ class Content:
         own = {key: self[key] for key in RESERVED_KEYS & self.keys()}
         super().clear()
         self.update(own)
+
+    def delete(self) -> None:
+        """End the session; ``save`` removes what is stored and the cookie."""
+        self._empty()
+        self.accessed_dict = dict(self)
+        self._deleted = True
 
     def changed(self) -> bool:
         """Tell whether there is something that was not stored yet."""

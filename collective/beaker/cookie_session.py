@@ -13,6 +13,7 @@ from collective.beaker.cookies import signing_key
 from collective.beaker.cookies import unsigned
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.options import SESSION_DEFAULTS
 from collective.beaker.options import former_keys
 
 
@@ -30,7 +31,7 @@ class CookieSession(Content, beaker.session.CookieSession):
         key: str = "beaker.session.id",
         validate_key: str | None = None,
         invalidate_corrupt: bool = False,
-        resolution_seconds: int = 20,
+        resolution_seconds: int = SESSION_DEFAULTS["resolution_seconds"],
         absolute_timeout: int | None = None,
         validate_key_fallbacks: Iterable[str] = (),
         **options: Any,
@@ -44,9 +45,7 @@ class CookieSession(Content, beaker.session.CookieSession):
         self.was_invalidated = False
         self.accessed_dict = {}
         super().__init__({}, key=key, validate_key=validate_key, **options)
-        self.request = request
-        request.setdefault("cookie_out", None)
-        request["set_cookie"] = False
+        self._take_request(request)
         self._begin()
         value = self._presented_value()
         self._has_cookie = bool(value)
@@ -88,12 +87,10 @@ class CookieSession(Content, beaker.session.CookieSession):
             )
         return payload
 
-    def delete(self) -> None:
+    def _empty(self) -> None:
         id = self.id
-        self._empty()
+        super()._empty()
         self["_id"] = id
-        self.accessed_dict = dict(self)
-        self._deleted = True
 
     def invalidate(self) -> None:
         self.was_invalidated = True

@@ -16,6 +16,7 @@ from ZPublisher.HTTPResponse import HTTPBaseResponse
 from ZPublisher.HTTPResponse import HTTPResponse
 
 from collective.beaker.checks import cookie_errors
+from collective.beaker.hidden import HiddenText
 
 
 MAX_COOKIE_SIZE = 4096
@@ -35,24 +36,13 @@ _SHARING = frozenset(["public", "s-maxage"])
 # From the request
 
 
-class _Hidden(str):
-    """A text that dumps of the request do not show."""
-
-    def __repr__(self) -> str:
-        return "'(hidden)'"
-
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        # Who keeps it keeps a text.
-        return str, (self[:],)
-
-
 def hide_cookie(cookies: MutableMapping[str, str], name: str) -> None:
     """Keep a cookie out of dumps of the request.
 
     Zope's error log keeps one of each request that fails.
     """
     if name in cookies:
-        cookies[name] = _Hidden(cookies[name])
+        cookies[name] = HiddenText(cookies[name])
 
 
 def presented_value(cookies: Mapping[str, str], header: str, name: str) -> str:

@@ -18,6 +18,7 @@ from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.merge import merge
+from collective.beaker.options import SESSION_DEFAULTS
 from collective.beaker.options import former_keys
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
@@ -62,11 +63,11 @@ class Session(Content, beaker.session.Session):
         secret: str | None = None,
         key: str = "beaker.session.id",
         validate_key: str | None = None,
-        resolution_seconds: int = 20,
+        resolution_seconds: int = SESSION_DEFAULTS["resolution_seconds"],
         absolute_timeout: int | None = None,
         secret_fallbacks: Iterable[str] = (),
         validate_key_fallbacks: Iterable[str] = (),
-        socket_timeout: int = 5,
+        socket_timeout: int = SESSION_DEFAULTS["socket_timeout"],
         **options: Any,
     ):
         if id is not None and not is_id(id):
@@ -93,9 +94,7 @@ class Session(Content, beaker.session.Session):
             validate_key=validate_key,
             **options,
         )
-        self.request = request
-        request.setdefault("cookie_out", None)
-        request["set_cookie"] = False
+        self._take_request(request)
         if absolute_timeout and self.timeout is None:
             # As long as Beaker keeps a session beyond its timeout.
             self.namespace_args["timeout"] = absolute_timeout + 120
@@ -172,12 +171,6 @@ class Session(Content, beaker.session.Session):
         self._hold(*found)
         self._stored_id = self.id
         self._scope = self.domain, self.path
-
-    def delete(self) -> None:
-        """End the session; ``save`` removes its record and its cookie."""
-        self._empty()
-        self.accessed_dict = dict(self)
-        self._deleted = True
 
     def invalidate(self) -> None:
         """Begin a new session under a new id, and end the former one."""

@@ -46,13 +46,14 @@ def find_store(
     ``options`` are those that Beaker would hand to ``namespace_class``.
     Servers get ``socket_timeout`` seconds to answer.
     """
-    given = (kind, namespace_class, socket_timeout)
     try:
-        return _make_store(*given, frozenset(options.items()))
+        given = frozenset(options.items())
     except TypeError:
         # There is an option that has no hash.
-        values = {name: _Value(value) for name, value in options.items()}
-        return _make_store(*given, frozenset(values.items()))
+        given = frozenset(
+            (name, _Value(value)) for name, value in options.items()
+        )
+    return _make_store(kind, namespace_class, socket_timeout, given)
 
 
 class _Value:

@@ -85,8 +85,9 @@ class FolderStore(Store):
                 self._remove(id)
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
-        for path in Path(self._folder).glob(f"?/??/*{self.suffix}"):
-            id = path.name.removesuffix(self.suffix)
+        # Some kinds of dbm make several files of one session.
+        paths = Path(self._folder).glob(f"?/??/*{self.suffix}*")
+        for id in {path.name.partition(".")[0] for path in paths}:
             if is_id(id) and (record := self._load(id)) is not None:
                 yield id, record
 
@@ -207,16 +208,6 @@ class DbmStore(FolderStore):
     def _remove(self, id: str) -> None:
         for file in self._files(id):
             os.remove(file)
-
-    def _walk(self) -> Iterator[tuple[str, Record]]:
-        seen = set()
-        for path in Path(self._folder).glob("?/??/*.dbm*"):
-            id = path.name.partition(".")[0]
-            if id in seen or not is_id(id):
-                continue
-            seen.add(id)
-            if (record := self._load(id)) is not None:
-                yield id, record
 
 
 def _scattered(folder: str, name: str, suffix: str) -> str:

@@ -41,8 +41,8 @@ class MemcachedStore(Store):
         self,
         kind: str,
         url: str,
+        socket_timeout: int,
         timeout: int | None = None,
-        socket_timeout: int = 5,
         **options: Any,
     ):
         super().__init__(kind, url)

@@ -31,8 +31,8 @@ class MongoStore(Store):
         self,
         kind: str,
         url: Any,
+        socket_timeout: int,
         timeout: int | None = None,
-        socket_timeout: int = 5,
         **options: Any,
     ):
         if isinstance(url, str):

@@ -104,8 +104,8 @@ def _connection_options(socket_timeout: int) -> dict[str, Any]:
 def redis_store(
     kind: str,
     url: Any,
+    socket_timeout: int,
     timeout: int | None = None,
-    socket_timeout: int = 5,
     **options: Any,
 ) -> RedisStore:
     """Return the store of ext:redis; ``url`` may be a client, too."""
@@ -118,8 +118,8 @@ def redis_store(
 def redis_cluster_store(
     kind: str,
     urls: Any,
+    socket_timeout: int,
     timeout: int | None = None,
-    socket_timeout: int = 5,
     data_dir: None = None,
     lock_dir: None = None,
     **options: Any,

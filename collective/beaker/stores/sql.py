@@ -15,6 +15,8 @@ from sqlalchemy import Table
 from sqlalchemy import TypeDecorator
 from sqlalchemy import exc
 
+from collective.beaker.hidden import HiddenBytes
+from collective.beaker.hidden import HiddenText
 from collective.beaker.ids import is_id
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.stores.base import Record
@@ -51,28 +53,17 @@ standard: serialization failures and deadlocks."""
 _AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 
 
-class _HiddenBytes(bytes):
-    """Stored data that SQLAlchemy's log, which has each row, does not show."""
-
-    def __repr__(self) -> str:
-        return "b'(hidden)'"
-
-
-class _HiddenText(str):
-    """An id that SQLAlchemy's log does not show."""
-
-    def __repr__(self) -> str:
-        return "'(hidden)'"
-
-
 class _Raw(TypeDecorator):
-    """Data as they are stored: Beaker's own type would unpickle them."""
+    """Data as they are stored: Beaker's own type would unpickle them.
+
+    SQLAlchemy's log has each row that is read.
+    """
 
     impl = LargeBinary
     cache_ok = True
 
     def process_result_value(self, value: Any, dialect: Any) -> bytes:
-        return _HiddenBytes(value)
+        return HiddenBytes(value)
 
 
 class _Id(TypeDecorator):
@@ -82,7 +73,7 @@ class _Id(TypeDecorator):
     cache_ok = True
 
     def process_result_value(self, value: Any, dialect: Any) -> str:
-        return _HiddenText(value)
+        return HiddenText(value)
 
 
 class SqlStore(Store):
@@ -235,11 +226,11 @@ def _stored(payload: str) -> Any:
 
 def sql_store(
     kind: str,
+    socket_timeout: int,
     url: str | None = None,
     table_name: str = "beaker_cache",
     schema_name: str | None = None,
     sa_opts: Any = (),
-    socket_timeout: int = 5,
     **options: Any,
 ) -> SqlStore:
     """Return the store of ext:database, which is named by a URL."""
