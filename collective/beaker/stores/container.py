@@ -7,6 +7,8 @@ decoded later, by the serializer that was chosen.
 
 import pickle
 import pickletools
+import re
+from collections.abc import Callable
 from typing import Any
 
 
@@ -22,6 +24,12 @@ _PLAIN = frozenset(
 )
 """The operations of pickle that make strings, bytes and a dictionary."""
 
+_TEXT = re.compile(rb".{11}(?:\x8c.|X.{4})(.*)\x94\.", re.DOTALL)
+_DICTIONARY = re.compile(
+    rb".{11}}\x94\x8c\x07session\x94(?:\x8c.|X.{4})(.*)\x94s\.", re.DOTALL
+)
+"""Where the payload is in what pack makes of a text and a dictionary."""
+
 
 def pack(value: str | dict[str, str]) -> bytes:
     """Return a container as Beaker writes it."""
@@ -34,7 +42,8 @@ def unpack(raw: bytes) -> str:
     Raises pickle.UnpicklingError or another exception of pickle's for what
     is no container.
     """
-    return _text(_load(raw))
+    payload = _recognised(raw, _TEXT, lambda text: text)
+    return _text(_load(raw)) if payload is None else payload
 
 
 def unpack_namespace(raw: bytes) -> str | None:
@@ -42,12 +51,31 @@ def unpack_namespace(raw: bytes) -> str | None:
 
     It is None if the dictionary holds no session.  Raises as ``unpack``.
     """
+    payload = _recognised(raw, _DICTIONARY, lambda text: {"session": text})
+    if payload is not None:
+        return payload
     namespace = _load(raw)
     if type(namespace) is not dict:
         raise pickle.UnpicklingError("A container holds a dictionary.")
     if "session" not in namespace:
         return None
     return _text(namespace["session"])
+
+
+def _recognised(
+    raw: bytes,
+    place: re.Pattern[bytes],
+    wrap: Callable[[str], str | dict[str, str]],
+) -> str | None:
+    """Return the payload of a container that is just as we write it.
+
+    It need not be taken apart: another one would not be the same bytes.
+    """
+    found = place.fullmatch(raw)
+    if found is None or not found[1].isascii():
+        return None
+    payload = found[1].decode("ascii")
+    return payload if pack(wrap(payload)) == raw else None
 
 
 def _load(raw: bytes) -> Any:
