@@ -8,7 +8,6 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextlib import suppress
 from hashlib import sha1
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +26,7 @@ from collective.beaker.stores.container import unpack_namespace
 from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import make_file
 from collective.beaker.stores.private import make_folder
+from collective.beaker.stores.private import remove
 from collective.beaker.stores.private import replace
 
 
@@ -144,8 +144,7 @@ class FileStore(FolderStore):
         replace(path, pack({"session": new}))
 
     def _remove(self, id: str) -> None:
-        with suppress(FileNotFoundError):
-            os.remove(self._path(id))
+        remove(self._path(id))
 
 
 class DbmStore(FolderStore):

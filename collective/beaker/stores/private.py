@@ -1,7 +1,6 @@
 """Files and folders for us alone, whatever the umask is."""
 
 import os
-import tempfile
 from contextlib import suppress
 
 
@@ -32,14 +31,29 @@ def make_file(path: str) -> None:
     os.chmod(path, 0o600)
 
 
+def remove(path: str) -> None:
+    """Remove a file, if there is one."""
+    with suppress(FileNotFoundError):
+        os.remove(path)
+
+
 def replace(path: str, content: bytes) -> None:
-    """Write a file as a whole: who reads it finds the old or the new one."""
-    file, name = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".temp")
+    """Write a file as a whole: who reads it finds the old or the new one.
+
+    The caller keeps other writers of this file away.  What one that was
+    killed has left is removed.
+    """
+    name = f"{path}.temp"
+    remove(name)
     try:
-        with open(file, "wb") as temporary:
+        with open(name, "xb", opener=_for_us_alone) as temporary:
             temporary.write(content)
         os.chmod(name, 0o600)
         os.replace(name, path)
     except BaseException:
-        os.remove(name)
+        remove(name)
         raise
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
