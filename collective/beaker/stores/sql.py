@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy import LargeBinary
 from sqlalchemy import Table
 from sqlalchemy import TypeDecorator
+from sqlalchemy import bindparam
 from sqlalchemy import exc
 
 from collective.beaker.hidden import HiddenBytes
@@ -52,6 +53,8 @@ standard: serialization failures and deadlocks."""
 
 _AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 
+Values = dict[str, Any]
+
 
 class _Raw(TypeDecorator):
     """Data as they are stored: Beaker's own type would unpickle them.
@@ -76,6 +79,29 @@ class _Id(TypeDecorator):
         return HiddenText(value)
 
 
+class _Statements:
+    """All statements on one table, made once: that takes SQLAlchemy long."""
+
+    def __init__(self, table: Table):
+        id = sqlalchemy.type_coerce(table.c.namespace, _Id)
+        data = sqlalchemy.type_coerce(table.c.data, _Raw)
+        new, now = bindparam("new", type_=_Raw), bindparam("now")
+        # Names that are none of a column.
+        key = bindparam("session_id")
+        this = id == key
+        same = this & (data == bindparam("old"))
+        self.select = sqlalchemy.select(data).where(this)
+        self.select_all = sqlalchemy.select(id, data)
+        self.insert = (
+            table.insert()
+            .inline()
+            .values(namespace=key, data=new, accessed=now, created=now)
+        )
+        self.update = table.update().where(same).values(data=new, accessed=now)
+        self.delete = table.delete().where(this)
+        self.delete_same = table.delete().where(same)
+
+
 class SqlStore(Store):
     """Keeps records as Beaker's ext:database and ext:sqla do.
 
@@ -90,8 +116,7 @@ class SqlStore(Store):
         super().__init__(kind, address)
         self._engine = engine
         self._table = table
-        self._id = sqlalchemy.type_coerce(table.c.namespace, _Id)
-        self._data = sqlalchemy.type_coerce(table.c.data, _Raw)
+        self._statements = _Statements(table)
         self._table_exists = False
         # SQLite would make it for everybody to read.
         self._file = _sqlite_file(engine.url)
@@ -102,43 +127,40 @@ class SqlStore(Store):
     def _load(self, id: str) -> Record | None:
         if not self._has_table():
             return None
-        select = sqlalchemy.select(self._data).where(self._id == id)
-        row = self._run(select, lambda result: result.first())
+        select = self._statements.select
+        row = self._run(
+            select, {"session_id": id}, lambda result: result.first()
+        )
         return None if row is None else Record(row[0])
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
         if old is None:
             return new is None or self._insert(id, new)
-        where = (self._id == id, self._data == old.raw)
+        same = {"session_id": id, "old": old.raw}
         if new is None:
-            return self._changes_one(self._table.delete().where(*where))
-        values = {"data": _stored(new), "accessed": datetime.now()}
-        return self._changes_one(
-            self._table.update().where(*where).values(values)
-        )
+            return self._changes_one(self._statements.delete_same, same)
+        values = {"new": _stored(new), "now": datetime.now()}
+        return self._changes_one(self._statements.update, same | values)
 
     def _insert(self, id: str, new: str) -> bool:
         self._make_table()
-        now = datetime.now()
-        values = {
-            "namespace": id,
-            "data": _stored(new),
-            "accessed": now,
-            "created": now,
-        }
-        insert = self._table.insert().inline().values(values)
+        values = {"session_id": id, "new": _stored(new), "now": datetime.now()}
         try:
-            self._write(insert, lambda result: None)
+            self._write(self._statements.insert, values, lambda result: None)
         except exc.IntegrityError:
             return False
         return True
 
-    def _changes_one(self, statement: Any) -> bool:
-        return self._write(statement, lambda result: result.rowcount == 1)
+    def _changes_one(self, statement: Any, values: Values) -> bool:
+        return self._write(
+            statement, values, lambda result: result.rowcount == 1
+        )
 
-    def _write(self, statement: Any, read: Callable[[Any], Any]) -> Any:
+    def _write(
+        self, statement: Any, values: Values, read: Callable[[Any], Any]
+    ) -> Any:
         try:
-            return self._run(statement, read)
+            return self._run(statement, values, read)
         except exc.DataError:
             raise RecordTooLarge(
                 "A session is larger than the column 'data' of the database "
@@ -149,14 +171,14 @@ class SqlStore(Store):
     def _delete(self, id: str) -> None:
         if not self._has_table():
             return
-        delete = self._table.delete().where(self._id == id)
-        self._run(delete, lambda result: None)
+        delete = self._statements.delete
+        self._run(delete, {"session_id": id}, lambda result: None)
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
         if not self._has_table():
             return
-        select = sqlalchemy.select(self._id, self._data)
-        for id, raw in self._run(select, lambda result: result.all()):
+        select = self._statements.select_all
+        for id, raw in self._run(select, {}, lambda result: result.all()):
             if is_id(id):
                 yield id, Record(raw)
 
@@ -181,7 +203,9 @@ class SqlStore(Store):
             if not self._has_table():
                 raise
 
-    def _run(self, statement: Any, read: Callable[[Any], Any]) -> Any:
+    def _run(
+        self, statement: Any, values: Values, read: Callable[[Any], Any]
+    ) -> Any:
         """Execute a statement and read its result.
 
         Once a connection that has gone stale, as after a restart of the
@@ -193,18 +217,20 @@ class SqlStore(Store):
         stale = False
         for _ in range(_MOST_ATTEMPTS):
             try:
-                return self._execute(statement, read)
+                return self._execute(statement, values, read)
             except exc.DBAPIError as error:
                 late = time.monotonic() > give_up
                 if error.connection_invalidated and not (stale or late):
                     stale = True
                 elif not _was_in_the_way(error):
                     raise
-        return self._execute(statement, read)
+        return self._execute(statement, values, read)
 
-    def _execute(self, statement: Any, read: Callable[[Any], Any]) -> Any:
+    def _execute(
+        self, statement: Any, values: Values, read: Callable[[Any], Any]
+    ) -> Any:
         with self._engine.connect() as connection:
-            return read(connection.execute(statement))
+            return read(connection.execute(statement, values))
 
 
 def _sqlite_file(url: URL) -> str | None:
@@ -219,9 +245,8 @@ def _was_in_the_way(error: exc.DBAPIError) -> bool:
     return bool({code, getattr(error.orig, "sqlstate", None)} & _IN_THE_WAY)
 
 
-def _stored(payload: str) -> Any:
-    # A literal of this type is not pickled once more.
-    return sqlalchemy.literal(pack({"session": payload}), _Raw)
+def _stored(payload: str) -> bytes:
+    return pack({"session": payload})
 
 
 def sql_store(
