@@ -1,10 +1,11 @@
 """Sessions in memcached."""
 
+import threading
 import time
 import zlib
 from typing import Any
 
-from pymemcache.client.base import PooledClient
+from pymemcache.client.base import Client
 from pymemcache.exceptions import MemcacheError
 from pymemcache.exceptions import MemcacheServerError
 from pymemcache.exceptions import MemcacheUnexpectedCloseError
@@ -47,17 +48,14 @@ class MemcachedStore(Store):
     ):
         super().__init__(kind, url)
         self._timeout = timeout
-        self._clients = [
-            PooledClient(
-                server.strip(),
-                serde=_Flagged(),
-                connect_timeout=socket_timeout,
-                timeout=socket_timeout,
-                no_delay=True,
-                default_noreply=False,
-            )
-            for server in url.split(";")
-        ]
+        self._clients = _Clients(
+            [server.strip() for server in url.split(";")],
+            serde=_Flagged(),
+            connect_timeout=socket_timeout,
+            timeout=socket_timeout,
+            no_delay=True,
+            default_noreply=False,
+        )
 
     def payload(self, record: Record) -> str | None:
         content, flags = record.raw
@@ -67,9 +65,10 @@ class MemcachedStore(Store):
             return unpack(content)
         return content.decode("ascii")
 
-    def _client(self, key: str) -> PooledClient:
+    def _client(self, key: str) -> Client:
+        clients = self._clients.of_thread
         digest = (zlib.crc32(key.encode()) >> 16) & 0x7FFF
-        return self._clients[(digest or 1) % len(self._clients)]
+        return clients[(digest or 1) % len(clients)]
 
     def _load(self, id: str) -> Record | None:
         key = f"{id}_session"
@@ -122,6 +121,13 @@ class MemcachedStore(Store):
         if self._timeout > _LONGEST_TTL:
             return int(time.time()) + self._timeout
         return self._timeout
+
+
+class _Clients(threading.local):
+    """A client for each server and thread; a pool would be asked each time."""
+
+    def __init__(self, servers: list[str], **options: Any):
+        self.of_thread = [Client(server, **options) for server in servers]
 
 
 class _Flagged:

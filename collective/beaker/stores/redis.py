@@ -1,5 +1,6 @@
 """Sessions in Redis and in Redis Cluster."""
 
+import threading
 from collections.abc import Iterator
 from hashlib import sha1
 from typing import Any
@@ -11,6 +12,7 @@ from redis.cluster import ClusterNode
 from redis.connection import SSLConnection
 from redis.connection import parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError
 from redis.exceptions import RedisClusterException
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -41,6 +43,8 @@ end
 return 1
 """
 
+_SWAP_DIGEST = sha1(_SWAP.encode(), usedforsecurity=False).hexdigest()
+
 _FAILURES = (RedisError, RedisClusterException, OSError)
 
 _PREFIX = "beaker_cache:"
@@ -58,29 +62,54 @@ class RedisStore(Store):
         super().__init__(kind, address)
         self._client = client
         self._timeout = "" if timeout is None else timeout
+        # A plain client asks its pool for a connection at each command.
+        plain = type(client) is Redis
+        self._ask = _Connection(client) if plain else client.execute_command
 
     def payload(self, record: Record) -> str | None:
         return unpack(record.raw)
 
     def _load(self, id: str) -> Record | None:
-        raw = self._client.get(_key(id))
+        raw = self._ask("GET", _key(id))
         return None if raw is None else Record(raw)
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
         before = "" if old is None else _digest(old.raw)
         after = b"" if new is None else pack(new)
-        return bool(
-            self._client.eval(_SWAP, 1, _key(id), before, after, self._timeout)
-        )
+        arguments = (1, _key(id), before, after, self._timeout)
+        try:
+            return bool(self._ask("EVALSHA", _SWAP_DIGEST, *arguments))
+        except NoScriptError:
+            return bool(self._ask("EVAL", _SWAP, *arguments))
 
     def _delete(self, id: str) -> None:
-        self._client.delete(_key(id))
+        self._ask("DEL", _key(id))
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
         for key in self._client.scan_iter(f"{_PREFIX}*{_SUFFIX}"):
             id = key.decode().removeprefix(_PREFIX).removesuffix(_SUFFIX)
             if is_id(id) and (record := self._load(id)) is not None:
                 yield id, record
+
+
+class _Connection(threading.local):
+    """A connection to Redis for each thread, which sends its commands."""
+
+    def __init__(self, client: Redis):
+        pool = client.connection_pool
+        self._connection = pool.connection_class(**pool.connection_kwargs)
+
+    def __call__(self, *command: Any) -> Any:
+        try:
+            return self._send(command)
+        except RedisConnectionError:
+            # It may have gone stale.  It is replaced once.
+            self._connection.disconnect()
+            return self._send(command)
+
+    def _send(self, command: tuple[Any, ...]) -> Any:
+        self._connection.send_command(*command)
+        return self._connection.read_response()
 
 
 def _key(id: str) -> str:

@@ -19,7 +19,7 @@ from beaker.exceptions import MissingCacheParameter
 from beaker.ext.sqla import SqlaNamespaceManager
 from beaker.ext.sqla import make_cache_table
 from memcache import Client
-from pymemcache.client.base import PooledClient
+from pymemcache.client import base as pymemcache_client
 from pymemcache.exceptions import MemcacheServerError
 from pymongo.errors import DocumentTooLarge
 from redis import Redis
@@ -762,10 +762,10 @@ def test_a_statement_that_was_in_the_way_of_another_is_executed_again(
     refuse = [exc.OperationalError("", {}, refusal)] * 3
     execute = store._execute
 
-    def refuse_thrice(statement, read):
+    def refuse_thrice(*arguments):
         if refuse:
             raise refuse.pop()
-        return execute(statement, read)
+        return execute(*arguments)
 
     monkeypatch.setattr(store, "_execute", refuse_thrice)
     assert store.swap(id, record, "second")
@@ -778,7 +778,7 @@ def test_a_statement_that_is_refused_again_and_again_is_an_outage(
     store = make_store("ext:database", url=f"sqlite:///{tmp_path}/b.db")
     store.swap(id, None, "first")
 
-    def refuse(statement, read):
+    def refuse(*arguments):
         raise exc.OperationalError("", {}, Refusal(1213))
 
     monkeypatch.setattr(store, "_execute", refuse)
@@ -837,7 +837,7 @@ def test_an_error_of_memcached_is_an_outage(memcached, id, monkeypatch):
     def refuse(*args, **options):
         raise MemcacheServerError(b"out of memory storing object")
 
-    monkeypatch.setattr(PooledClient, "add", refuse)
+    monkeypatch.setattr(pymemcache_client.Client, "add", refuse)
     with pytest.raises(StoreUnavailable, match="MemcacheServerError"):
         store.swap(id, None, "first")
 
