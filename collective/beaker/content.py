@@ -66,6 +66,19 @@ class Content:
         self._vanished = False
         self._started_anew = False
 
+    def alike(self, request: dict[str, Any]) -> "Content":
+        """Return a session with the same options, opened for a request.
+
+        Nobody must have used this one.
+        """
+        session = self.__class__.__new__(self.__class__)
+        attributes = vars(session)
+        attributes.update(vars(self))
+        attributes.pop("cookie", None)
+        session.update(self._config)
+        session._open(request)
+        return session
+
     def _take_request(self, request: dict[str, Any]) -> None:
         """Take what Beaker calls the request; nothing is sent so far."""
         self.request = request
@@ -171,21 +184,24 @@ class Content:
 
         Data that are encrypted may have been so with a former key.
         """
-        keys = self._validate_keys if self.encrypt_key else [self.validate_key]
+        if not self.encrypt_key:
+            return self._checked(self._decrypt_data(payload))
         failure: Exception | None = None
-        for key in keys:
+        for key in self._validate_keys:
             try:
-                return self._decode_with(key, payload)
+                return self._checked(self._decrypt_with(key, payload))
             except Exception as error:
                 failure = failure or error
         raise failure or ValueError("There is no key.")
 
-    def _decode_with(self, key: str | None, payload: str) -> dict[Any, Any]:
+    def _decrypt_with(self, key: str | None, payload: str) -> Any:
         current, self.validate_key = self.validate_key, key
         try:
-            data = self._decrypt_data(payload)
+            return self._decrypt_data(payload)
         finally:
             self.validate_key = current
+
+    def _checked(self, data: Any) -> dict[Any, Any]:
         if type(data) is not dict:
             raise ValueError("A session is a dictionary.")
         return data

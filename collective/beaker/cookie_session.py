@@ -1,9 +1,11 @@
 """A session that the visitor's browser keeps in a cookie."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import beaker.session
+from beaker.session import SignedCookie
 
 from collective.beaker.content import Content
 from collective.beaker.cookies import MAX_COOKIE_SIZE
@@ -45,12 +47,21 @@ class CookieSession(Content, beaker.session.CookieSession):
         self.was_invalidated = False
         self.accessed_dict = {}
         super().__init__({}, key=key, validate_key=validate_key, **options)
+        self._open(request)
+
+    def _open(self, request: dict[str, Any]) -> None:
+        """Take the session of a request's cookie, or begin one."""
         self._take_request(request)
         self._begin()
         value = self._presented_value()
         self._has_cookie = bool(value)
         if value:
             self._load_value(value)
+
+    @cached_property
+    def cookie(self) -> SignedCookie:
+        """The cookie to be sent, as Beaker makes it."""
+        return SignedCookie(self.validate_key)
 
     def _load_value(self, value: str) -> None:
         position = signing_key(value, self._validate_keys)
@@ -88,7 +99,7 @@ class CookieSession(Content, beaker.session.CookieSession):
         return payload
 
     def _empty(self) -> None:
-        id = self.id
+        id = self.get("_id")
         super()._empty()
         self["_id"] = id
 

@@ -14,21 +14,17 @@ from zope.component import getUtility
 from zope.interface import implementer
 from ZPublisher.HTTPRequest import HTTPRequest
 
-from collective.beaker.content import PRESENTED
 from collective.beaker.content import RESERVED_KEYS
 from collective.beaker.content import Content
 from collective.beaker.content import logger
-from collective.beaker.content import warn_of_unreadable_session
-from collective.beaker.cookie_session import CookieSession
-from collective.beaker.cookies import cookie_header
 from collective.beaker.cookies import hide_cookie
 from collective.beaker.cookies import presented_value
 from collective.beaker.ids import is_id
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.options import OWN_OPTIONS
-from collective.beaker.options import SESSION_DEFAULTS
+from collective.beaker.opening import Opener
+from collective.beaker.opening import find_opener
 from collective.beaker.options import Reader
 from collective.beaker.options import cookie_domain
 from collective.beaker.options import cookie_path
@@ -59,7 +55,7 @@ class LazySession(MutableMapping):
         self._client_address = request.getClientAddr()
         self._session: beaker.session.Session | None = None
         self._cookie: Morsel | None = None
-        self._options: dict[str, Any] = {}
+        self._opener: Opener | None = None
         self.unavailable = False
         self._used = False
         self._saved = False
@@ -187,7 +183,7 @@ class LazySession(MutableMapping):
         self._open_to_store().regenerate_id()
 
     def get_by_id(self, id: str) -> Session | None:
-        options = self._read_options()
+        options = self._find_opener().options
         if options["type"] == "cookie" or not is_id(id):
             return None
         options = options | {"id": id, "use_cookies": False}
@@ -211,27 +207,26 @@ class LazySession(MutableMapping):
         self._reach(lambda: session.save(accessed_only=not self._keeps_all()))
 
     def _keeps_all(self) -> bool:
-        if self._saved or not self._options.get("auto"):
+        if self._saved or not self._find_opener().options["auto"]:
             return self._saved
         session = self._open()
         return not isinstance(session, Content) or session.changed()
 
     # Opening and closing
 
-    def _read_options(self) -> dict[str, Any]:
-        if not self._options:
-            self._options = SESSION_DEFAULTS | dict(getUtility(ISessionConfig))
-        return self._options
+    def _find_opener(self) -> Opener:
+        if self._opener is None:
+            self._opener = find_opener(getUtility(ISessionConfig))
+        return self._opener
 
     def _open(self) -> beaker.session.Session:
         if self._session is None:
-            options = self._read_options()
+            opener = self._find_opener()
+            name = opener.options["key"]
             # A site may have a name of its own for it.
-            hide_cookie(self._cookies, options["key"])
-            value = presented_value(
-                self._cookies, self._cookie_header, options["key"]
-            )
-            self._session = self._reach(lambda: _load(options, value))
+            hide_cookie(self._cookies, name)
+            value = presented_value(self._cookies, self._cookie_header, name)
+            self._session = self._reach(lambda: opener.open(value))
             self._used = True
             self._warn_of_bad_signature()
             self._show_to_webtest()
@@ -253,7 +248,7 @@ class LazySession(MutableMapping):
             )
 
     def _show_to_webtest(self) -> None:
-        name = self._options.get("webtest_varname")
+        name = self._find_opener().options["webtest_varname"]
         if name and self._testing is not None:
             self._testing[name] = self
 
@@ -305,17 +300,22 @@ class LazySession(MutableMapping):
 
     @property
     def cookie_name(self) -> str:
-        return self._read_options()["key"]
+        return self._find_opener().options["key"]
 
     def sends_secure(self, url: str) -> bool:
         """Tell whether the cookie is for encrypted connections only."""
-        secure = self._read_options()["secure"]
+        secure = self._find_opener().options["secure"]
         return url.startswith("https:") if secure == "auto" else bool(secure)
 
     # The part of a transaction.  See transaction.Participant.
 
     def _is_transactional(self) -> bool:
-        return bool(self._options.get("transactional")) and not self._closed
+        opener = self._opener
+        return (
+            opener is not None
+            and opener.options["transactional"]
+            and not self._closed
+        )
 
     def prepare(self) -> None:
         session = self._open()
@@ -396,43 +396,3 @@ def _checked(name: str, reader: Reader, value: str) -> str:
     raise ValueError(
         f"The session's {name} is {value!r}; allowed is {reason}."
     )
-
-
-def _load(options: dict[str, Any], value: str) -> beaker.session.Session:
-    """Return the session of a cookie's value, or a new one."""
-    options = options | {"secure": options["secure"] is True}
-    session_class = options.get("session_class")
-    if session_class is None:
-        cookie_only = options["type"] == "cookie"
-        session_class = CookieSession if cookie_only else Session
-    if issubclass(session_class, Content):
-        return session_class({PRESENTED: value}, **options)
-    return _load_foreign(session_class, options, value)
-
-
-def _load_foreign(
-    session_class: type[beaker.session.Session],
-    options: dict[str, Any],
-    value: str,
-) -> beaker.session.Session:
-    """Return a session of a class that knows Beaker's options only."""
-    header = cookie_header(options["key"], value)
-    exchange = {"cookie": header, "cookie_out": None, "set_cookie": False}
-    known = {
-        name: value
-        for name, value in options.items()
-        if name not in OWN_OPTIONS
-    }
-    try:
-        session = session_class(
-            exchange, **known | {"invalidate_corrupt": False}
-        )
-    except Exception as error:
-        if not value or not options["invalidate_corrupt"]:
-            raise
-        warn_of_unreadable_session(error)
-        session = session_class(exchange | {"cookie": ""}, **known)
-    if session.is_new:
-        # An expired session is replaced, but not before something is saved.
-        session.request["set_cookie"] = False
-    return session

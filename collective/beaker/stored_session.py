@@ -3,10 +3,15 @@
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from functools import cache
 from functools import cached_property
+from functools import partial
+from http.cookies import BaseCookie
 from typing import Any
 
 import beaker.session
+from beaker.cookie import SimpleCookie
+from beaker.session import SignedCookie
 from ZODB.POSException import ConflictError
 
 from collective.beaker.content import Content
@@ -94,37 +99,53 @@ class Session(Content, beaker.session.Session):
             validate_key=validate_key,
             **options,
         )
-        self._take_request(request)
         if absolute_timeout and self.timeout is None:
             # As long as Beaker keeps a session beyond its timeout.
             self.namespace_args["timeout"] = absolute_timeout + 120
-        self._socket_timeout = socket_timeout
-        secrets = [secret, *former_keys(secret_fallbacks)]
+        self._secrets = [secret, *former_keys(secret_fallbacks)]
+        # It may need a server, which not every session does.
+        self._find_store = cache(
+            partial(
+                find_store,
+                self.type,
+                self.namespace_class,
+                {"data_dir": self.data_dir, **self.namespace_args},
+                socket_timeout,
+            )
+        )
+        self._open(request, id)
+
+    def _open(self, request: dict[str, Any], id: str | None = None) -> None:
+        """Load the session of an id, or of a request's cookie, or begin one.
+
+        Raises StoreUnavailable.
+        """
+        self._take_request(request)
         if id is not None:
             self.id = id
             self.load()
-        elif not (use_cookies and self._load_presented(secrets)):
+        elif not (self.use_cookies and self._load_presented()):
             self.id, self._record = new_id(), None
             self._begin()
 
     @cached_property
-    def _store(self) -> Store:
-        return find_store(
-            self.type,
-            self.namespace_class,
-            {"data_dir": self.data_dir, **self.namespace_args},
-            self._socket_timeout,
-        )
+    def cookie(self) -> BaseCookie:
+        """The cookie to be sent, as Beaker makes it."""
+        return SignedCookie(self.secret) if self.secret else SimpleCookie()
 
-    def _load_presented(self, secrets: list[str | None]) -> bool:
+    @property
+    def _store(self) -> Store:
+        return self._find_store()
+
+    def _load_presented(self) -> bool:
         """Load the session that the visitor's cookie names, if any.
 
         Returns whether there is one.
         """
         id, position = self._presented_value(), 0
         self._has_cookie = bool(id)
-        if id and secrets[0]:
-            position = signing_key(id, secrets)
+        if id and self.secret:
+            position = signing_key(id, self._secrets)
             self.bad_signature = position is None
             id = unsigned(id)
         if self.bad_signature or not is_id(id):

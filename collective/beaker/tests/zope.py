@@ -57,14 +57,19 @@ SITE_ZCML = """\
   <five:loadProducts />
   <five:loadProductsOverrides />
 
-  <include package="collective.beaker" />
+  <include package="{package}" />
   {more}
 
 </configure>
 """
 
 
-def make_instance(folder: Path, settings: str = "", zcml: str = "") -> Path:
+def make_instance(
+    folder: Path,
+    settings: str = "",
+    zcml: str = "",
+    package: str = "collective.beaker",
+) -> Path:
     """Write the files of a Zope instance; return its zope.ini."""
     etc = folder / "etc"
     etc.mkdir(parents=True)
@@ -75,7 +80,9 @@ def make_instance(folder: Path, settings: str = "", zcml: str = "") -> Path:
         ZOPE_CONF.format(instance=folder, section=section)
     )
     (etc / "zope.ini").write_text(ZOPE_INI.format(instance=folder))
-    (etc / "site.zcml").write_text(SITE_ZCML.format(more=zcml))
+    (etc / "site.zcml").write_text(
+        SITE_ZCML.format(package=package, more=zcml)
+    )
     return etc / "zope.ini"
 
 
@@ -119,7 +126,9 @@ VIEW_NAME = "beaker-test-view"
 
 
 @contextmanager
-def published(view: Callable[[HTTPRequest], Any]) -> Iterator[None]:
+def published(
+    view: Callable[[HTTPRequest], Any], name: str = VIEW_NAME
+) -> Iterator[None]:
     """Publish a function of the request: at every object, for everyone."""
 
     class View(BrowserView):
@@ -130,7 +139,7 @@ def published(view: Callable[[HTTPRequest], Any]) -> Iterator[None]:
         def __call__(self) -> Any:
             return view(self.request)
 
-    with registered_view(View, Interface, VIEW_NAME):
+    with registered_view(View, Interface, name):
         yield
 
 
