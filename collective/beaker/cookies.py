@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from collections.abc import MutableMapping
 from collections.abc import Sequence
+from functools import lru_cache
 from http.cookies import Morsel
 from http.cookies import SimpleCookie
 from itertools import filterfalse
@@ -87,10 +88,17 @@ def signing_key(value: str, keys: Sequence[str]) -> int | None:
     signature = value[:SIGNATURE_LENGTH]
     content = unsigned(value).encode()
     for position, key in enumerate(keys):
-        expected = hmac.digest(key.encode(), content, "sha1").hex()
-        if hmac.compare_digest(signature, expected):
+        signer = _signer(key).copy()
+        signer.update(content)
+        if hmac.compare_digest(signature, signer.hexdigest()):
             return position
     return None
+
+
+@lru_cache(maxsize=16)
+def _signer(key: str) -> hmac.HMAC:
+    """Return what has hashed a key, which takes as long as a signature."""
+    return hmac.new(key.encode(), digestmod="sha1")
 
 
 def unsigned(value: str) -> str:

@@ -26,6 +26,7 @@ from collective.beaker.stores.container import unpack_namespace
 from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import make_file
 from collective.beaker.stores.private import make_folder
+from collective.beaker.stores.private import read
 from collective.beaker.stores.private import remove
 from collective.beaker.stores.private import replace
 
@@ -58,8 +59,9 @@ class FolderStore(Store):
     def lock(self, id: str, payload: str = "") -> Iterator[None]:
         name = sha1(id.encode()).hexdigest()
         path = _scattered(self._lock_folder, name, ".lock")
-        make_folder(os.path.dirname(path))
-        make_file(path)
+        if not exists(path):
+            make_folder(os.path.dirname(path))
+            make_file(path)
         lock = file_synchronizer(id, lock_dir=self._lock_folder)
         self._wait(lambda: lock.acquire_write_lock(wait=False))
         try:
@@ -68,8 +70,6 @@ class FolderStore(Store):
             lock.release_write_lock()
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        if old is not None and not self._exists(id):
-            return False
         with self.lock(id):
             if self._read(id) != old:
                 return False
@@ -132,16 +132,16 @@ class FileStore(FolderStore):
         return self._read(id)
 
     def _read(self, id: str) -> Record | None:
-        try:
-            with open(self._path(id), "rb") as file:
-                return Record(file.read())
-        except FileNotFoundError:
-            return None
+        raw = read(self._path(id))
+        return None if raw is None else Record(raw)
 
     def _write(self, id: str, new: str) -> None:
-        path = self._path(id)
-        make_folder(os.path.dirname(path))
-        replace(path, pack({"session": new}))
+        path, content = self._path(id), pack({"session": new})
+        try:
+            replace(path, content)
+        except FileNotFoundError:
+            make_folder(os.path.dirname(path))
+            replace(path, content)
 
     def _remove(self, id: str) -> None:
         remove(self._path(id))

@@ -31,6 +31,15 @@ def make_file(path: str) -> None:
     os.chmod(path, 0o600)
 
 
+def read(path: str) -> bytes | None:
+    """Return the content of a file, or None if there is none."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except FileNotFoundError:
+        return None
+
+
 def remove(path: str) -> None:
     """Remove a file, if there is one."""
     with suppress(FileNotFoundError):
@@ -41,12 +50,11 @@ def replace(path: str, content: bytes) -> None:
     """Write a file as a whole: who reads it finds the old or the new one.
 
     The caller keeps other writers of this file away.  What one that was
-    killed has left is removed.
+    killed has left is overwritten.
     """
     name = f"{path}.temp"
-    remove(name)
     try:
-        with open(name, "xb", opener=_for_us_alone) as temporary:
+        with open(name, "wb", len(content), opener=_for_us_alone) as temporary:
             temporary.write(content)
         os.chmod(name, 0o600)
         os.replace(name, path)
