@@ -28,6 +28,7 @@ from collective.beaker.options import former_keys
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 from collective.beaker.stores import find_store
+from collective.beaker.stores.base import LEEWAY_SECONDS
 
 
 _MOST_ATTEMPTS = 1000
@@ -100,8 +101,7 @@ class Session(Content, beaker.session.Session):
             **options,
         )
         if absolute_timeout and self.timeout is None:
-            # As long as Beaker keeps a session beyond its timeout.
-            self.namespace_args["timeout"] = absolute_timeout + 120
+            self.namespace_args["timeout"] = absolute_timeout + LEEWAY_SECONDS
         self._secrets = [secret, *former_keys(secret_fallbacks)]
         # It may need a server, which not every session does.
         self._find_store = cache(

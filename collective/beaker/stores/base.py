@@ -27,6 +27,9 @@ LEASE_SECONDS = 5
 WAIT_SECONDS = 2
 """So long somebody waits who wants a lock, and may hold others meanwhile."""
 
+LEEWAY_SECONDS = 120
+"""So much longer than a session's timeout Beaker has a store keep it."""
+
 _POLL_SECONDS = 0.002
 
 

@@ -1,23 +1,67 @@
 """Sessions in the memory of this process."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from beaker.container import MemoryNamespaceManager
 from beaker.synchronization import mutex_synchronizer
 
 from collective.beaker.ids import is_id
+from collective.beaker.stores.base import LEEWAY_SECONDS
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 
 
-class MemoryStore(Store):
-    """Keeps records where Beaker's memory backend has them."""
+_MOST_REMOVED = 10
+"""So many expired sessions are removed at most, when one is stored."""
 
-    def __init__(self, kind: str, **options: Any):
+
+class _Ledger:
+    """When sessions were stored, those first that were stored first.
+
+    There is a list for each lifetime, for options may change at any time.
+    """
+
+    def __init__(self) -> None:
+        self._times: dict[int, dict[str, float]] = {}
+
+    def note(self, id: str, lifetime: int | None) -> None:
+        self.forget(id)
+        if lifetime:
+            self._times.setdefault(lifetime, {})[id] = time.time()
+
+    def forget(self, id: str) -> None:
+        for times in self._times.values():
+            times.pop(id, None)
+
+    def expired(self) -> list[str]:
+        """Return some of the sessions whose lifetime is over."""
+        now = time.time()
+        return [
+            id
+            for lifetime, times in self._times.items()
+            for id, stored in islice(times.items(), _MOST_REMOVED)
+            if now - stored > lifetime
+        ]
+
+
+_ledger = _Ledger()
+"""One for all stores, as there is one memory.  Its mutex protects both."""
+
+
+class MemoryStore(Store):
+    """Keeps records where Beaker's memory backend has them.
+
+    Each time it stores one it removes some that have expired.
+    """
+
+    def __init__(self, kind: str, timeout: int | None = None, **options: Any):
         super().__init__(kind, "this process")
         self._namespaces = MemoryNamespaceManager.namespaces
+        self._lifetime = timeout and _lifetime(timeout - LEEWAY_SECONDS)
 
     def _load(self, id: str) -> Record | None:
         raw = self._namespaces.dict.get(id, {}).get("session")
@@ -28,13 +72,21 @@ class MemoryStore(Store):
             if self._load(id) != old:
                 return False
             if new is None:
-                self._delete(id)
-            else:
-                self._namespaces.dict.setdefault(id, {})["session"] = new
+                self._remove(id)
+                return True
+            self._namespaces.dict.setdefault(id, {})["session"] = new
+            _ledger.note(id, self._lifetime)
+            for expired in _ledger.expired():
+                self._remove(expired)
             return True
 
     def _delete(self, id: str) -> None:
+        with self._namespaces.mutex:
+            self._remove(id)
+
+    def _remove(self, id: str) -> None:
         self._namespaces.dict.pop(id, None)
+        _ledger.forget(id)
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
         # Caches are among the namespaces, too.
@@ -50,3 +102,11 @@ class MemoryStore(Store):
             yield
         finally:
             mutex.release_write_lock()
+
+
+def _lifetime(timeout: int) -> int:
+    """Return for how many seconds a session is kept that nobody uses.
+
+    A request that began before the timeout may end after it.
+    """
+    return timeout + min(timeout, LEEWAY_SECONDS)
