@@ -15,6 +15,7 @@ from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.merge import Changes
 from collective.beaker.merge import difference
 from collective.beaker.merge import may_change_inside
+from collective.beaker.stores.base import KeptText
 
 
 logger = logging.getLogger("collective.beaker")
@@ -185,7 +186,7 @@ class Content:
         Data that are encrypted may have been so with a former key.
         """
         if not self.encrypt_key:
-            return self._checked(self._decrypt_data(payload))
+            return self._decode_plain(payload)
         failure: Exception | None = None
         for key in self._validate_keys:
             try:
@@ -193,6 +194,15 @@ class Content:
             except Exception as error:
                 failure = failure or error
         raise failure or ValueError("There is no key.")
+
+    def _decode_plain(self, payload: str) -> dict[Any, Any]:
+        kept = isinstance(payload, KeptText)
+        if kept and payload.data is not None:
+            return payload.data.copy()
+        data = self._checked(self._decrypt_data(payload))
+        if kept and not may_change_inside(data.values()):
+            payload.data = data.copy()
+        return data
 
     def _decrypt_with(self, key: str | None, payload: str) -> Any:
         current, self.validate_key = self.validate_key, key

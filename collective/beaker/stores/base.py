@@ -33,6 +33,13 @@ LEEWAY_SECONDS = 120
 _POLL_SECONDS = 0.002
 
 
+class KeptText(str):
+    """The text of a session that stays in this process."""
+
+    data: dict[Any, Any] | None = None
+    """What was decoded from it.  It is copied for each who reads it."""
+
+
 class Record(NamedTuple):
     """What a store holds for one session."""
 

@@ -11,6 +11,7 @@ from beaker.synchronization import mutex_synchronizer
 
 from collective.beaker.ids import is_id
 from collective.beaker.stores.base import LEEWAY_SECONDS
+from collective.beaker.stores.base import KeptText
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 
@@ -74,7 +75,7 @@ class MemoryStore(Store):
             if new is None:
                 self._remove(id)
                 return True
-            self._namespaces.dict.setdefault(id, {})["session"] = new
+            self._namespaces.dict.setdefault(id, {})["session"] = KeptText(new)
             _ledger.note(id, self._lifetime)
             for expired in _ledger.expired():
                 self._remove(expired)

@@ -5,8 +5,13 @@ from beaker.cache import clsmap
 from beaker.container import MemoryNamespaceManager
 
 from collective.beaker.ids import new_id
+from collective.beaker.interfaces import ISession
+from collective.beaker.session import Session
 from collective.beaker.stores import find_store
 from collective.beaker.stores.memory import _MOST_REMOVED
+from collective.beaker.tests.test_http import count
+from collective.beaker.tests.test_http import read_count
+from collective.beaker.tests.test_parallel import setting
 
 
 def memory_store(timeout=None):
@@ -101,3 +106,42 @@ def test_sessions_of_a_former_timeout_leave_memory_too(store, clock):
     store_new(memory_store(timeout=6000))
 
     assert store.load(expired) is None
+
+
+def test_a_session_that_was_read_before_is_not_decoded_again(
+    config, visitor, monkeypatch
+):
+    visitor.visit(count)
+    assert visitor.visit(read_count).text == "1"
+    monkeypatch.setattr(Session, "_decrypt_data", None)
+
+    assert visitor.visit(read_count).text == "1"
+
+
+def test_what_one_request_does_to_a_session_is_not_seen_before_it_is_saved(
+    config, visitor
+):
+    def assign(request):
+        ISession(request)["count"] = 7
+
+    visitor.visit(count)
+    visitor.visit(read_count)
+    visitor.visit(assign)
+
+    assert visitor.visit(read_count).text == "1"
+
+
+def test_requests_do_not_share_values_that_can_be_changed_in_place(
+    config, visitor
+):
+    baskets = []
+
+    def read_basket(request):
+        baskets.append(ISession(request)["basket"])
+
+    visitor.visit(setting(basket=["book"]))
+    for _ in range(3):
+        visitor.visit(read_basket)
+
+    assert baskets == [["book"]] * 3
+    assert len(set(map(id, baskets))) == 3
