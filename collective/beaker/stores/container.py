@@ -8,7 +8,6 @@ decoded later, by the serializer that was chosen.
 import pickle
 import pickletools
 import re
-from collections.abc import Callable
 from typing import Any
 
 
@@ -24,11 +23,13 @@ _PLAIN = frozenset(
 )
 """The operations of pickle that make strings, bytes and a dictionary."""
 
-_TEXT = re.compile(rb".{11}(?:\x8c.|X.{4})(.*)\x94\.", re.DOTALL)
+_TEXT = re.compile(rb"\x80.\x95.{8}(?:\x8c(.)|X(.{4}))(.*)\x94\.", re.DOTALL)
 _DICTIONARY = re.compile(
-    rb".{11}}\x94\x8c\x07session\x94(?:\x8c.|X.{4})(.*)\x94s\.", re.DOTALL
+    rb"\x80.\x95.{8}}\x94\x8c\x07session\x94"
+    rb"(?:\x8c(.)|X(.{4}))(.*)\x94s\.",
+    re.DOTALL,
 )
-"""Where the payload is in what pack makes of a text and a dictionary."""
+"""What pack makes of a text and a dictionary: a length, and the payload."""
 
 
 def pack(value: str | dict[str, str]) -> bytes:
@@ -42,7 +43,7 @@ def unpack(raw: bytes) -> str:
     Raises pickle.UnpicklingError or another exception of pickle's for what
     is no container.
     """
-    payload = _recognised(raw, _TEXT, lambda text: text)
+    payload = _recognised(_TEXT, raw)
     return _text(_load(raw)) if payload is None else payload
 
 
@@ -51,7 +52,7 @@ def unpack_namespace(raw: bytes) -> str | None:
 
     It is None if the dictionary holds no session.  Raises as ``unpack``.
     """
-    payload = _recognised(raw, _DICTIONARY, lambda text: {"session": text})
+    payload = _recognised(_DICTIONARY, raw)
     if payload is not None:
         return payload
     namespace = _load(raw)
@@ -62,20 +63,19 @@ def unpack_namespace(raw: bytes) -> str | None:
     return _text(namespace["session"])
 
 
-def _recognised(
-    raw: bytes,
-    place: re.Pattern[bytes],
-    wrap: Callable[[str], str | dict[str, str]],
-) -> str | None:
+def _recognised(shape: re.Pattern[bytes], raw: bytes) -> str | None:
     """Return the payload of a container that is just as we write it.
 
-    It need not be taken apart: another one would not be the same bytes.
+    It need not be taken apart operation by operation.
     """
-    found = place.fullmatch(raw)
-    if found is None or not found[1].isascii():
+    found = shape.fullmatch(raw)
+    if found is None:
         return None
-    payload = found[1].decode("ascii")
-    return payload if pack(wrap(payload)) == raw else None
+    short, long, payload = found.groups()
+    length = int.from_bytes(short or long, "little")
+    if length != len(payload) or not payload.isascii():
+        return None
+    return payload.decode("ascii")
 
 
 def _load(raw: bytes) -> Any:
