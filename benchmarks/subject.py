@@ -1,0 +1,361 @@
+"""One subject of a benchmark: a Zope in a process of its own.
+
+As a program it reads jobs from its standard input and answers each with one
+line, both JSON.  A job makes many requests, one after the other, through
+Zope's WSGI publisher.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import field
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import transaction
+import Zope2
+from beaker.middleware import SessionMiddleware
+from ZPublisher.HTTPRequest import HTTPRequest
+
+from collective.beaker.interfaces import ISession
+from collective.beaker.tests.zope import load_application
+from collective.beaker.tests.zope import make_instance
+from collective.beaker.tests.zope import published
+
+
+BARE = "Zope alone"
+PACKAGE = "collective.beaker"
+MIDDLEWARE = "SessionMiddleware"
+SESSIONS = "Products.Sessions"
+MCDUTILS = "Products.mcdutils"
+
+VIEWS = ("none", "read", "write")
+"""What a request does: use no session, read a key, or change one."""
+
+COMMON = {"key": "beaker.session", "secret": "for benchmarks and nothing else"}
+"""The session options that this package and Beaker's middleware share."""
+
+_TEMPORARY_STORAGE = """
+<zodb_db temporary>
+    <temporarystorage>
+        name temporary storage for sessions
+    </temporarystorage>
+    mount-point /temp_folder
+    container-class Products.TemporaryFolder.TemporaryContainer
+</zodb_db>
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some requests of one kind: a view, and how many keys its session has."""
+
+    view: str
+    keys: int
+    times: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a kind of sessions, and where they are stored."""
+
+    kind: str
+    store: str = ""
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    """Those of Beaker, or the address of the memcached."""
+
+    def takes(self, job: Job) -> bool:
+        """Tell whether a session fits: a cookie holds 4 kB."""
+        return self.store != "cookie" or job.keys == 1
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Microseconds for one request: on the clock, and of this process."""
+
+    wall: float
+    cpu: float
+
+
+def make_data(keys: int) -> dict[str, Any]:
+    """Return the data of a session: about 100 bytes for each key."""
+    return {f"key {number}": f"{number:090}" for number in range(keys)}
+
+
+# Views
+
+_for_good = ExitStack()
+"""Keeps the views published as long as the process runs."""
+
+
+def _views(find: Callable[[HTTPRequest], Any]) -> dict[str, Callable]:
+    """Return the views; ``find`` gives the session of a request."""
+
+    def save(session: Any) -> None:
+        # Sessions in the ZODB are saved with the transaction.
+        getattr(session, "save", lambda: None)()
+
+    def fill(request: HTTPRequest) -> str:
+        session = find(request)
+        for key, value in make_data(int(request.form["keys"])).items():
+            session[key] = value
+        session["key 0"] = 0
+        save(session)
+        return "filled"
+
+    def none(request: HTTPRequest) -> str:
+        return "no session"
+
+    def read(request: HTTPRequest) -> str:
+        return f"{find(request)['key 0']}"
+
+    def write(request: HTTPRequest) -> str:
+        session = find(request)
+        session["key 0"] = session["key 0"] + 1
+        save(session)
+        return f"{session['key 0']}"
+
+    return {"fill": fill, "none": none, "read": read, "write": write}
+
+
+def _publish(views: dict[str, Callable]) -> None:
+    for name, view in views.items():
+        _for_good.enter_context(published(view, name))
+
+
+# Zopes
+
+
+def make_application(subject: Subject, folder: Path) -> Callable:
+    """Start the Zope of a subject in this process."""
+    makers = {
+        BARE: _alone,
+        PACKAGE: _with_package,
+        MIDDLEWARE: _with_middleware,
+        SESSIONS: _with_sessions,
+        MCDUTILS: _with_mcdutils,
+    }
+    return makers[subject.kind](subject, folder)
+
+
+def _settings(options: dict[str, Any]) -> str:
+    return "\n".join(
+        f"session.{name} {value}" for name, value in options.items()
+    )
+
+
+def _with_package(subject: Subject, folder: Path) -> Callable:
+    settings = _settings(COMMON | subject.options)
+    application = load_application(make_instance(folder, settings))
+    _publish(_views(ISession))
+    return application
+
+
+def _alone(subject: Subject, folder: Path) -> Callable:
+    # Its views do the same with a dictionary that lives for one request.
+    return _load_alone(folder, lambda request: {"key 0": 0})
+
+
+def _load_alone(
+    folder: Path, find: Callable[[HTTPRequest], Any], conf: str = ""
+) -> Callable:
+    """Start a Zope without this package, with views that others serve."""
+    ini = make_instance(folder, package="Products.Five")
+    with ini.with_name("zope.conf").open("a") as file:
+        file.write(conf)
+    application = load_application(ini)
+    _publish(_views(find))
+    return application
+
+
+def _traversed(request: HTTPRequest) -> Any:
+    """Return the session that the root of the ZODB gave to a request."""
+    return request["SESSION"]
+
+
+def _with_middleware(subject: Subject, folder: Path) -> Callable:
+    application = _load_alone(
+        folder, lambda request: request.environ["beaker.session"]
+    )
+    options = COMMON | subject.options
+    return SessionMiddleware(
+        application,
+        {f"session.{name}": value for name, value in options.items()},
+    )
+
+
+def _with_sessions(subject: Subject, folder: Path) -> Callable:
+    from Products.Transience.Transience import TransientObjectContainer
+    from Products.ZODBMountPoint.MountedObject import manage_addMounts
+
+    application = _load_alone(folder, _traversed, _TEMPORARY_STORAGE)
+    with _root() as root:
+        _add_managers(root)
+        manage_addMounts(root, ["/temp_folder"])
+        container = TransientObjectContainer("session_data", timeout_mins=20)
+        root.temp_folder._setObject("session_data", container)
+    return application
+
+
+def _with_mcdutils(subject: Subject, folder: Path) -> Callable:
+    from Products.mcdutils.proxy import MemCacheProxy
+    from Products.mcdutils.sessiondata import MemCacheSessionDataContainer
+
+    application = _load_alone(folder, _traversed)
+    with _root() as root:
+        _add_managers(root)
+        proxy = MemCacheProxy("proxy")
+        proxy.servers = (subject.options["url"],)
+        root._setObject("proxy", proxy)
+        container = MemCacheSessionDataContainer("session_data")
+        container.proxy_path = "/proxy"
+        root._setObject("session_data", container)
+        root.session_data_manager.setContainerPath("/session_data")
+    return application
+
+
+class _root:
+    """The root of the ZODB, for a change that is committed."""
+
+    def __enter__(self) -> Any:
+        self._application = Zope2.app()
+        return self._application
+
+    def __exit__(self, *failure: object) -> None:
+        transaction.commit()
+        self._application._p_jar.close()
+
+
+def _add_managers(root: Any) -> None:
+    from Products import Sessions
+
+    Sessions.install_browser_id_manager(root)
+    Sessions.install_session_data_manager(root)
+    root.session_data_manager.updateTraversalData("SESSION")
+
+
+# Requests
+
+
+class Browser:
+    """Makes requests of a visitor, whose cookie is that of the first one."""
+
+    def __init__(self, application: Callable):
+        self._application = application
+        self.cookie = ""
+
+    def get(self, view: str, query: str = "") -> bytes:
+        """Return the answer to a request; raise if it is an error."""
+        environ = {
+            "REQUEST_METHOD": "GET",
+            "SCRIPT_NAME": "",
+            "PATH_INFO": f"/{view}",
+            "QUERY_STRING": query,
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "8080",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            "HTTP_HOST": "localhost:8080",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": BytesIO(),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        if self.cookie:
+            environ["HTTP_COOKIE"] = self.cookie
+        chunks = self._application(environ, self._start_response)
+        try:
+            return b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+
+    def _start_response(
+        self,
+        status: str,
+        headers: Iterable[tuple[str, str]],
+        failure: Any = None,
+    ) -> None:
+        if not status.startswith("200"):
+            raise RuntimeError(status)
+        if self.cookie:
+            return
+        self.cookie = "; ".join(
+            value.partition(";")[0]
+            for name, value in headers
+            if name.lower() == "set-cookie"
+        )
+
+
+def take_times(action: Callable[[], Any], times: int) -> Cost:
+    """Do something many times; return what it costs once."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(times):
+        action()
+    cpu = time.process_time() - cpu
+    wall = time.perf_counter() - wall
+    return Cost(wall / times * 1e6, cpu / times * 1e6)
+
+
+class Visitors:
+    """One visitor for each size of a session."""
+
+    def __init__(self, application: Callable, has_sessions: bool):
+        self._application = application
+        self._has_sessions = has_sessions
+        self._browsers: dict[int, Browser] = {}
+
+    def _browser(self, keys: int) -> Browser:
+        if keys not in self._browsers:
+            browser = Browser(self._application)
+            if self._has_sessions:
+                assert browser.get("fill", f"keys={keys}") == b"filled"
+                assert browser.get("read") == b"0"
+            self._browsers[keys] = browser
+        return self._browsers[keys]
+
+    def run(self, job: Job) -> Cost:
+        browser = self._browser(job.keys)
+        return take_times(lambda: browser.get(job.view), job.times)
+
+
+def serve(
+    prepare: Callable[[Subject, Callable], Callable[[dict[str, Any]], Any]],
+) -> None:
+    """Answer the questions on standard input until there are no more.
+
+    ``prepare`` is given the subject and its application, and returns the
+    function that answers.
+    """
+    # What Zope prints is no answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    subject = Subject(**json.loads(sys.argv[1]))
+    with TemporaryDirectory() as folder:
+        application = make_application(subject, Path(folder, "zope"))
+        answer = prepare(subject, application)
+        for line in sys.stdin:
+            found = answer(json.loads(line))
+            print(json.dumps(found), file=answers, flush=True)
+
+
+def _run_jobs(
+    subject: Subject, application: Callable
+) -> Callable[[dict[str, Any]], Any]:
+    visitors = Visitors(application, subject.kind != BARE)
+    return lambda job: asdict(visitors.run(Job(**job)))
+
+
+if __name__ == "__main__":
+    serve(_run_jobs)

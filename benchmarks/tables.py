@@ -1,0 +1,84 @@
+"""Results as tables: to be read, and to be calculated with."""
+
+import csv
+from pathlib import Path
+
+from benchmarks.measure import Clock
+from benchmarks.measure import Result
+from benchmarks.subject import BARE
+from benchmarks.subject import MCDUTILS
+from benchmarks.subject import MIDDLEWARE
+from benchmarks.subject import PACKAGE
+from benchmarks.subject import SESSIONS
+
+
+PEERS = (MIDDLEWARE, SESSIONS, MCDUTILS)
+
+COLUMNS = (
+    "Request",
+    "Keys",
+    "Store",
+    BARE,
+    PACKAGE,
+    "whole",
+    *(column for peer in PEERS for column in (peer, "ratio")),
+)
+
+Table = list[tuple[str, ...]]
+
+
+def compare(results: list[Result], clock: Clock) -> Table:
+    """Return the table of one clock, its heading first.
+
+    It has a row for each kind of request and each store.  The times are
+    microseconds: those of Zope alone, and what the others take more.  A ratio
+    is this package's time over that of the peer before it.
+    """
+    found = {(r.view, r.keys, r.store, r.kind): r for r in results}
+    rows = [
+        _row(mine, found, clock) for mine in results if mine.kind == PACKAGE
+    ]
+    return [COLUMNS, *rows]
+
+
+def _row(
+    mine: Result,
+    found: dict[tuple[str, int, str, str], Result],
+    clock: Clock,
+) -> tuple[str, ...]:
+    bare = found[mine.view, mine.keys, "", BARE].whole[clock]
+    cells = [mine.view, str(mine.keys), mine.store, f"{bare:.0f}"]
+    over = mine.over_bare[clock]
+    cells += [f"{over:.0f}", f"{1 + over / bare:.2f}"]
+    for peer in PEERS:
+        its = found.get((mine.view, mine.keys, mine.store, peer))
+        cells += _beside(over, its and its.over_bare[clock], mine.view)
+    return tuple(cells)
+
+
+def _beside(over: float, its: float | None, view: str) -> tuple[str, str]:
+    if its is None:
+        return "", ""
+    # What costs next to nothing is nobody's multiple.
+    ratio = "" if view == "none" else f"{over / its:.2f}"
+    return f"{its:.0f}", ratio
+
+
+def render(table: Table) -> str:
+    """Return a table as text, with its numbers one below the other."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if number < 3 else cell.rjust(width)
+            for number, (cell, width) in enumerate(
+                zip(row, widths, strict=True)
+            )
+        ).rstrip()
+        for row in table
+    ]
+    return "\n".join(lines)
+
+
+def write_csv(table: Table, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(table)
