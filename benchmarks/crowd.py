@@ -5,24 +5,23 @@ one line, both JSON: how much memory it has, what it costs to store more
 sessions, and what requests of visitors cost who have one.
 """
 
-import os
 import random
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from beaker.session import SignedCookie
 from zope.component import getUtility
 
 from benchmarks.subject import COMMON
-from benchmarks.subject import Browser
 from benchmarks.subject import Subject
 from benchmarks.subject import make_data
 from benchmarks.subject import serve
 from benchmarks.subject import take_times
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.session import Session
+from collective.beaker.tests.faults.soak import memory
+from collective.beaker.tests.zope import Browser
 
 
 class Crowd:
@@ -57,9 +56,7 @@ class Crowd:
         self._browser.get(view)
 
     def memory(self) -> int:
-        """Return the bytes of memory that this process has."""
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return memory()
 
 
 def _answer_questions(

@@ -10,12 +10,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +24,7 @@ from beaker.middleware import SessionMiddleware
 from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.zope import Browser
 from collective.beaker.tests.zope import load_application
 from collective.beaker.tests.zope import make_instance
 from collective.beaker.tests.zope import published
@@ -243,59 +242,6 @@ def _add_managers(root: Any) -> None:
 
 
 # Requests
-
-
-class Browser:
-    """Makes requests of a visitor, whose cookie is that of the first one."""
-
-    def __init__(self, application: Callable):
-        self._application = application
-        self.cookie = ""
-
-    def get(self, view: str, query: str = "") -> bytes:
-        """Return the answer to a request; raise if it is an error."""
-        environ = {
-            "REQUEST_METHOD": "GET",
-            "SCRIPT_NAME": "",
-            "PATH_INFO": f"/{view}",
-            "QUERY_STRING": query,
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "8080",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
-            "HTTP_HOST": "localhost:8080",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": BytesIO(),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
-        if self.cookie:
-            environ["HTTP_COOKIE"] = self.cookie
-        chunks = self._application(environ, self._start_response)
-        try:
-            return b"".join(chunks)
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
-
-    def _start_response(
-        self,
-        status: str,
-        headers: Iterable[tuple[str, str]],
-        failure: Any = None,
-    ) -> None:
-        if not status.startswith("200"):
-            raise RuntimeError(status)
-        if self.cookie:
-            return
-        self.cookie = "; ".join(
-            value.partition(";")[0]
-            for name, value in headers
-            if name.lower() == "set-cookie"
-        )
 
 
 def take_times(action: Callable[[], Any], times: int) -> Cost:
