@@ -170,11 +170,11 @@ def running(
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[Server]:
+def redis_server(folder: Path, *options: str) -> Iterator[Server]:
     port = free_port()
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
     command += ["--save", "", "--appendonly", "yes", "--appendfsync", "no"]
-    command += ["--dir", str(folder)]
+    command += ["--dir", str(folder), *options]
     url = f"redis://127.0.0.1:{port}/0"
     with running(command, port, folder / "redis.log", url=url) as server:
         yield server

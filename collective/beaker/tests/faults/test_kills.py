@@ -1,0 +1,74 @@
+"""Zopes that are killed while they write."""
+
+import threading
+
+from collective.beaker.tests.conftest import _file
+from collective.beaker.tests.conftest import _postgresql
+from collective.beaker.tests.conftest import _redis
+from collective.beaker.tests.conftest import _sqlite
+from collective.beaker.tests.conftest import _store_fixture
+from collective.beaker.tests.faults.forks import forked
+from collective.beaker.tests.test_http import count
+from collective.beaker.tests.zope import VIEW_NAME
+from collective.beaker.tests.zope import Browser
+from collective.beaker.tests.zope import Visitor
+from collective.beaker.tests.zope import published
+
+
+KILLS = 100
+CLIENTS = 4
+
+lasting_store = _store_fixture([_file, _sqlite, _redis, _postgresql])
+
+
+def cookie_of(visitor):
+    [(name, value)] = visitor.cookies.items()
+    return f"{name}={value}"
+
+
+def count_without_pause(application, cookies):
+    """Return what counts for all clients, and tells each answer it got."""
+
+    def count_all(write):
+        def count_for(client):
+            browser = Browser(application)
+            browser.cookie = cookies[client]
+            while True:
+                text = browser.get(f"@@{VIEW_NAME}").decode()
+                write(f"{client} {text}\n".encode())
+
+        threads = [
+            threading.Thread(target=count_for, args=[client])
+            for client in range(len(cookies))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return count_all
+
+
+def test_a_zope_that_is_killed_while_it_writes_leaves_no_broken_session(
+    lasting_store, application, config
+):
+    visitors = [Visitor(application) for _ in range(CLIENTS)]
+    last = [int(visitor.visit(count).text) for visitor in visitors]
+    cookies = [cookie_of(visitor) for visitor in visitors]
+    with published(count):
+        for number in range(KILLS):
+            action = count_without_pause(application, cookies)
+            with forked(action) as zope:
+                # Another moment each time.
+                for _ in range(CLIENTS + number % 17):
+                    client, text = zope.output.readline().split()
+                    last[int(client)] = int(text)
+                zope.kill()
+                for line in zope.output:
+                    client, text = line.split()
+                    last[int(client)] = int(text)
+            for client, visitor in enumerate(visitors):
+                response = visitor.browser.get(f"/@@{VIEW_NAME}")
+                # What was not told any more may be stored.
+                before, last[client] = last[client], int(response.text)
+                assert before < last[client] <= before + 2

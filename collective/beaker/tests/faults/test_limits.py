@@ -1,0 +1,119 @@
+"""Stores that have no more room."""
+
+import pytest
+from redis import Redis
+
+from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.tests.servers import redis_server
+from collective.beaker.tests.test_http import COOKIE
+from collective.beaker.tests.test_http import count
+from collective.beaker.tests.test_http import read_count
+from collective.beaker.tests.test_parallel import data_of
+from collective.beaker.tests.test_parallel import log_of
+from collective.beaker.tests.test_parallel import session_id
+from collective.beaker.tests.test_parallel import setting
+from collective.beaker.tests.test_unavailable import server_fixture
+from collective.beaker.tests.test_unavailable import start_server
+from collective.beaker.tests.zope import Visitor
+
+
+__all__ = ["start_server"]  # a fixture
+
+LARGE = "a" * 20_000
+
+mariadb_alone = server_fixture("mariadb")
+
+
+@pytest.fixture
+def full_redis(config, tmp_path):
+    """Return a function that starts a Redis with little memory."""
+    servers = []
+
+    def start(policy):
+        options = ("--maxmemory", "8mb", "--maxmemory-policy", policy)
+        server = redis_server(tmp_path, *options)
+        running = server.__enter__()
+        servers.append(server)
+        config.update(type="ext:redis", url=running.url)
+        return Redis.from_url(running.url)
+
+    yield start
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+def evicted(client):
+    return client.info("stats")["evicted_keys"]
+
+
+def fill(application, is_full):
+    """Have visitors store large sessions; return those before it was full."""
+    visitors = []
+    for number in range(1000):
+        visitor = Visitor(application)
+        response = visitor.visit(
+            setting(number=number, text=LARGE), status="*"
+        )
+        if response.status_int == 200:
+            visitors.append(visitor)
+        if is_full(response):
+            return visitors
+    raise AssertionError("Redis is never full.")
+
+
+def test_a_visitor_whose_session_redis_evicted_begins_anew(
+    full_redis, application, visitor
+):
+    client = full_redis("allkeys-lru")
+    visitor.visit(count)
+    former = session_id(visitor)
+    key = f"beaker_cache:{former}:session"
+    fill(application, lambda response: not client.exists(key))
+
+    assert visitor.visit(read_count).text == "None"
+    assert visitor.visit(count).text == "1"
+    assert session_id(visitor) != former
+
+
+def test_a_redis_that_evicts_mixes_up_no_sessions(full_redis, application):
+    client = full_redis("allkeys-lru")
+    visitors = fill(application, lambda response: evicted(client) > 20)
+    found = [data_of(visitor) for visitor in visitors]
+
+    assert {} in found
+    for number, data in enumerate(found):
+        assert data in ({}, {"number": number, "text": LARGE})
+
+
+def test_where_redis_does_not_evict_who_stores_too_much_sees_503(
+    full_redis, application, visitor, caplog
+):
+    full_redis("noeviction")
+    fill(application, lambda response: response.status_int == 503)
+    caplog.clear()
+    visitor.visit(setting(text=LARGE), status=503)
+
+    [record] = log_of(caplog)
+    assert "OutOfMemory" in record.getMessage()
+    assert COOKIE not in visitor.cookies
+
+
+def test_where_redis_does_not_evict_stored_sessions_stay(
+    full_redis, application
+):
+    full_redis("noeviction")
+    visitors = fill(application, lambda response: response.status_int == 503)
+    visitors[0].visit(setting(text=2 * LARGE), status=503)
+
+    for number, visitor in enumerate(visitors):
+        assert data_of(visitor) == {"number": number, "text": LARGE}
+
+
+def test_more_than_mariadb_takes_is_an_error_and_cuts_nothing_off(
+    mariadb_alone, visitor
+):
+    visitor.visit(setting(text=LARGE))
+    with pytest.raises(RecordTooLarge, match=r"64 kB.*LONGBLOB"):
+        visitor.visit(setting(text=4 * LARGE))
+
+    assert data_of(visitor) == {"text": LARGE}

@@ -1,0 +1,174 @@
+"""Servers that end, hang and come back while visitors count."""
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from threading import Barrier
+from typing import NamedTuple
+
+from collective.beaker.tests.faults.clients import SECONDS
+from collective.beaker.tests.faults.clients import load_on
+from collective.beaker.tests.test_http import count
+from collective.beaker.tests.test_parallel import log_of
+from collective.beaker.tests.test_unavailable import server_fixture
+from collective.beaker.tests.test_unavailable import start_server
+from collective.beaker.tests.zope import VIEW_NAME
+from collective.beaker.tests.zope import Visitor
+from collective.beaker.tests.zope import published
+
+
+__all__ = ["start_server"]  # a fixture
+
+killed_server = server_fixture("redis", "memcached", "postgresql", "mariadb")
+lasting_server = server_fixture("redis", "postgresql", "mariadb")
+redis_alone = server_fixture("redis")
+
+
+class Outage(NamedTuple):
+    """The moments of an outage."""
+
+    killed: float
+    start: float
+    started: float
+
+
+def kill_and_start(server, load):
+    """Kill a server under load and start it again."""
+    load.wait_for_answers(20, status=200)
+    server.kill()
+    killed = time.monotonic()
+    load.wait_for_answers(3, status=503)
+    start = time.monotonic()
+    server.start()
+    started = time.monotonic()
+    load.wait_for_answers(20, status=200)
+    return Outage(killed, start, started)
+
+
+def test_a_server_that_is_killed_under_load_loses_and_mixes_up_nothing(
+    killed_server, config, application
+):
+    forgets = config["type"] == "ext:memcached"
+    with load_on(application) as load:
+        kill_and_start(killed_server, load)
+
+    for client in load.clients:
+        client.check_counts(may_begin_anew=forgets)
+
+
+def test_while_a_killed_server_is_down_each_visitor_sees_503(
+    killed_server, application
+):
+    with load_on(application) as load:
+        outage = kill_and_start(killed_server, load)
+
+    for client in load.clients:
+        assert {answer.status for answer in client.answers} == {200, 503}
+        assert {
+            answer.status
+            for answer, following in pairwise(client.answers)
+            if outage.killed < answer.asked and following.asked < outage.start
+        } == {503}
+
+
+def test_within_a_second_of_its_return_a_killed_server_is_used(
+    killed_server, application, request, capsys
+):
+    with load_on(application) as load:
+        outage = kill_and_start(killed_server, load)
+
+    answers = [answer for client in load.clients for answer in client.answers]
+    assert {
+        answer.status
+        for answer in answers
+        if answer.asked > outage.started + 1
+    } <= {200}
+    failed = [answer.asked for answer in answers if answer.status != 200]
+    with capsys.disabled():
+        print(
+            f"\n{request.node.callspec.id}: the last request that failed "
+            f"began {max(failed) - outage.started:+.3f} s after the return"
+        )
+
+
+def test_each_request_that_fails_is_one_line_of_the_log(
+    killed_server, application, caplog
+):
+    with load_on(application) as load:
+        kill_and_start(killed_server, load)
+
+    failed = [
+        answer
+        for client in load.clients
+        for answer in client.answers
+        if answer.status == 503
+    ]
+    assert [record.levelno for record in log_of(caplog)] == [
+        logging.ERROR
+    ] * len(failed)
+
+
+def visit_side_by_side(threads, visitors):
+    """Have each visitor count, all at once, each in a thread of its own."""
+    together = Barrier(len(visitors))
+
+    def visit(visitor):
+        together.wait(SECONDS)
+        return visitor.browser.get(f"/@@{VIEW_NAME}").text
+
+    with published(count):
+        return list(threads.map(visit, visitors))
+
+
+def test_no_visitor_sees_that_a_server_was_restarted_whose_connections_idle(
+    lasting_server, application
+):
+    visitors = [Visitor(application) for _ in range(8)]
+    with ThreadPoolExecutor(len(visitors)) as threads:
+        for number in range(1, 4):
+            counts = visit_side_by_side(threads, visitors)
+            assert counts == [str(number)] * len(visitors)
+        lasting_server.stop()
+        lasting_server.start()
+        for number in range(4, 7):
+            counts = visit_side_by_side(threads, visitors)
+            assert counts == [str(number)] * len(visitors)
+
+
+def test_several_visitors_do_not_hang_while_redis_is_frozen(
+    redis_alone, config, application
+):
+    config["socket_timeout"] = 1
+    visitors = [Visitor(application) for _ in range(4)]
+    with (
+        published(count),
+        ThreadPoolExecutor(len(visitors)) as threads,
+    ):
+        for visitor in visitors:
+            visitor.browser.get(f"/@@{VIEW_NAME}")
+        with redis_alone.suspended():
+            answers = [
+                threads.submit(
+                    visitor.browser.get, f"/@@{VIEW_NAME}", status="*"
+                )
+                for visitor in visitors
+            ]
+            statuses = {a.result(SECONDS).status_int for a in answers}
+        assert statuses == {503}
+        counts = {v.browser.get(f"/@@{VIEW_NAME}").text for v in visitors}
+
+    # What waited in the frozen server's buffers may have been done later.
+    assert counts <= {"2", "3"}
+
+
+def test_the_time_limit_in_a_redis_url_goes_before_the_setting(
+    redis_alone, config, visitor
+):
+    config.update(
+        socket_timeout=10 * SECONDS, url=f"{redis_alone.url}?socket_timeout=1"
+    )
+    visitor.visit(count)
+    with ThreadPoolExecutor() as threads, redis_alone.suspended():
+        request = threads.submit(visitor.visit, count, status=503)
+        assert request.result(SECONDS).headers["Retry-After"]
