@@ -191,7 +191,9 @@ def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[Server]]:
             own.mkdir()
             command = ["redis-server", "--bind", "127.0.0.1"]
             command += ["--port", str(port), "--dir", str(own), "--save", ""]
+            command += ["--appendonly", "yes", "--appendfsync", "no"]
             command += ["--cluster-enabled", "yes"]
+            command += ["--cluster-node-timeout", "1000"]
             command += ["--cluster-port", str(free_port())]
             url = f"redis://127.0.0.1:{port}"
             server = running(command, port, own / "redis.log", url=url)

@@ -170,6 +170,8 @@ def request_(config):
 def names(request_, monkeypatch):
     """What the examples take for granted."""
     monkeypatch.setenv("SESSION_SECRET", "a-secret-of-the-examples")
+    monkeypatch.setenv("SESSION_URL", "redis://localhost:6379/0")
+    monkeypatch.setenv("CACHE_URL", "redis://localhost:6379/1")
     monkeypatch.setitem(cache_regions, "short", {**cache_regions["long"]})
     site = Folder("site")
     site.setSiteManager(PersistentComponents())

@@ -18,6 +18,10 @@ from zope.interface import Interface
 from zope.publisher.interfaces.browser import IBrowserRequest
 from ZPublisher.HTTPRequest import HTTPRequest
 
+from collective.beaker.tests.servers import Server
+from collective.beaker.tests.servers import free_port
+from collective.beaker.tests.servers import running
+
 
 ZOPE_CONF = """\
 %define INSTANCE {instance}
@@ -87,6 +91,22 @@ def make_instance(
         SITE_ZCML.format(package=package, more=zcml)
     )
     return etc / "zope.ini"
+
+
+def serve(zope_ini: Path) -> list[str]:
+    """Return the command that starts Zope in a process of its own."""
+    return [sys.executable, "-m", "Zope2.Startup.serve", str(zope_ini)]
+
+
+@contextmanager
+def zope_server(zope_ini: Path, **options: Any) -> Iterator[Server]:
+    """Run Zope in a process of its own, on a free port."""
+    port = free_port()
+    text = zope_ini.read_text()
+    zope_ini.write_text(text.replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+    log = zope_ini.with_suffix(".log")
+    with running(serve(zope_ini), port, log, **options) as server:
+        yield server
 
 
 def load_application(zope_ini: Path) -> Callable:

@@ -7,8 +7,8 @@ from itertools import pairwise
 from threading import Barrier
 from typing import NamedTuple
 
-from collective.beaker.tests.faults.clients import SECONDS
-from collective.beaker.tests.faults.clients import load_on
+from collective.beaker.tests.clients import SECONDS
+from collective.beaker.tests.clients import load_on
 from collective.beaker.tests.test_http import count
 from collective.beaker.tests.test_parallel import log_of
 from collective.beaker.tests.test_unavailable import server_fixture

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
+from functools import partial
+from typing import Any
 
 from webtest import TestApp
 from ZPublisher.HTTPRequest import HTTPRequest
@@ -46,7 +48,8 @@ class Client:
     name: str
     answers: list[Answer] = field(default_factory=list)
 
-    def visit(self, browser: TestApp) -> None:
+    def visit(self, browser: Any) -> None:
+        """Count once.  The browser is WebTest's, or one like that."""
         asked = time.monotonic()
         response = browser.get(
             f"/@@{VIEW_NAME}?client={self.name}", status="*"
@@ -83,14 +86,14 @@ class Client:
 class Load:
     """Clients that visit at the same time until they are told to stop."""
 
-    def __init__(self, application: Callable, number: int):
+    def __init__(self, open_browser: Callable[[], Any], number: int):
         self.clients = [Client(f"client{n}") for n in range(number)]
-        self._application = application
+        self._open_browser = open_browser
         self._stop = threading.Event()
         self._news = threading.Condition()
 
     def run(self, client: Client) -> None:
-        browser = TestApp(self._application)
+        browser = self._open_browser()
         while not self._stop.is_set():
             client.visit(browser)
             with self._news:
@@ -118,19 +121,28 @@ class Load:
 
 
 @contextmanager
-def load_on(application: Callable, number: int = 4) -> Iterator[Load]:
+def load_by(
+    open_browser: Callable[[], Any], number: int = 4
+) -> Iterator[Load]:
     """Have clients count at the same time until the end of the block."""
-    load = Load(application, number)
+    load = Load(open_browser, number)
     threads = [
         threading.Thread(target=load.run, args=[client])
         for client in load.clients
     ]
-    with published(count_as_owner):
+    for thread in threads:
+        thread.start()
+    try:
+        yield load
+    finally:
+        load.stop()
         for thread in threads:
-            thread.start()
-        try:
-            yield load
-        finally:
-            load.stop()
-            for thread in threads:
-                thread.join(SECONDS)
+            thread.join(SECONDS)
+
+
+@contextmanager
+def load_on(application: Callable) -> Iterator[Load]:
+    """Have clients count in a Zope in this process."""
+    browser = partial(TestApp, application)
+    with published(count_as_owner), load_by(browser) as load:
+        yield load
