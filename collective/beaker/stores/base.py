@@ -6,15 +6,19 @@ import time
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from contextlib import suppress
+from enum import Enum
 from typing import Any
 from typing import NamedTuple
 
 from zope.interface import implementer
 
+from collective.beaker.ids import is_id
+from collective.beaker.ids import lease_name
 from collective.beaker.interfaces import IStore
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
@@ -29,6 +33,9 @@ WAIT_SECONDS = 2
 
 _POLL_SECONDS = 0.002
 
+_TURN = lease_name("0" * 32)
+"""The name of the record that says whose turn it is."""
+
 
 class Record(NamedTuple):
     """What a store holds for one session."""
@@ -41,6 +48,13 @@ class Record(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+
+class Leftover(Enum):
+    """What killed processes leave behind."""
+
+    LOCK = "lock"
+    TEMPORARY_FILE = "temporary file"
 
 
 @implementer(IStore)
@@ -68,9 +82,28 @@ class Store(ABC):
         self._reach(self._delete, id)
 
     def walk(self) -> Iterator[tuple[str, Record]]:
+        return (found for found in self.walk_all() if is_id(found[0]))
+
+    def walk_all(self) -> Iterator[tuple[str, Record]]:
         records = self._walk()
         while found := self._reach(next, records, None):
             yield found
+
+    @property
+    def place(self) -> Hashable:
+        return self.kind, self.address
+
+    def clean_up(self, dry_run: bool = False) -> Iterator[Leftover | None]:
+        pieces = self._clean_up(dry_run)
+        nothing_more = object()
+        while True:
+            piece = self._reach(next, pieces, nothing_more)
+            if piece is nothing_more:
+                return
+            yield piece
+
+    def clear_caches(self) -> int:
+        return self._reach(self._clear_caches)
 
     def _reach(self, operation: Callable[..., Any], *arguments: Any) -> Any:
         """Call what needs the store; raise StoreUnavailable if it fails."""
@@ -86,7 +119,7 @@ class Store(ABC):
         return record.raw
 
     def lock(self, id: str, payload: str = "") -> AbstractContextManager[None]:
-        return self._lease(f"{id}-lock", payload)
+        return self._lease(lease_name(id), payload)
 
     # A lock in a store that has none: a record which says whose it is, and
     # until when.  Compare and swap lets one of those who want it win.  It is
@@ -120,17 +153,28 @@ class Store(ABC):
                 raise StoreLocked(self.kind, self.address, "it is locked")
             time.sleep(_POLL_SECONDS)
 
-    def _take_lease(self, name: str, owner: str, size: int) -> bool:
+    def take_turn(self, owner: str, seconds: float) -> bool:
+        return self._take_lease(_TURN, owner, 0, seconds)
+
+    def is_over(self, record: Record) -> bool:
+        return time.time() >= self._read_lease(record)[1]
+
+    def _take_lease(
+        self, name: str, owner: str, size: int, seconds: float = LEASE_SECONDS
+    ) -> bool:
         held = self.load(name)
-        if held is not None and time.time() < self._read_lease(held)[1]:
+        if held and not self.is_over(held) and not self._owns(owner, held):
             return False
-        mine = f"{owner} {time.time() + LEASE_SECONDS} {'.' * size}"
+        mine = f"{owner} {time.time() + seconds} {'.' * size}"
         return self.swap(name, held, mine)
 
     def _leave_lease(self, name: str, owner: str) -> None:
         held = self.load(name)
-        if held is not None and self._read_lease(held)[0] == owner:
+        if held is not None and self._owns(owner, held):
             self.swap(name, held, None)
+
+    def _owns(self, owner: str, held: Record) -> bool:
+        return self._read_lease(held)[0] == owner
 
     def _read_lease(self, held: Record) -> tuple[str, float]:
         """Return whose a lease is, and until when; nobody's, if unreadable."""
@@ -153,7 +197,15 @@ class Store(ABC):
         """See IStore.delete."""
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
-        """See IStore.walk."""
+        """See IStore.walk_all."""
+        raise NotImplementedError
+
+    def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
+        """See IStore.clean_up."""
+        return iter(())
+
+    def _clear_caches(self) -> int:
+        """See IStore.clear_caches."""
         raise NotImplementedError
 
 

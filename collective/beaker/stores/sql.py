@@ -1,7 +1,9 @@
 """Sessions in a table of a relational database."""
 
+import os
 import time
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -18,6 +20,7 @@ from sqlalchemy import exc
 from collective.beaker.hidden import HiddenBytes
 from collective.beaker.hidden import HiddenText
 from collective.beaker.ids import is_id
+from collective.beaker.ids import is_lease
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
@@ -42,6 +45,9 @@ _POSTGRESQL = ("psycopg", "psycopg2")
 """Drivers that take the options of libpq."""
 
 _STALE_SECONDS = 1
+
+_BATCH = 200
+"""So many rows are read at once."""
 
 _MOST_ATTEMPTS = 20
 """So often a statement is executed that others are in the way of."""
@@ -155,10 +161,39 @@ class SqlStore(Store):
     def _walk(self) -> Iterator[tuple[str, Record]]:
         if not self._has_table():
             return
-        select = sqlalchemy.select(self._id, self._data)
-        for id, raw in self._run(select, lambda result: result.all()):
-            if is_id(id):
-                yield id, Record(raw)
+        name = ""
+        while rows := self._rows(self._some_after(name)):
+            for name, raw in rows:
+                if _is_ours(name):
+                    yield name, Record(raw)
+
+    def _some_after(self, name: str) -> Any:
+        """Return a query of the next rows: not all at once, in any table."""
+        return (
+            sqlalchemy.select(self._id, self._data)
+            .where(self._id > name)
+            .order_by(self._id)
+            .limit(_BATCH)
+        )
+
+    def _rows(self, query: Any) -> list[Any]:
+        return self._run(query, lambda result: result.all())
+
+    @property
+    def place(self) -> Hashable:
+        url, table = self._engine.url, self._table
+        server = (url.host, url.port, url.database)
+        file = self._file and os.path.realpath(self._file)
+        return file or server, table.schema, table.name
+
+    def _clear_caches(self) -> int:
+        if not self._has_table():
+            return 0
+        rows = self._rows(sqlalchemy.select(self._id))
+        of_caches = [name for (name,) in rows if not _is_ours(name)]
+        for name in of_caches:
+            self._delete(name)
+        return len(of_caches)
 
     def _has_table(self) -> bool:
         if self._file and not exists(self._file):
@@ -217,6 +252,11 @@ def _sqlite_file(url: URL) -> str | None:
 def _was_in_the_way(error: exc.DBAPIError) -> bool:
     code = error.orig.args[0] if error.orig.args else None
     return bool({code, getattr(error.orig, "sqlstate", None)} & _IN_THE_WAY)
+
+
+def _is_ours(name: str) -> bool:
+    """Tell the rows of sessions and of their locks from those of caches."""
+    return is_id(name) or is_lease(name)
 
 
 def _stored(payload: str) -> Any:
