@@ -32,6 +32,7 @@ _FOR_REQUESTS = (
     "auto",
     "log_file",
     "session_class",
+    "sweep_interval",
     "transactional",
     "webtest_varname",
 )
@@ -115,6 +116,19 @@ class Session(Content, beaker.session.Session):
             {"data_dir": self.data_dir, **self.namespace_args},
             self._socket_timeout,
         )
+
+    @property
+    def store(self) -> Store:
+        """Where sessions with these options are stored."""
+        return self._store
+
+    def data_of(self, record: Record) -> dict[Any, Any]:
+        """Return what any record of the store holds.
+
+        Raises any exception for a record that cannot be read.
+        """
+        payload = self._store.payload(record)
+        return {} if payload is None else self._decode(payload)
 
     def _load_presented(self, secrets: list[str | None]) -> bool:
         """Load the session that the visitor's cookie names, if any.
