@@ -99,6 +99,9 @@ class IStore(Interface):
     def walk_all():
         """Yield names and records as ``walk``, those of locks included."""
 
+    def estimate():
+        """Return about how many records and files there are, or None."""
+
     def is_over(record):
         """Tell whether a record that is a lock has nobody who holds it."""
 

@@ -197,6 +197,10 @@ class StoredSessions:
     def store(self) -> Store:
         return self._session.store
 
+    def estimate(self) -> int:
+        """Return about how much there is to look at; 0 if nobody knows."""
+        return self.store.estimate() or 0
+
     def walk_all(self) -> Iterator[tuple[str, Record]]:
         """Yield names and records as the store does.
 

@@ -93,6 +93,9 @@ class Store(ABC):
     def place(self) -> Hashable:
         return self.kind, self.address
 
+    def estimate(self) -> int | None:
+        return self._reach(self._estimate)
+
     def clean_up(self, dry_run: bool = False) -> Iterator[Leftover | None]:
         pieces = self._clean_up(dry_run)
         nothing_more = object()
@@ -199,6 +202,10 @@ class Store(ABC):
     def _walk(self) -> Iterator[tuple[str, Record]]:
         """See IStore.walk_all."""
         raise NotImplementedError
+
+    def _estimate(self) -> int | None:
+        """See IStore.estimate."""
+        return None
 
     def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
         """See IStore.clean_up."""

@@ -127,6 +127,10 @@ class FolderStore(Store):
                 if self.suffix in file
             }
 
+    def _estimate(self) -> int:
+        locks = _paths(self._lock_folder, ".lock")
+        return sum(1 for _ in self._names()) + sum(1 for _ in locks)
+
     def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
         remove_lock = is_free if dry_run else remove_free
         for path in _paths(self._lock_folder, ".lock"):

@@ -100,6 +100,9 @@ class MongoStore(Store):
             if name := _name(found["_id"]):
                 yield name, Record(bytes(found["value"]))
 
+    def _estimate(self) -> int:
+        return self._records.estimated_document_count()
+
     def _clear_caches(self) -> int:
         keys = [found["_id"] for found in self._records.find({}, {"_id": 1})]
         of_caches = [key for key in keys if not _name(key)]

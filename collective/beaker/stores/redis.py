@@ -101,6 +101,9 @@ class RedisStore(Store):
                 if raw is not None:
                     yield name, Record(raw)
 
+    def _estimate(self) -> int:
+        return self._client.dbsize()
+
     def _clear_caches(self) -> int:
         number = 0
         for keys in self._scan(f"{_PREFIX}*"):

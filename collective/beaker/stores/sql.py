@@ -186,6 +186,13 @@ class SqlStore(Store):
         file = self._file and os.path.realpath(self._file)
         return file or server, table.schema, table.name
 
+    def _estimate(self) -> int:
+        if not self._has_table():
+            return 0
+        query = sqlalchemy.select(sqlalchemy.func.count())
+        ((number,),) = self._rows(query.select_from(self._table))
+        return number
+
     def _clear_caches(self) -> int:
         if not self._has_table():
             return 0

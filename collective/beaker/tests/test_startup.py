@@ -14,9 +14,9 @@ from collective.beaker.tests.zope import make_instance
 
 
 @contextmanager
-def zope(folder, settings):
+def zope(folder, settings, zcml=""):
     """Run Zope in a process of its own; yield what it has logged so far."""
-    zope_ini = make_instance(folder / "instance", settings)
+    zope_ini = make_instance(folder / "instance", settings, zcml)
     port = free_port()
     zope_ini.write_text(
         zope_ini.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}")
