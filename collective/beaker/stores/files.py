@@ -78,8 +78,7 @@ class FolderStore(Store):
         return os.path.realpath(self._folder)
 
     def _lock_path(self, id: str) -> str:
-        name = sha1(id.encode()).hexdigest()
-        return _scattered(self._lock_folder, name, ".lock")
+        return _scattered(self._lock_folder, _digest(id), ".lock")
 
     @contextmanager
     def lock(self, id: str, payload: str = "") -> Iterator[None]:
@@ -144,12 +143,17 @@ class FolderStore(Store):
             yield Leftover.TEMPORARY_FILE if removed else None
 
     def _clear_caches(self) -> int:
-        # The name of a cache's file is a digest of the cache's name, that of
-        # a session's an id.  Ids of that length are no longer made.
-        caches = [name for name in self._names() if len(name) == _DIGEST]
+        # The name of a cache's file may have the form of a long id, which is
+        # no longer made.
+        caches = [
+            name
+            for name in self._names()
+            if len(name) == _DIGEST or not (is_id(name) or is_lease(name))
+        ]
         for name in caches:
-            # Its lock has the same name.
-            path = _scattered(self._lock_folder, name, ".lock")
+            # Of a digest of the cache's name its lock has the same.
+            digest = name if len(name) == _DIGEST else _digest(name)
+            path = _scattered(self._lock_folder, digest, ".lock")
             self._wait(partial(self._remove_cache, name, path))
         return len(caches)
 
@@ -279,6 +283,10 @@ class DbmStore(FolderStore):
     def _remove(self, id: str) -> None:
         for file in self._files(id):
             os.remove(file)
+
+
+def _digest(name: str) -> str:
+    return sha1(name.encode()).hexdigest()
 
 
 def _acquire(lock: SynchronizerImpl, path: str) -> bool:

@@ -596,6 +596,19 @@ def test_one_region_is_cleared_and_nothing_else(server_store, put, name):
     assert Sessions(configuration.session).ids() == {session}
 
 
+def test_caches_whose_files_have_readable_names_are_cleared(tmp_path, put):
+    configuration = configured(
+        cache__regions="short",
+        cache__short__type="file",
+        cache__short__data_dir=str(tmp_path),
+        cache__short__digest_filenames="off",
+    )
+    in_short = put(configuration, "short")
+
+    assert clear_region(configuration, "short") == 1
+    assert not in_short()
+
+
 def test_a_region_in_mongodb_is_cleared_and_sessions_stay(every_store):
     if every_store.type != "ext:mongodb":
         pytest.skip("this is about MongoDB")
