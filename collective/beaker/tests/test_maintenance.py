@@ -34,7 +34,7 @@ class Sessions:
 
     def __init__(self, options):
         self.options = options
-        self.session = Session({}, **options, use_cookies=False)
+        self.session = Session({}, **{**options, "use_cookies": False})
         self.store = self.session.store
 
     def make(self, idle=0, age=None, **values):
