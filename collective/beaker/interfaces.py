@@ -105,6 +105,13 @@ class IStore(Interface):
     def is_over(record):
         """Tell whether a record that is a lock has nobody who holds it."""
 
+    def remove(records):
+        """Remove those of several records that are still what they were.
+
+        ``records`` are names and records, as ``walk_all`` yields them.
+        Returns how many were removed.
+        """
+
     def clean_up(dry_run=False):
         """Remove what killed processes have left beside the records.
 

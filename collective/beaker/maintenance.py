@@ -8,12 +8,18 @@ store that cannot be used, and CannotMaintain.
 
 import time
 from bisect import bisect
+from collections import defaultdict
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from enum import Enum
+from enum import auto
+from itertools import islice
 from typing import Any
 from typing import NamedTuple
+from typing import TypeVar
 
 from beaker.cache import cache_managers
 from beaker.cache import cache_regions
@@ -84,6 +90,8 @@ _LOADED = (MemoryNamespaceManager, SqlaNamespaceManager)
 
 Options = Mapping[str, Any]
 
+_Item = TypeVar("_Item")
+
 
 class CannotMaintain(Exception):
     """A store or a configuration does not allow what was asked for.
@@ -128,6 +136,20 @@ class Survey:
     """The chart of how long ago they began."""
 
     size: list[int] = field(default_factory=lambda: [0] * (len(SIZES) + 1))
+
+
+class _Verdict(Enum):
+    """What a sweep thinks of a record."""
+
+    ALIVE = auto()
+    UNREADABLE = auto()
+    EXPIRED = auto()
+    EMPTY = auto()
+    OVER = auto()
+    """A lock that nobody holds."""
+
+    FOREIGN = auto()
+    """A lock that somebody holds, or a file of a cache."""
 
 
 @dataclass
@@ -261,16 +283,21 @@ def _remedy(kind: str) -> str:
 # Sessions
 
 
+def _slices(iterator: Iterator[_Item]) -> Iterator[list[_Item]]:
+    while some := list(islice(iterator, SLICE)):
+        yield some
+
+
 def survey(options: Options) -> Iterator[Survey]:
     """Count the stored sessions; yield the result so far, and at last all.
 
     It is always the same object.
     """
     sessions, found = StoredSessions(options), Survey()
-    for number, findings in enumerate(sessions.walk(), 1):
-        _count(found, findings, sessions)
-        if number % SLICE == 0:
-            yield found
+    for findings in _slices(sessions.walk()):
+        for each in findings:
+            _count(found, each, sessions)
+        yield found
     yield found
 
 
@@ -310,52 +337,55 @@ def sweep(
     is always the same object.
     """
     sessions, swept = StoredSessions(options, idle, GRACE_SECONDS), Sweep()
-    for _ in _sweep_each(sessions, swept, dry_run):
-        swept.looked_at += 1
-        if swept.looked_at % SLICE == 0:
-            yield swept
+    for records in _slices(sessions.walk_all()):
+        swept.looked_at += len(records)
+        _sweep_slice(sessions, records, swept, dry_run)
+        yield swept
+    for leftovers in _slices(sessions.store.clean_up(dry_run)):
+        swept.looked_at += len(leftovers)
+        swept.locks += leftovers.count(Leftover.LOCK)
+        swept.temporary_files += leftovers.count(Leftover.TEMPORARY_FILE)
+        yield swept
     yield swept
 
 
-def _sweep_each(
-    sessions: StoredSessions, swept: Sweep, dry_run: bool
-) -> Iterator[None]:
-    for name, record in sessions.walk_all():
-        if not is_id(name):
-            swept.locks += _sweep_lock(sessions.store, name, record, dry_run)
-        elif found := sessions.look_into(name, record):
-            _sweep_one(sessions, found, swept, dry_run)
-        yield
-    for leftover in sessions.store.clean_up(dry_run):
-        swept.locks += leftover is Leftover.LOCK
-        swept.temporary_files += leftover is Leftover.TEMPORARY_FILE
-        yield
-
-
-def _sweep_lock(
-    store: Store, name: str, record: Record, dry_run: bool
-) -> bool:
-    return store.is_over(record) and (
-        dry_run or store.swap(name, record, None)
-    )
-
-
-def _sweep_one(
-    sessions: StoredSessions, found: Findings, swept: Sweep, dry_run: bool
+def _sweep_slice(
+    sessions: StoredSessions,
+    records: Sequence[tuple[str, Record]],
+    swept: Sweep,
+    dry_run: bool,
 ) -> None:
+    judged: dict[_Verdict, list[tuple[str, Record]]] = defaultdict(list)
+    for name, record in records:
+        judged[_judge(sessions, name, record)].append((name, record))
+    remove = len if dry_run else sessions.store.remove
+    swept.locks += remove(judged[_Verdict.OVER])
+    swept.empty += remove(judged[_Verdict.EMPTY])
+    expired = judged[_Verdict.EXPIRED]
+    removed = remove(expired)
+    swept.expired += removed
+    if removed < len(expired):
+        there = sum(sessions.store.load(id) is not None for id, _ in expired)
+        swept.used_meanwhile += there
+        swept.kept += there
+    swept.unreadable += len(judged[_Verdict.UNREADABLE])
+    swept.kept += len(judged[_Verdict.UNREADABLE])
+    swept.kept += len(judged[_Verdict.ALIVE])
+
+
+def _judge(sessions: StoredSessions, name: str, record: Record) -> _Verdict:
+    if not is_id(name):
+        over = sessions.store.is_over(record)
+        return _Verdict.OVER if over else _Verdict.FOREIGN
+    found = sessions.look_into(name, record)
+    if found is None:
+        return _Verdict.FOREIGN
     if found.data is None:
-        swept.unreadable += 1
-        swept.kept += 1
-        return
-    empty = is_empty(found.data)
-    if not (empty or sessions.has_expired(found.data)):
-        swept.kept += 1
-    elif dry_run or sessions.store.swap(found.id, found.record, None):
-        swept.empty += empty
-        swept.expired += not empty
-    elif sessions.store.load(found.id) is not None:
-        swept.used_meanwhile += 1
-        swept.kept += 1
+        return _Verdict.UNREADABLE
+    if is_empty(found.data):
+        return _Verdict.EMPTY
+    expired = sessions.has_expired(found.data)
+    return _Verdict.EXPIRED if expired else _Verdict.ALIVE
 
 
 def revoke(options: Options, id: str) -> bool:

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from contextlib import suppress
@@ -95,6 +96,9 @@ class Store(ABC):
 
     def estimate(self) -> int | None:
         return self._reach(self._estimate)
+
+    def remove(self, records: Sequence[tuple[str, Record]]) -> int:
+        return self._reach(self._remove_same, records)
 
     def clean_up(self, dry_run: bool = False) -> Iterator[Leftover | None]:
         pieces = self._clean_up(dry_run)
@@ -202,6 +206,10 @@ class Store(ABC):
     def _walk(self) -> Iterator[tuple[str, Record]]:
         """See IStore.walk_all."""
         raise NotImplementedError
+
+    def _remove_same(self, records: Sequence[tuple[str, Record]]) -> int:
+        """See IStore.remove."""
+        return sum(self._swap(name, old, None) for name, old in records)
 
     def _estimate(self) -> int | None:
         """See IStore.estimate."""

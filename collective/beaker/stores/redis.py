@@ -95,7 +95,8 @@ class RedisStore(Store):
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
         for keys in self._scan(f"{_PREFIX}*{_SUFFIX}"):
-            names = [name for key in keys if (name := _name(key))]
+            # Redis may name a key twice.
+            names = [name for key in {*keys} if (name := _name(key))]
             found = self._of_each("get", map(_key, names))
             for name, raw in zip(names, found, strict=True):
                 if raw is not None:

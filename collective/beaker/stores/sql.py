@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +49,9 @@ _STALE_SECONDS = 1
 
 _BATCH = 200
 """So many rows are read at once."""
+
+_LARGEST_SHARE = 1024 * 1024
+"""So many bytes any server takes in one statement."""
 
 _MOST_ATTEMPTS = 20
 """So often a statement is executed that others are in the way of."""
@@ -186,6 +190,18 @@ class SqlStore(Store):
         file = self._file and os.path.realpath(self._file)
         return file or server, table.schema, table.name
 
+    def _remove_same(self, records: Sequence[tuple[str, Record]]) -> int:
+        # One statement, for each is a transaction, which takes long.
+        number = 0
+        for some in _not_too_large(records):
+            same = (
+                (self._id == name) & (self._data == record.raw)
+                for name, record in some
+            )
+            delete = self._table.delete().where(sqlalchemy.or_(*same))
+            number += self._run(delete, lambda result: result.rowcount)
+        return number
+
     def _estimate(self) -> int:
         if not self._has_table():
             return 0
@@ -264,6 +280,22 @@ def _was_in_the_way(error: exc.DBAPIError) -> bool:
 def _is_ours(name: str) -> bool:
     """Tell the rows of sessions and of their locks from those of caches."""
     return is_id(name) or is_lease(name)
+
+
+def _not_too_large(
+    records: Sequence[tuple[str, Record]],
+) -> Iterator[list[tuple[str, Record]]]:
+    """Share out records so that a server takes each share at once."""
+    share: list[tuple[str, Record]] = []
+    size = 0
+    for name, record in records:
+        if share and size + len(record.raw) > _LARGEST_SHARE:
+            yield share
+            share, size = [], 0
+        share.append((name, record))
+        size += len(record.raw)
+    if share:
+        yield share
 
 
 def _stored(payload: str) -> Any:

@@ -23,6 +23,7 @@ from collective.beaker.maintenance import revoke_all
 from collective.beaker.maintenance import survey
 from collective.beaker.maintenance import sweep
 from collective.beaker.session import Session
+from collective.beaker.stores import sql
 from collective.beaker.stores.base import LEASE_SECONDS
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
@@ -126,7 +127,7 @@ def test_a_survey_reports_in_slices(file_sessions, monkeypatch):
 
     counts = [found.sessions for found in survey(file_sessions.options)]
 
-    assert counts == [2, 4, 5]
+    assert counts == [2, 4, 5, 5]
 
 
 # Sweeping
@@ -248,7 +249,7 @@ def test_a_session_that_is_used_while_it_is_swept_survives(
     counts = [each.visit(count_visit).text for each in visitors]
     swept = last([first, *sweeping])
 
-    assert (len(left), swept.removed) == (1, 1)
+    assert (len(left), swept.expired) == (1, 1)
     assert sorted(counts) == ["1", "2"]
     assert left <= sessions.ids()
     assert sorted(each.visit(count_visit).text for each in visitors) == [
@@ -292,6 +293,32 @@ def test_a_sweep_takes_away_nothing_that_was_stored_at_that_moment(
         ended = "A session ended while a request used it" in caplog.text
         expected = 1 if ended else counted + 1
         assert int(visitor.visit(count_visit).text) == expected
+
+
+def test_of_several_records_those_that_are_as_they_were_are_removed(
+    sessions,
+):
+    same, changed, gone = (sessions.make() for _ in range(3))
+    records = [(id, sessions.store.load(id)) for id in (same, changed, gone)]
+    assert sessions.store.swap(changed, records[1][1], "changed")
+    sessions.store.delete(gone)
+
+    assert sessions.store.remove(records) == 1
+    assert sessions.ids() == {changed}
+    assert sessions.store.remove([]) == 0
+
+
+def test_a_database_removes_large_records_in_several_statements(
+    postgresql, monkeypatch
+):
+    postgresql.start()
+    monkeypatch.setattr(sql, "_LARGEST_SHARE", 100)
+    sessions = Sessions({"type": "ext:database", "url": postgresql.url})
+    sessions.alone()
+    for _ in range(3):
+        sessions.make()
+
+    assert sessions.store.remove(list(sessions.store.walk())) == 3
 
 
 # Locks, and what killed processes leave
