@@ -47,6 +47,9 @@ class Backend:
     check: Callable[[str], str | None] = lambda address: None
     """Returns what is wrong with the address, if anything."""
 
+    lists: bool = True
+    """Whether it can list the sessions that it stores."""
+
     foreign: bool = False
     """Whether another package brings it."""
 
@@ -131,7 +134,7 @@ BACKENDS: dict[str, Backend] = {
     "memory": Backend(),
     "file": Backend(**_file_options("file")),
     "dbm": Backend(**_file_options("dbm")),
-    "cookie": Backend(needs=(("validate_key",),)),
+    "cookie": Backend(needs=(("validate_key",),), lists=False),
     "ext:database": Backend(
         options={"url": text, "table_name": text, "schema_name": text},
         needs=(("url",),),
@@ -149,6 +152,7 @@ BACKENDS: dict[str, Backend] = {
         },
         needs=(("url",),),
         address="url",
+        lists=False,
         modules=("memcache", "bmemcached", "cmemcache"),
         session_modules=("pymemcache",),
         extra="memcached",

@@ -166,7 +166,25 @@ def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
                 f"session.{option} has a key of {shortest} characters, which "
                 "might be guessed. Remove it soon. (Blanks separate keys.)"
             )
+    yield from _sweep_warnings(options, backend)
     yield from _backend_warnings(options, backend)
+
+
+def _sweep_warnings(options: Options, backend: Backend) -> Iterator[str]:
+    """Point out that there would be nothing to sweep."""
+    if not options["sweep_interval"]:
+        return
+    setting = f"session.sweep_interval is {options['sweep_interval']}"
+    if not backend.lists or backend.foreign:
+        yield (
+            f"{setting}, but session.type is {options['type']!r}, a store "
+            "that cannot list its sessions. Remove session.sweep_interval."
+        )
+    elif not (options["timeout"] or options["absolute_timeout"]):
+        yield (
+            f"{setting}, but no session expires. Set session.timeout, or "
+            "session.absolute_timeout."
+        )
 
 
 def _backend_warnings(options: Options, backend: Backend) -> Iterator[str]:

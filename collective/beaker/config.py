@@ -88,6 +88,11 @@ def make_folders(configuration: Configuration) -> list[str]:
     ]
 
 
+def used_folders(configuration: Configuration) -> list[str]:
+    """Return the folders that are configured, existing or not."""
+    return list(_folders(configuration))
+
+
 def _folders(configuration: Configuration) -> dict[str, str]:
     """Return each configured folder with the first setting that names it."""
     cache = configuration.cache or {}

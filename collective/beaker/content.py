@@ -228,21 +228,15 @@ class Content:
         try:
             payload = load_payload()
             data = {} if payload is None else self._decode(payload)
-            ended = data.keys() <= _LEFT_BY_DELETE or self._has_expired(data)
+            ended = is_empty(data) or has_expired(
+                data, self.timeout, self._absolute_timeout
+            )
         except Exception as error:
             if not self._tolerant:
                 raise
             warn_of_unreadable_session(error)
             return None
         return None if ended else (data, payload)
-
-    def _has_expired(self, data: dict[Any, Any]) -> bool:
-        now = time.time()
-        idle = now - data.get("_accessed_time", now)
-        age = now - data.get("_creation_time", now)
-        return idle > (self.timeout or _NEVER) or age > (
-            self._absolute_timeout or _NEVER
-        )
 
     # Beginning, and what changed since
 
@@ -322,6 +316,24 @@ class _Pickle(PickleSerializer):
         if data[:1] + data[-1:] != b"\x80.":
             raise pickle.UnpicklingError("This is no pickle.")
         return super().loads(data)
+
+
+def has_expired(
+    data: dict[Any, Any], timeout: int | None, absolute_timeout: int | None
+) -> bool:
+    """Tell whether a session with such data has ended by itself.
+
+    The timeouts are seconds, without use and in all; None is for ever.
+    """
+    now = time.time()
+    idle = now - data.get("_accessed_time", now)
+    age = now - data.get("_creation_time", now)
+    return idle > (timeout or _NEVER) or age > (absolute_timeout or _NEVER)
+
+
+def is_empty(data: dict[Any, Any]) -> bool:
+    """Tell whether data are what is left in place of a deleted session."""
+    return data.keys() <= _LEFT_BY_DELETE
 
 
 def warn_of_unreadable_session(error: Exception) -> None:

@@ -16,3 +16,13 @@ def new_id() -> str:
 def is_id(value: object) -> bool:
     """Tell whether a value has the form of a session id."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def lease_name(id: str) -> str:
+    """Return the name of the record that locks a session."""
+    return f"{id}-lock"
+
+
+def is_lease(name: str) -> bool:
+    """Tell whether a name is that of a record that locks a session."""
+    return name.endswith("-lock") and is_id(name.removesuffix("-lock"))

@@ -89,6 +89,50 @@ class IStore(Interface):
         does not take is refused now.  Raises as ``swap``.
         """
 
+    # For those who look after the store
+
+    place = Attribute(
+        "What only stores that keep their records in one place have in "
+        "common: a value with a hash."
+    )
+
+    def walk_all():
+        """Yield names and records as ``walk``, those of locks included."""
+
+    def estimate():
+        """Return about how many records and files there are, or None."""
+
+    def is_over(record):
+        """Tell whether a record that is a lock has nobody who holds it."""
+
+    def remove(records):
+        """Remove those of several records that are still what they were.
+
+        ``records`` are names and records, as ``walk_all`` yields them.
+        Returns how many were removed.
+        """
+
+    def clean_up(dry_run=False):
+        """Remove what killed processes have left beside the records.
+
+        Yields a ``Leftover`` for each piece that was removed, or would be
+        with ``dry_run``, and None for each that must stay.
+        """
+
+    def take_turn(owner, seconds):
+        """Tell whether it is the owner's turn to look after the store.
+
+        For so many seconds it is nobody else's then.  An owner may come
+        again, and then has it for so many seconds from now on.
+        """
+
+    def clear_caches():
+        """Remove all that caches keep here, and no session.
+
+        Returns how many pieces were removed.  Raises ``NotImplementedError``
+        where a backend cannot tell.
+        """
+
 
 class ISession(IMutableMapping):
     """The session of one visitor, as seen by one request.

@@ -183,6 +183,7 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "secret_fallbacks": former_keys,
     "secure": boolean_or_auto,
     "socket_timeout": seconds(),
+    "sweep_interval": seconds(" (without the line, Zope does not sweep)"),
     "timeout": seconds(" (without the line, sessions do not time out)"),
     "transactional": boolean,
     "type": text,
@@ -208,6 +209,7 @@ _OWN_DEFAULTS: dict[str, Any] = {
     "resolution_seconds": 20,
     "secret_fallbacks": (),
     "socket_timeout": 5,
+    "sweep_interval": None,
     "transactional": False,
     "validate_key_fallbacks": (),
 }

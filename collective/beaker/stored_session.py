@@ -38,6 +38,7 @@ _FOR_REQUESTS = (
     "auto",
     "log_file",
     "session_class",
+    "sweep_interval",
     "transactional",
     "webtest_varname",
 )
@@ -134,8 +135,17 @@ class Session(Content, beaker.session.Session):
         return SignedCookie(self.secret) if self.secret else SimpleCookie()
 
     @property
-    def _store(self) -> Store:
+    def store(self) -> Store:
+        """Where sessions with these options are stored."""
         return self._find_store()
+
+    def data_of(self, record: Record) -> dict[Any, Any]:
+        """Return what any record of the store holds.
+
+        Raises any exception for a record that cannot be read.
+        """
+        payload = self.store.payload(record)
+        return {} if payload is None else self._decode(payload)
 
     def _load_presented(self) -> bool:
         """Load the session that the visitor's cookie names, if any.
@@ -171,7 +181,7 @@ class Session(Content, beaker.session.Session):
 
     def _acquire(self, payload: str) -> None:
         if self._lock is None:
-            lock = self._store.lock(self._stored_id or self.id, payload)
+            lock = self.store.lock(self._stored_id or self.id, payload)
             lock.__enter__()
             self._lock = lock
 
@@ -183,7 +193,7 @@ class Session(Content, beaker.session.Session):
 
     def load(self) -> None:
         """Load what is stored under the id, or begin a new session there."""
-        self._record = self._store.load(self.id)
+        self._record = self.store.load(self.id)
         found = self._found(self._record)
         if found is None:
             self._stored_id = None
@@ -251,7 +261,7 @@ class Session(Content, beaker.session.Session):
 
     def _remove_former(self) -> None:
         while self._former_ids:
-            self._store.delete(self._former_ids[-1])
+            self.store.delete(self._former_ids[-1])
             self._former_ids = self._former_ids[:-1]
 
     def _create(self, mine: dict[Any, Any]) -> None:
@@ -260,7 +270,7 @@ class Session(Content, beaker.session.Session):
         It may be there already, if code has given the id.
         """
         payload = self._encode(mine)
-        if self._store.swap(self.id, self._record, payload):
+        if self.store.swap(self.id, self._record, payload):
             self._stored(payload)
         else:
             self._record = None
@@ -271,7 +281,7 @@ class Session(Content, beaker.session.Session):
         """Store changes, together with those of others."""
         for data, record in self._attempts(mine):
             payload = self._encode(data)
-            if self._store.swap(self.id, record, payload):
+            if self.store.swap(self.id, record, payload):
                 if (self.domain, self.path) != self._scope:
                     self._send_cookie()
                 self._stored(payload if data is mine else self._encode(mine))
@@ -291,24 +301,24 @@ class Session(Content, beaker.session.Session):
         former_id, moved = self._stored_id, None
         for data, record in self._attempts(mine):
             payload = self._encode(data)
-            self._store.swap(self.id, moved, payload)
-            if self._store.swap(former_id, record, ended) or self._holds(
+            self.store.swap(self.id, moved, payload)
+            if self.store.swap(former_id, record, ended) or self._holds(
                 former_id, ended
             ):
                 self._former_ids += (former_id,)
                 self._stored(payload if data is mine else self._encode(mine))
                 self._send_cookie()
                 return
-            moved = self._store.load(self.id)
-        self._store.delete(self.id)
+            moved = self.store.load(self.id)
+        self.store.delete(self.id)
 
     def _holds(self, id: str, payload: str) -> bool:
-        record = self._store.load(id)
-        return record is not None and self._store.payload(record) == payload
+        record = self.store.load(id)
+        return record is not None and self.store.payload(record) == payload
 
     def _touch(self, mine: dict[Any, Any]) -> None:
         """Store the time.  Who was faster has stored it, too."""
-        self._store.swap(self.id, self._record, self._encode(mine))
+        self.store.swap(self.id, self._record, self._encode(mine))
 
     def _attempts(self, mine: dict[Any, Any]) -> Any:
         """Yield what to store, and the record in whose place, again and again.
@@ -317,7 +327,7 @@ class Session(Content, beaker.session.Session):
         """
         record, data = self._record, mine
         if record is None:
-            record = self._store.load(self._stored_id or self.id)
+            record = self.store.load(self._stored_id or self.id)
             data = self._merged(record, mine)
         for _ in range(_MOST_ATTEMPTS):
             if data is None:
@@ -329,10 +339,10 @@ class Session(Content, beaker.session.Session):
                 self._vanished = True
                 return
             yield data, record
-            record = self._store.load(self._stored_id or self.id)
+            record = self.store.load(self._stored_id or self.id)
             data = self._merged(record, mine)
         raise StoreUnavailable(
-            self._store.kind, self._store.address, "it never stores"
+            self.store.kind, self.store.address, "it never stores"
         )
 
     def _merged(
@@ -351,7 +361,7 @@ class Session(Content, beaker.session.Session):
     ) -> tuple[dict[Any, Any], str] | None:
         if record is None:
             return None
-        return self._read(lambda: self._store.payload(record))
+        return self._read(lambda: self.store.payload(record))
 
     def _stored(self, payload: str) -> None:
         # A later save in the same request must load the record again.  It
@@ -382,7 +392,7 @@ class Session(Content, beaker.session.Session):
             # Others may need what this transaction holds meanwhile.
             raise ConflictError("A session is locked.") from None
         if self._stored_id is not None and not self._deleted:
-            record = self._store.load(self._stored_id)
+            record = self.store.load(self._stored_id)
             self._take_in(record, accessed_only)
 
     def release(self) -> None:

@@ -6,15 +6,20 @@ import time
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from contextlib import suppress
+from enum import Enum
 from typing import Any
 from typing import NamedTuple
 
 from zope.interface import implementer
 
+from collective.beaker.ids import is_id
+from collective.beaker.ids import lease_name
 from collective.beaker.interfaces import IStore
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
@@ -31,6 +36,9 @@ LEEWAY_SECONDS = 120
 """So much longer than a session's timeout Beaker has a store keep it."""
 
 _POLL_SECONDS = 0.002
+
+_TURN = lease_name("0" * 32)
+"""The name of the record that says whose turn it is."""
 
 
 class KeptText(str):
@@ -51,6 +59,13 @@ class Record(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+
+class Leftover(Enum):
+    """What killed processes leave behind."""
+
+    LOCK = "lock"
+    TEMPORARY_FILE = "temporary file"
 
 
 @implementer(IStore)
@@ -78,9 +93,34 @@ class Store(ABC):
         self._reach(self._delete, id)
 
     def walk(self) -> Iterator[tuple[str, Record]]:
+        return (found for found in self.walk_all() if is_id(found[0]))
+
+    def walk_all(self) -> Iterator[tuple[str, Record]]:
         records = self._walk()
         while found := self._reach(next, records, None):
             yield found
+
+    @property
+    def place(self) -> Hashable:
+        return self.kind, self.address
+
+    def estimate(self) -> int | None:
+        return self._reach(self._estimate)
+
+    def remove(self, records: Sequence[tuple[str, Record]]) -> int:
+        return self._reach(self._remove_same, records)
+
+    def clean_up(self, dry_run: bool = False) -> Iterator[Leftover | None]:
+        pieces = self._clean_up(dry_run)
+        nothing_more = object()
+        while True:
+            piece = self._reach(next, pieces, nothing_more)
+            if piece is nothing_more:
+                return
+            yield piece
+
+    def clear_caches(self) -> int:
+        return self._reach(self._clear_caches)
 
     def _reach(self, operation: Callable[..., Any], *arguments: Any) -> Any:
         """Call what needs the store; raise StoreUnavailable if it fails."""
@@ -96,7 +136,7 @@ class Store(ABC):
         return record.raw
 
     def lock(self, id: str, payload: str = "") -> AbstractContextManager[None]:
-        return self._lease(f"{id}-lock", payload)
+        return self._lease(lease_name(id), payload)
 
     # A lock in a store that has none: a record which says whose it is, and
     # until when.  Compare and swap lets one of those who want it win.  It is
@@ -130,17 +170,28 @@ class Store(ABC):
                 raise StoreLocked(self.kind, self.address, "it is locked")
             time.sleep(_POLL_SECONDS)
 
-    def _take_lease(self, name: str, owner: str, size: int) -> bool:
+    def take_turn(self, owner: str, seconds: float) -> bool:
+        return self._take_lease(_TURN, owner, 0, seconds)
+
+    def is_over(self, record: Record) -> bool:
+        return time.time() >= self._read_lease(record)[1]
+
+    def _take_lease(
+        self, name: str, owner: str, size: int, seconds: float = LEASE_SECONDS
+    ) -> bool:
         held = self.load(name)
-        if held is not None and time.time() < self._read_lease(held)[1]:
+        if held and not self.is_over(held) and not self._owns(owner, held):
             return False
-        mine = f"{owner} {time.time() + LEASE_SECONDS} {'.' * size}"
+        mine = f"{owner} {time.time() + seconds} {'.' * size}"
         return self.swap(name, held, mine)
 
     def _leave_lease(self, name: str, owner: str) -> None:
         held = self.load(name)
-        if held is not None and self._read_lease(held)[0] == owner:
+        if held is not None and self._owns(owner, held):
             self.swap(name, held, None)
+
+    def _owns(self, owner: str, held: Record) -> bool:
+        return self._read_lease(held)[0] == owner
 
     def _read_lease(self, held: Record) -> tuple[str, float]:
         """Return whose a lease is, and until when; nobody's, if unreadable."""
@@ -163,7 +214,23 @@ class Store(ABC):
         """See IStore.delete."""
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
-        """See IStore.walk."""
+        """See IStore.walk_all."""
+        raise NotImplementedError
+
+    def _remove_same(self, records: Sequence[tuple[str, Record]]) -> int:
+        """See IStore.remove."""
+        return sum(self._swap(name, old, None) for name, old in records)
+
+    def _estimate(self) -> int | None:
+        """See IStore.estimate."""
+        return None
+
+    def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
+        """See IStore.clean_up."""
+        return iter(())
+
+    def _clear_caches(self) -> int:
+        """See IStore.clear_caches."""
         raise NotImplementedError
 
 

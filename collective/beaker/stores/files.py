@@ -5,30 +5,49 @@ writers apart, also those of Beaker itself.
 """
 
 import os
+import time
 from abc import abstractmethod
+from collections.abc import Hashable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha1
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from beaker.container import anydbm
 from beaker.exceptions import MissingCacheParameter
+from beaker.synchronization import SynchronizerImpl
 from beaker.synchronization import file_synchronizer
 
 from collective.beaker.ids import is_id
+from collective.beaker.ids import is_lease
+from collective.beaker.stores.base import Leftover
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 from collective.beaker.stores.container import unpack_namespace
+from collective.beaker.stores.lock_files import held
+from collective.beaker.stores.lock_files import identity
+from collective.beaker.stores.lock_files import is_free
+from collective.beaker.stores.lock_files import remove_free
 from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import make_file
 from collective.beaker.stores.private import make_folder
 from collective.beaker.stores.private import read
 from collective.beaker.stores.private import remove
 from collective.beaker.stores.private import replace
+
+
+_LOCK_SECONDS = 60 * 60
+"""Lock files that are younger are left alone."""
+
+_TEMPORARY_SECONDS = 60 * 60 * 24
+"""Nobody has been writing a file for so long."""
+
+_DIGEST = 40
+"""The number of digits that Beaker makes of the name of a cache."""
 
 
 class FolderStore(Store):
@@ -55,15 +74,20 @@ class FolderStore(Store):
     def _path(self, id: str) -> str:
         return _scattered(self._folder, id, self.suffix)
 
+    @property
+    def place(self) -> Hashable:
+        return os.path.realpath(self._folder)
+
+    def _lock_path(self, id: str) -> str:
+        return _scattered(self._lock_folder, _digest(id), ".lock")
+
     @contextmanager
     def lock(self, id: str, payload: str = "") -> Iterator[None]:
-        name = sha1(id.encode()).hexdigest()
-        path = _scattered(self._lock_folder, name, ".lock")
-        if not exists(path):
-            make_folder(os.path.dirname(path))
-            make_file(path)
+        path = self._lock_path(id)
+        # Beaker's lock would make it for everybody to read.
+        make_folder(os.path.dirname(path))
         lock = file_synchronizer(id, lock_dir=self._lock_folder)
-        self._wait(lambda: lock.acquire_write_lock(wait=False))
+        self._wait(lambda: _acquire(lock, path))
         try:
             yield
         finally:
@@ -77,19 +101,69 @@ class FolderStore(Store):
                 self._remove(id)
             else:
                 self._write(id, new)
-            return True
+        if new is None:
+            remove_free(self._lock_path(id))
+        return True
 
     def _delete(self, id: str) -> None:
         if self._exists(id):
             with self.lock(id):
                 self._remove(id)
+            remove_free(self._lock_path(id))
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
-        # Some kinds of dbm make several files of one session.
-        paths = Path(self._folder).glob(f"?/??/*{self.suffix}*")
-        for id in {path.name.partition(".")[0] for path in paths}:
-            if is_id(id) and (record := self._load(id)) is not None:
-                yield id, record
+        for name in self._names():
+            ours = is_id(name) or is_lease(name)
+            if ours and (record := self._load(name)) is not None:
+                yield name, record
+
+    def _names(self) -> Iterator[str]:
+        for folder in _leaves(self._folder):
+            # Some kinds of dbm make several files of one session.
+            yield from {
+                file.partition(".")[0]
+                for file in os.listdir(folder)
+                if self.suffix in file
+            }
+
+    def _estimate(self) -> int:
+        locks = _paths(self._lock_folder, ".lock")
+        return sum(1 for _ in self._names()) + sum(1 for _ in locks)
+
+    def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
+        remove_lock = is_free if dry_run else remove_free
+        for path in _paths(self._lock_folder, ".lock"):
+            removed = _age(path) > _LOCK_SECONDS and remove_lock(path)
+            yield Leftover.LOCK if removed else None
+        for path in _paths(self._folder, ".temp"):
+            removed = _age(path) > _TEMPORARY_SECONDS
+            if removed and not dry_run:
+                remove(path)
+            yield Leftover.TEMPORARY_FILE if removed else None
+
+    def _clear_caches(self) -> int:
+        # The name of a cache's file may have the form of a long id, which is
+        # no longer made.
+        caches = [
+            name
+            for name in self._names()
+            if len(name) == _DIGEST or not (is_id(name) or is_lease(name))
+        ]
+        for name in caches:
+            # Of a digest of the cache's name its lock has the same.
+            digest = name if len(name) == _DIGEST else _digest(name)
+            path = _scattered(self._lock_folder, digest, ".lock")
+            self._wait(partial(self._remove_cache, name, path))
+        return len(caches)
+
+    def _remove_cache(self, name: str, lock_path: str) -> bool:
+        """Remove a cache; tell whether that was possible."""
+        make_folder(os.path.dirname(lock_path))
+        make_file(lock_path)
+        with held(lock_path) as is_held:
+            if is_held:
+                self._remove(name)
+            return is_held
 
     def _exists(self, id: str) -> bool:
         return exists(self._path(id))
@@ -207,6 +281,49 @@ class DbmStore(FolderStore):
     def _remove(self, id: str) -> None:
         for file in self._files(id):
             os.remove(file)
+
+
+def _digest(name: str) -> str:
+    return sha1(name.encode()).hexdigest()
+
+
+def _acquire(lock: SynchronizerImpl, path: str) -> bool:
+    """Take a lock, whose file somebody may remove who held it before us."""
+    before = identity(path)
+    if before is None:
+        make_file(path)
+        before = identity(path)
+    if not lock.acquire_write_lock(wait=False):
+        return False
+    if identity(path) == before:
+        return True
+    lock.release_write_lock()
+    return False
+
+
+def _leaves(folder: str) -> Iterator[str]:
+    """Yield the folders that hold the files, two below a folder."""
+    if exists(folder):
+        for first in sorted(os.listdir(folder)):
+            if len(first) == 1:
+                for second in sorted(os.listdir(f"{folder}/{first}")):
+                    yield f"{folder}/{first}/{second}"
+
+
+def _paths(folder: str, ending: str) -> Iterator[str]:
+    """Yield the files with a certain ending."""
+    for leaf in _leaves(folder):
+        for name in os.listdir(leaf):
+            if name.endswith(ending):
+                yield f"{leaf}/{name}"
+
+
+def _age(path: str) -> float:
+    """Return for how many seconds nobody has written a file."""
+    try:
+        return time.time() - os.stat(path).st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def _scattered(folder: str, name: str, suffix: str) -> str:

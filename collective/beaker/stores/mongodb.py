@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Hashable
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,10 @@ from pymongo import MongoClient
 from pymongo.errors import DocumentTooLarge
 from pymongo.errors import DuplicateKeyError
 from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from collective.beaker.ids import is_id
+from collective.beaker.ids import is_lease
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
@@ -37,6 +40,7 @@ class MongoStore(Store):
     ):
         if isinstance(url, str):
             super().__init__(kind, url)
+            self._servers: Hashable = frozenset(parse_uri(url)["nodelist"])
             wait = socket_timeout * 1000
             url = MongoClient(
                 url,
@@ -46,6 +50,7 @@ class MongoStore(Store):
             )
         else:
             super().__init__(kind, "a client of its own")
+            self._servers = id(url)
         self._timeout = timeout
         # The name is Beaker's.
         self._records = url.get_default_database().backer_cache
@@ -85,9 +90,29 @@ class MongoStore(Store):
     def _delete(self, id: str) -> None:
         self._records.delete_one({"_id": id + _SUFFIX})
 
+    @property
+    def place(self) -> Hashable:
+        return self._servers, self._records.full_name
+
     def _walk(self) -> Iterator[tuple[str, Record]]:
-        pattern = {"_id": {"$regex": re.escape(_SUFFIX) + "$"}}
+        pattern = {"_id": {"$regex": f"{re.escape(_SUFFIX)}$"}}
         for found in self._records.find(pattern):
-            id = found["_id"].removesuffix(_SUFFIX)
-            if is_id(id):
-                yield id, Record(bytes(found["value"]))
+            if name := _name(found["_id"]):
+                yield name, Record(bytes(found["value"]))
+
+    def _estimate(self) -> int:
+        return self._records.estimated_document_count()
+
+    def _clear_caches(self) -> int:
+        keys = [found["_id"] for found in self._records.find({}, {"_id": 1})]
+        of_caches = [key for key in keys if not _name(key)]
+        for key in of_caches:
+            self._records.delete_one({"_id": key})
+        return len(of_caches)
+
+
+def _name(key: str) -> str | None:
+    """Return the name of a session or of its lock; None for other keys."""
+    name = key.removesuffix(_SUFFIX)
+    known = is_id(name) or is_lease(name)
+    return name if known and key == name + _SUFFIX else None

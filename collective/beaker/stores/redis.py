@@ -1,8 +1,11 @@
 """Sessions in Redis and in Redis Cluster."""
 
 import threading
+from collections.abc import Hashable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from hashlib import sha1
+from itertools import islice
 from typing import Any
 
 from redis import Redis
@@ -18,6 +21,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from collective.beaker.ids import is_id
+from collective.beaker.ids import is_lease
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.options import redacted
 from collective.beaker.stores.base import Record
@@ -49,6 +53,9 @@ _FAILURES = (RedisError, RedisClusterException, OSError)
 
 _PREFIX = "beaker_cache:"
 _SUFFIX = ":session"
+
+_BATCH = 200
+"""So many keys are looked for, or read, at once."""
 
 
 class RedisStore(Store):
@@ -85,11 +92,55 @@ class RedisStore(Store):
     def _delete(self, id: str) -> None:
         self._ask("DEL", _key(id))
 
+    @property
+    def place(self) -> Hashable:
+        if isinstance(self._client, RedisCluster):
+            nodes = self._client.get_nodes()
+            return frozenset((node.host, node.port) for node in nodes)
+        where = self._client.get_connection_kwargs()
+        host = where.get("host", "localhost").replace("localhost", "127.0.0.1")
+        server = where.get("path") or (host, where.get("port", 6379))
+        return server, where.get("db") or 0
+
     def _walk(self) -> Iterator[tuple[str, Record]]:
-        for key in self._client.scan_iter(f"{_PREFIX}*{_SUFFIX}"):
-            id = key.decode().removeprefix(_PREFIX).removesuffix(_SUFFIX)
-            if is_id(id) and (record := self._load(id)) is not None:
-                yield id, record
+        for keys in self._scan(f"{_PREFIX}*{_SUFFIX}"):
+            # Redis may name a key twice.
+            names = [name for key in {*keys} if (name := _name(key))]
+            found = self._of_each("get", map(_key, names))
+            for name, raw in zip(names, found, strict=True):
+                if raw is not None:
+                    yield name, Record(raw)
+
+    def _estimate(self) -> int:
+        return self._client.dbsize()
+
+    def _clear_caches(self) -> int:
+        number = 0
+        for keys in self._scan(f"{_PREFIX}*"):
+            of_caches = [key for key in keys if not _name(key)]
+            number += sum(self._of_each("delete", of_caches))
+        return number
+
+    def _scan(self, pattern: str) -> Iterator[list[bytes]]:
+        """Yield the keys of a pattern, not too many at once."""
+        keys = self._client.scan_iter(pattern, count=_BATCH)
+        while batch := list(islice(keys, _BATCH)):
+            yield batch
+
+    def _of_each(self, command: str, keys: Iterable[Any]) -> list[Any]:
+        """Send a command for each key, all of them in one round trip."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                getattr(pipeline, command)(key)
+            return pipeline.execute()
+
+
+def _name(key: bytes) -> str | None:
+    """Return the name of a session or of its lock; None for other keys."""
+    text = key.decode("ascii", "replace")
+    name = text.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+    known = is_id(name) or is_lease(name)
+    return name if known and text == _key(name) else None
 
 
 class _Connection(threading.local):

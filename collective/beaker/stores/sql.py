@@ -1,8 +1,11 @@
 """Sessions in a table of a relational database."""
 
+import os
 import time
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +22,7 @@ from sqlalchemy import exc
 from collective.beaker.hidden import HiddenBytes
 from collective.beaker.hidden import HiddenText
 from collective.beaker.ids import is_id
+from collective.beaker.ids import is_lease
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
@@ -43,6 +47,12 @@ _POSTGRESQL = ("psycopg", "psycopg2")
 """Drivers that take the options of libpq."""
 
 _STALE_SECONDS = 1
+
+_BATCH = 200
+"""So many rows are read at once."""
+
+_LARGEST_SHARE = 1024 * 1024
+"""So many bytes any server takes in one statement."""
 
 _MOST_ATTEMPTS = 20
 """So often a statement is executed that others are in the way of."""
@@ -83,15 +93,21 @@ class _Statements:
     """All statements on one table, made once: that takes SQLAlchemy long."""
 
     def __init__(self, table: Table):
-        id = sqlalchemy.type_coerce(table.c.namespace, _Id)
-        data = sqlalchemy.type_coerce(table.c.data, _Raw)
+        self._id = id = sqlalchemy.type_coerce(table.c.namespace, _Id)
+        self._data = data = sqlalchemy.type_coerce(table.c.data, _Raw)
         new, now = bindparam("new", type_=_Raw), bindparam("now")
         # Names that are none of a column.
         key = bindparam("session_id")
         this = id == key
-        same = this & (data == bindparam("old"))
+        same = self.matches(key, bindparam("old"))
         self.select = sqlalchemy.select(data).where(this)
-        self.select_all = sqlalchemy.select(id, data)
+        self.select_ids = sqlalchemy.select(id)
+        self.select_some = (
+            sqlalchemy.select(id, data)
+            .where(id > bindparam("after"))
+            .order_by(id)
+            .limit(_BATCH)
+        )
         self.insert = (
             table.insert()
             .inline()
@@ -100,6 +116,10 @@ class _Statements:
         self.update = table.update().where(same).values(data=new, accessed=now)
         self.delete = table.delete().where(this)
         self.delete_same = table.delete().where(same)
+
+    def matches(self, id: Any, data: Any) -> Any:
+        """Return the condition that a row holds these data."""
+        return (self._id == id) & (self._data == data)
 
 
 class SqlStore(Store):
@@ -177,10 +197,50 @@ class SqlStore(Store):
     def _walk(self) -> Iterator[tuple[str, Record]]:
         if not self._has_table():
             return
-        select = self._statements.select_all
-        for id, raw in self._run(select, {}, lambda result: result.all()):
-            if is_id(id):
-                yield id, Record(raw)
+        name = ""
+        # Not all at once, in any table.
+        while rows := self._rows(self._statements.select_some, after=name):
+            for name, raw in rows:
+                if _is_ours(name):
+                    yield name, Record(raw)
+
+    def _rows(self, query: Any, **values: Any) -> list[Any]:
+        return self._run(query, values, lambda result: result.all())
+
+    @property
+    def place(self) -> Hashable:
+        url, table = self._engine.url, self._table
+        server = (url.host, url.port, url.database)
+        file = self._file and os.path.realpath(self._file)
+        return file or server, table.schema, table.name
+
+    def _remove_same(self, records: Sequence[tuple[str, Record]]) -> int:
+        # One statement, for each is a transaction, which takes long.
+        number = 0
+        for some in _not_too_large(records):
+            same = (
+                self._statements.matches(name, record.raw)
+                for name, record in some
+            )
+            delete = self._table.delete().where(sqlalchemy.or_(*same))
+            number += self._run(delete, {}, lambda result: result.rowcount)
+        return number
+
+    def _estimate(self) -> int:
+        if not self._has_table():
+            return 0
+        query = sqlalchemy.select(sqlalchemy.func.count())
+        ((number,),) = self._rows(query.select_from(self._table))
+        return number
+
+    def _clear_caches(self) -> int:
+        if not self._has_table():
+            return 0
+        rows = self._rows(self._statements.select_ids)
+        of_caches = [name for (name,) in rows if not _is_ours(name)]
+        for name in of_caches:
+            self._delete(name)
+        return len(of_caches)
 
     def _has_table(self) -> bool:
         if self._file and not exists(self._file):
@@ -247,6 +307,27 @@ def _was_in_the_way(error: exc.DBAPIError) -> bool:
 
 def _stored(payload: str) -> bytes:
     return pack({"session": payload})
+
+
+def _is_ours(name: str) -> bool:
+    """Tell the rows of sessions and of their locks from those of caches."""
+    return is_id(name) or is_lease(name)
+
+
+def _not_too_large(
+    records: Sequence[tuple[str, Record]],
+) -> Iterator[list[tuple[str, Record]]]:
+    """Share out records so that a server takes each share at once."""
+    share: list[tuple[str, Record]] = []
+    size = 0
+    for name, record in records:
+        if share and size + len(record.raw) > _LARGEST_SHARE:
+            yield share
+            share, size = [], 0
+        share.append((name, record))
+        size += len(record.raw)
+    if share:
+        yield share
 
 
 def sql_store(

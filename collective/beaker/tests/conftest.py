@@ -12,6 +12,7 @@ from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 from zope.component.persistentregistry import PersistentComponents
 
+from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.servers import mariadb_server
 from collective.beaker.tests.servers import memcached_server
@@ -193,7 +194,8 @@ def _rediscluster(request, folder):
 
 def _mongodb(request, folder):
     """A MongoDB is not to be had here; mongomock stands in for it."""
-    client = mongomock.MongoClient("mongodb://localhost/sessions")
+    # Clients of one address are equal, whatever they hold.
+    client = mongomock.MongoClient(f"mongodb://{new_id()}/sessions")
     return {"type": "ext:mongodb", "url": client}
 
 

@@ -117,6 +117,7 @@ def test_the_defaults_of_a_session():
         "secret_fallbacks": (),
         "secure": "auto",
         "socket_timeout": 5,
+        "sweep_interval": None,
         "timeout": None,
         "transactional": False,
         "type": None,
@@ -696,3 +697,37 @@ def test_a_folder_that_regions_inherit_is_reported_once(tmp_path):
 
     [error] = make_folders(configuration)
     assert error.startswith("cache.data_dir is ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        (
+            {"type": "ext:memcached", "url": "127.0.0.1:11211"},
+            "cannot list its sessions. Remove session.sweep_interval",
+        ),
+        ({"type": "memory", "timeout": None}, "Set session.timeout"),
+    ],
+)
+def test_a_sweep_that_would_find_nothing_is_a_warning(settings, remedy):
+    settings = {"timeout": "60", "sweep_interval": "600"} | settings
+    [warning] = warnings(
+        **{
+            f"session__{name}": value
+            for name, value in settings.items()
+            if value
+        }
+    )
+
+    assert warning.startswith("session.sweep_interval is 600, but")
+    assert remedy in warning
+
+
+@pytest.mark.parametrize("timeout", ["timeout", "absolute_timeout"])
+def test_a_sweep_of_sessions_that_expire_is_no_warning(timeout):
+    assert (
+        warnings(
+            session__sweep_interval="600", **{f"session__{timeout}": "60"}
+        )
+        == []
+    )

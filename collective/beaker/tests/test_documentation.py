@@ -7,12 +7,15 @@ import sys
 from collections.abc import Iterable
 from doctest import ELLIPSIS
 from doctest import NORMALIZE_WHITESPACE
+from doctest import OutputChecker
 from pathlib import Path
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 import ZConfig
+from beaker.cache import CacheManager
 from beaker.cache import cache_regions
+from click.testing import CliRunner
 from OFS.Folder import Folder
 from zope.component.persistentregistry import PersistentComponents
 from zope.configuration import xmlconfig
@@ -21,12 +24,16 @@ from ZPublisher.HTTPRequest import WSGIRequest
 from ZPublisher.HTTPResponse import WSGIResponse
 
 from collective.beaker.backends import BACKENDS
+from collective.beaker.cli import main
+from collective.beaker.config import Configuration
 from collective.beaker.config import read_configuration
 from collective.beaker.options import CACHE_OPTIONS
 from collective.beaker.options import SESSION_OPTIONS
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
+from collective.beaker.tests.test_maintenance import Sessions
 from collective.beaker.tests.zope import ZOPE_CONF
+from collective.beaker.zope_conf import read_zope_conf
 
 
 pytest.importorskip("sphinx")
@@ -36,6 +43,7 @@ rest = pytest.importorskip("sybil.parsers.rest")
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 TEST_MODULE = DOCS / "testing.rst"
+OPERATIONS = DOCS / "operations.rst"
 PAGES = sorted({*ROOT.glob("*.rst"), *DOCS.glob("*.rst")} - {TEST_MODULE})
 
 pytestmark = pytest.mark.skipif(
@@ -188,6 +196,55 @@ def test_the_examples_of_a_page_hold(page, names, tmp_path):
         example.evaluate()
 
     assert settings.said == [], "no output shows this"
+
+
+def run_commands(example: sybil.Example) -> str | None:
+    """Run what a block shows of the command; compare what it prints."""
+    for session in example.parsed.split("$ ")[1:]:
+        command, _, expected = session.partition("\n")
+        name, *arguments = command.split()
+        if name != "collective-beaker":
+            continue
+        result = CliRunner().invoke(main, arguments, prog_name=name)
+        flags = ELLIPSIS | NORMALIZE_WHITESPACE
+        as_shown = OutputChecker().check_output(
+            _unmeasured(expected or "..."), _unmeasured(result.stdout), flags
+        )
+        if result.exit_code or not as_shown:
+            return f"What {command} prints is: {result.output}"
+    return None
+
+
+def _unmeasured(text: str) -> str:
+    """Leave out what is another number each time."""
+    return re.sub("[0-9.,]+ (ms|kB|bytes)", r"N \1", text)
+
+
+def fill(demo: Configuration) -> None:
+    """Store what visitors of the demo might have left."""
+    sessions = Sessions(demo.session)
+    for idle in (0, 0, 120, 7200):
+        sessions.make(idle, city="Lisbon")
+    sessions.make(cities="".join(map(str, range(1000))))
+    region = demo.cache["cache_regions"]["short"]
+    CacheManager(**region).get_cache("numbers").put("number", 1)
+
+
+def test_the_commands_can_be_typed_in_the_demo(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT / "demo")
+    monkeypatch.setenv("DEMO_HOME", str(ROOT / "demo"))
+    monkeypatch.setenv("DEMO_VAR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "80")
+    fill(read_configuration(read_zope_conf("etc/zope.conf").section))
+    commands = rest.CodeBlockParser("console", run_commands)
+
+    examples = list(sybil.Sybil([commands]).parse(OPERATIONS).examples())
+    for example in examples:
+        example.evaluate()
+
+    shown = "".join(example.parsed for example in examples)
+    for command in main.commands:
+        assert f"$ collective-beaker {command} --help\n" in shown
 
 
 def test_the_examples_of_the_page_on_testing_are_a_test_module(tmp_path):

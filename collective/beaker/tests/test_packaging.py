@@ -85,13 +85,25 @@ def test_the_namespace_is_native(tracked):
     assert "collective/__init__.py" not in tracked
 
 
-def test_plone_finds_the_package_without_a_slug(wheel):
+@pytest.mark.parametrize(
+    ("group", "entry"),
+    [
+        # Plone finds the package without a slug.
+        ("z3c.autoinclude.plugin", "target = plone"),
+        (
+            "console_scripts",
+            "collective-beaker = collective.beaker.cli:main",
+        ),
+        (
+            "plone.recipe.zope2instance.ctl",
+            "beaker = collective.beaker.ctl:beaker",
+        ),
+    ],
+)
+def test_others_find_the_package(wheel, group, entry):
     (name,) = (n for n in wheel.namelist() if n.endswith("entry_points.txt"))
 
-    assert wheel.read(name).decode().split("\n")[:2] == [
-        "[z3c.autoinclude.plugin]",
-        "target = plone",
-    ]
+    assert f"[{group}]\n{entry}\n" in wheel.read(name).decode()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from AccessControl import getSecurityManager
 from Products.Five.browser import BrowserView
+from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISession
 
@@ -10,10 +11,16 @@ class VisitsView(BrowserView):
     """Counts the visits in a session, and names the user."""
 
     def __call__(self) -> str:
-        session = ISession(self.request)
-        session["visits"] = session.get("visits", 0) + 1
-        session.save()
-        return f"{getSecurityManager().getUser()}: {session['visits']}"
+        visits = count_visit(self.request)
+        return f"{getSecurityManager().getUser()}: {visits}"
+
+
+def count_visit(request: HTTPRequest) -> str:
+    """Count the visits in a session; return how many there are."""
+    session = ISession(request)
+    session["visits"] = session.get("visits", 0) + 1
+    session.save()
+    return str(session["visits"])
 
 
 ZCML = f"""\

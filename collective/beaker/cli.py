@@ -1,0 +1,455 @@
+"""The command collective-beaker: a shell over config, report, maintenance."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from typing import TypeVar
+
+import click
+
+from collective.beaker import maintenance
+from collective.beaker.config import Configuration
+from collective.beaker.config import read_configuration
+from collective.beaker.config import used_folders
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.maintenance import CannotMaintain
+from collective.beaker.maintenance import StoredSessions
+from collective.beaker.report import DEFAULT
+from collective.beaker.report import INHERITED
+from collective.beaker.report import Health
+from collective.beaker.report import Report
+from collective.beaker.report import make_report
+from collective.beaker.zope_conf import ZopeConf
+from collective.beaker.zope_conf import ZopeConfError
+from collective.beaker.zope_conf import read_zope_conf
+
+
+WARNINGS = 1
+"""The exit status of ``check --strict`` where there are warnings only."""
+
+ERRORS = 2
+"""The exit status of a command that could not do its work."""
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
+_COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+_BAR = 40
+"""The columns of the longest bar of a chart."""
+
+_Result = TypeVar("_Result")
+
+
+class Failure(click.ClickException):
+    """Ends the command with a message."""
+
+    exit_code = ERRORS
+
+
+class Duration(click.ParamType):
+    """A time such as 7d; it becomes seconds."""
+
+    name = "duration"
+
+    def convert(
+        self,
+        value: str | int,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch("([1-9][0-9]*)([smhdw])", value)
+        if found is None:
+            self.fail(
+                f"{value!r} is no time. Write a number and a unit, which is "
+                "s, m, h, d or w: 7d is seven days.",
+                param,
+                ctx,
+            )
+        return int(found[1]) * _SECONDS[found[2]]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="collective.beaker")
+@click.option(
+    "-c",
+    "--config",
+    "path",
+    default="etc/zope.conf",
+    show_default=True,
+    metavar="PATH",
+    help="The zope.conf of your Zope.",
+)
+@click.pass_context
+def main(context: click.Context, path: str) -> None:
+    """Look after Beaker's sessions and caches.
+
+    Zope is not started, and its database is not opened. Run this as the user
+    that Zope runs as, with Zope's Python, whether Zope serves or not.
+
+    The exit status is 0, 1 for warnings of check --strict, or 2 for errors.
+    """
+    context.obj = path
+
+
+@main.command()
+@click.option("--strict", is_flag=True, help="Warnings count, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def check(path: str, strict: bool, as_json: bool) -> None:
+    """Check the settings, and try out the stores.
+
+    The settings are checked as they are when Zope starts. Then a record is
+    stored, loaded, swapped and deleted in the store of the sessions and in
+    that of each cache region. Secrets and passwords are not shown.
+    """
+    report = _report(path)
+    verdict = _verdict(report)
+    if as_json:
+        data = {"zope_conf": path, "verdict": verdict, **report.as_dict()}
+        click.echo(json.dumps(data, indent=2))
+    else:
+        _print_report(report)
+    if verdict == "error":
+        sys.exit(ERRORS)
+    if verdict == "warning" and strict:
+        sys.exit(WARNINGS)
+
+
+@main.command()
+@click.pass_obj
+def sessions(path: str) -> None:
+    """Count the stored sessions, by age and by size.
+
+    Not all stores can list them: memcached cannot.
+    """
+    with _failing():
+        options = _session_options(path)
+        stored = StoredSessions(options)
+        found = _watch(
+            maintenance.survey(options),
+            stored,
+            lambda survey: survey.sessions + survey.empty,
+        )
+    _print_survey(found, stored)
+
+
+@main.command()
+@click.option(
+    "--idle",
+    type=Duration(),
+    metavar="TIME",
+    help="Remove sessions that were not used for so long, such as 7d or 12h. "
+    "session.timeout holds beside it, if it is set.",
+)
+@click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
+@click.pass_obj
+def sweep(path: str, idle: int | None, dry_run: bool) -> None:
+    """Remove expired sessions, and what else nobody needs.
+
+    These are sessions beyond session.timeout, session.absolute_timeout or
+    --idle, records without a session, locks that nobody holds, and files
+    that killed processes left. A session that is used meanwhile stays, and
+    so does one that cannot be read.
+    """
+    with _failing():
+        options = _session_options(path)
+        stored = StoredSessions(options, idle)
+        swept = _watch(
+            maintenance.sweep(options, idle, dry_run),
+            stored,
+            lambda swept: swept.looked_at,
+        )
+    _print_sweep(swept, dry_run)
+    if not stored.ever_expire:
+        click.echo(
+            "No session expires: set session.timeout, or give --idle.",
+            err=True,
+        )
+
+
+@main.command()
+@click.argument("id", required=False)
+@click.option("--all", "everyone", is_flag=True, help="End all sessions.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
+    """End the session of an ID, or all sessions.
+
+    Their visitors begin new ones.
+    """
+    if bool(id) == everyone:
+        raise click.UsageError("Give either the ID of a session, or --all.")
+    with _failing():
+        options = _session_options(path)
+        stored = StoredSessions(options)
+        if not yes:
+            which = "all sessions" if everyone else "this session"
+            question = f"End {which} in {_where(stored)}?"
+            click.confirm(question, abort=True, err=True)
+        if everyone:
+            number = _watch(
+                maintenance.revoke_all(options), stored, lambda number: number
+            )
+            click.echo(f"Ended {_number(number, 'session')}.")
+        elif maintenance.revoke(options, id or ""):
+            click.echo("Ended the session.")
+        else:
+            raise Failure("There is no session with this ID.")
+
+
+@main.command()
+@click.argument("region")
+@click.pass_obj
+def clear(path: str, region: str) -> None:
+    """Empty one cache REGION, and nothing else."""
+    with _failing():
+        configuration = _configuration(path)
+        regions = (configuration.cache or {}).get("cache_regions", {})
+        if regions.get(region, {}).get("type") == "memory":
+            raise Failure(
+                f"cache.{region}.type is 'memory': the values are in each "
+                "process of Zope. Restart Zope to empty them."
+            )
+        number = maintenance.clear_region(configuration, region)
+    click.echo(f"Emptied {region}: {_number(number, 'piece')} removed.")
+    if regions[region]["type"] == "ext:database":
+        click.echo(
+            "Zope keeps what it has loaded from ext:database. Restart it.",
+            err=True,
+        )
+
+
+# What all commands need
+
+
+def _zope_conf(path: str) -> ZopeConf:
+    """Read zope.conf; raise Failure if it cannot be read."""
+    try:
+        found = read_zope_conf(path)
+    except ZopeConfError as error:
+        raise Failure(str(error)) from None
+    os.environ.update(found.environment)
+    return found
+
+
+def _configuration(path: str) -> Configuration:
+    """Return what a zope.conf configures; raise Failure for mistakes."""
+    conf = _zope_conf(path)
+    configuration = read_configuration(conf.section)
+    if configuration.errors:
+        raise Failure("\n".join(configuration.errors))
+    _check_user(conf, configuration)
+    return configuration
+
+
+def _check_user(conf: ZopeConf, configuration: Configuration) -> None:
+    """Raise Failure where files would belong to another user than Zope's."""
+    if not hasattr(os, "geteuid"):
+        return
+    folders = used_folders(configuration)
+    if os.geteuid() == 0:
+        folders.append(conf.clienthome)
+    for folder in map(Path, folders):
+        if folder.exists() and folder.stat().st_uid != os.geteuid():
+            raise Failure(
+                f"{folder} belongs to another user, {_owner(folder)}: Zope "
+                "could not use what you make there. Run this as that user, "
+                f"for example by sudo -u {_owner(folder)}."
+            )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:
+        return f"#{path.stat().st_uid}"
+
+
+def _session_options(path: str) -> Mapping[str, Any]:
+    options = _configuration(path).session
+    if options is None:
+        raise Failure(
+            f"{path} configures no sessions. Add a setting that begins with "
+            "session. to <product-config beaker>."
+        )
+    if not options["type"] and not options["data_dir"]:
+        options = {**options, "type": "memory"}
+    if options["type"] == "memory":
+        raise Failure(
+            "session.type is 'memory': the sessions are in each process of "
+            "Zope, where this command cannot look. Restart Zope to end them."
+        )
+    return options
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Turn what is expected to go wrong into a message."""
+    try:
+        yield
+    except (CannotMaintain, StoreUnavailable, ValueError) as error:
+        raise Failure(str(error)) from None
+
+
+def _watch(
+    results: Iterator[_Result],
+    stored: StoredSessions,
+    position: Callable[[_Result], int],
+) -> _Result:
+    """Return the last result; a terminal shows how far it is meanwhile."""
+    if not sys.stderr.isatty():
+        *_, result = results
+        return result
+    with click.progressbar(length=stored.estimate(), file=sys.stderr) as bar:
+        for result in results:
+            bar.update(position(result) - bar.pos)
+    return result
+
+
+# Check
+
+
+def _report(path: str) -> Report:
+    try:
+        conf = _zope_conf(path)
+        _check_user(conf, read_configuration(conf.section))
+    except Failure as failure:
+        return Report(errors=[failure.message])
+    report = make_report(conf.section)
+    if conf.section is None:
+        report.warnings.append(
+            "There is no <product-config beaker> in zope.conf: "
+            "no sessions and no caches. Add one."
+        )
+    return report
+
+
+def _verdict(report: Report) -> str:
+    if report.errors or not all(health.is_well for health in report.stores):
+        return "error"
+    return "warning" if report.warnings else "ok"
+
+
+def _print_report(report: Report) -> None:
+    for name, text in _lines(report):
+        verdict = click.style(f"{name:8}", fg=_COLOURS[name])
+        click.echo(f"{verdict} {text}")
+
+
+def _lines(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield verdicts, each with what it is about."""
+    messages = report.errors + report.warnings
+    for setting in report.settings:
+        told = any(text.startswith(f"{setting.name} ") for text in messages)
+        if not told and setting.source not in (DEFAULT, INHERITED):
+            yield "ok", f"{setting.name} is {setting.value!r}."
+    for message in report.errors:
+        yield "error", message
+    for message in report.warnings:
+        yield "warning", message
+    for health in report.stores:
+        yield "ok" if health.is_well else "error", _fares(health)
+
+
+def _fares(health: Health) -> str:
+    if health.error:
+        return f"{health.name}: {health.error}"
+    times = ", ".join(
+        f"{step} {seconds * 1000:.2f} ms"
+        for step, seconds in health.seconds.items()
+    )
+    return f"{health.name}: {health.type} ({health.address}) works: {times}."
+
+
+# Words and charts
+
+
+def _where(stored: StoredSessions) -> str:
+    return f"{stored.store.kind} ({stored.store.address})"
+
+
+def _number(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _print_survey(found: maintenance.Survey, stored: StoredSessions) -> None:
+    average = found.bytes / found.sessions if found.sessions else 0
+    click.echo(f"Store       {_where(stored)}")
+    click.echo(f"Sessions    {found.sessions:,}")
+    click.echo(f"Expired     {found.expired:,}")
+    click.echo(f"Unreadable  {found.unreadable:,}")
+    click.echo(f"Empty       {_number(found.empty, 'record')}")
+    click.echo(
+        f"Size        {_size(found.bytes)}, {_size(average)} on average, "
+        f"{_size(found.largest)} at most"
+    )
+    click.echo(f"Oldest      {_time(found.oldest)}")
+    if found.sessions:
+        ages = _limits(maintenance.AGES, _time)
+        _print_chart("Not used for", ages, found.idle)
+        _print_chart("Began before", ages, found.age)
+        sizes = _limits(maintenance.SIZES, _size)
+        _print_chart("Size", sizes, found.size)
+
+
+def _limits(
+    limits: Sequence[float], show: Callable[[float], str]
+) -> list[str]:
+    return [f"up to {show(limit)}" for limit in limits] + ["more"]
+
+
+def _print_chart(
+    title: str, labels: Sequence[str], numbers: Sequence[int]
+) -> None:
+    click.echo(f"\n{title}")
+    longest = max(1, *numbers)
+    for label, number in zip(labels, numbers, strict=True):
+        bar = "#" * -(-number * _BAR // longest)
+        click.echo(f"  {label:16} {number:>9,}  {bar}".rstrip())
+
+
+def _size(bytes: float) -> str:
+    if bytes < 1024:
+        return _number(round(bytes), "byte")
+    if bytes < 1024**2:
+        return f"{bytes / 1024:,.1f} kB"
+    return f"{bytes / 1024**2:,.1f} MB"
+
+
+def _time(seconds: float) -> str:
+    """Return a time in the largest unit of which it has one."""
+    for unit in ("d", "h", "m", "s"):
+        if seconds >= _SECONDS[unit]:
+            break
+    return _number(int(seconds // _SECONDS[unit]), _UNITS[unit])
+
+
+def _print_sweep(swept: maintenance.Sweep, dry_run: bool) -> None:
+    verb = "Would remove" if dry_run else "Removed"
+    click.echo(
+        f"{verb} {_number(swept.expired, 'expired session')}, "
+        f"{_number(swept.empty, 'empty record')}, "
+        f"{_number(swept.locks, 'lock')} and "
+        f"{_number(swept.temporary_files, 'temporary file')}."
+    )
+    kept = "Would keep" if dry_run else "Kept"
+    click.echo(
+        f"{kept} {_number(swept.kept, 'session')}; "
+        f"{swept.used_meanwhile:,} of them used meanwhile, "
+        f"{swept.unreadable:,} unreadable."
+    )
+    if swept.unreadable:
+        click.echo(
+            "Unreadable are sessions with a key or a class that is not known "
+            "here, or with damaged data. revoke --all ends them, too.",
+            err=True,
+        )
