@@ -25,6 +25,7 @@ from benchmarks.subject import Job
 from benchmarks.subject import Subject
 from benchmarks.tables import compare
 from benchmarks.tables import render
+from benchmarks.tables import summarize
 from benchmarks.tables import write_csv
 
 
@@ -94,6 +95,7 @@ def main() -> None:
         for clock in CLOCKS:
             table = compare(results, clock)
             write_csv(table, options.folder / f"{clock}.csv")
+        write_csv(summarize(results), options.folder / "stores.csv")
         draw_comparison(results, options.folder / "comparison.svg")
 
 

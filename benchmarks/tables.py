@@ -24,6 +24,8 @@ COLUMNS = (
     *(column for peer in PEERS for column in (peer, "ratio")),
 )
 
+_SIZES = {1: "Small", 200: "Large"}
+
 Table = list[tuple[str, ...]]
 
 
@@ -39,6 +41,24 @@ def compare(results: list[Result], clock: Clock) -> Table:
         _row(mine, found, clock) for mine in results if mine.kind == PACKAGE
     ]
     return [COLUMNS, *rows]
+
+
+def summarize(results: list[Result]) -> Table:
+    """Return what this package costs on each store, on the clock."""
+    costs = {
+        (r.store, r.view, r.keys): f"{r.over_bare['wall']:.0f}"
+        for r in results
+        if r.kind == PACKAGE and r.view != "none"
+    }
+    kinds = list(dict.fromkeys((view, keys) for _, view, keys in costs))
+    stores = dict.fromkeys(store for store, _, _ in costs)
+    heading = [f"{_SIZES[keys]}, {view}" for view, keys in kinds]
+    rows = [
+        # A large session has no room in a cookie.
+        (store, *(costs.get((store, *kind), "no room") for kind in kinds))
+        for store in stores
+    ]
+    return [("Store", *heading), *rows]
 
 
 def _row(
