@@ -650,7 +650,9 @@ def test_a_region_in_mongodb_is_cleared_and_sessions_stay(every_store):
 
 def test_a_region_in_memory_is_cleared_in_this_process(put):
     configuration = configured(
-        cache__regions="short, long", cache__short__expire="60"
+        # No other test has a region of this kind.
+        cache__regions="short, long",
+        cache__short__expire="4711",
     )
     in_short = put(configuration, "short", "prices of a test")
     in_long = put(configuration, "long", "names of a test")
