@@ -15,6 +15,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any
 from typing import NamedTuple
+from typing import TypeVar
 
 from zope.interface import implementer
 
@@ -36,6 +37,9 @@ LEEWAY_SECONDS = 120
 """So much longer than a session's timeout Beaker has a store keep it."""
 
 _POLL_SECONDS = 0.002
+
+_Lock = TypeVar("_Lock")
+"""What stands for a lock, if it was taken."""
 
 _TURN = lease_name("0" * 32)
 """The name of the record that says whose turn it is."""
@@ -162,13 +166,14 @@ class Store(ABC):
         """Return the names of the leases that this thread has."""
         return vars(self._of_thread).setdefault("leases", set())
 
-    def _wait(self, take: Callable[[], bool]) -> None:
-        """Return once a lock was taken; raise StoreLocked if it is not."""
+    def _wait(self, take: Callable[[], _Lock]) -> _Lock:
+        """Return a lock once it was taken; raise StoreLocked if it is not."""
         give_up = time.monotonic() + WAIT_SECONDS
-        while not take():
+        while not (lock := take()):
             if time.monotonic() > give_up:
                 raise StoreLocked(self.kind, self.address, "it is locked")
             time.sleep(_POLL_SECONDS)
+        return lock
 
     def take_turn(self, owner: str, seconds: float) -> bool:
         return self._take_lease(_TURN, owner, 0, seconds)
