@@ -295,8 +295,11 @@ def _acquire(lock: SynchronizerImpl, path: str) -> bool:
     before = identity(path)
     if not lock.acquire_write_lock(wait=False):
         return False
-    if identity(path) == before:
+    if before is not None and identity(path) == before:
         return True
+    # Beaker may have made a new file, for everybody.
+    with suppress(FileNotFoundError):
+        os.chmod(path, 0o600)
     lock.release_write_lock()
     return False
 

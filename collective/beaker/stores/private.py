@@ -29,7 +29,9 @@ def make_file(path: str) -> None:
     if exists(path):
         return
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    os.chmod(path, 0o600)
+    # Somebody may have removed it since.
+    with suppress(FileNotFoundError):
+        os.chmod(path, 0o600)
 
 
 def replace(path: str, content: bytes) -> None:

@@ -400,6 +400,35 @@ def test_who_has_opened_a_lock_file_that_is_removed_locks_the_new_one(
     assert is_free(path)
 
 
+def test_one_at_a_time_holds_a_lock_whose_file_is_removed_all_the_time(
+    file_sessions, tmp_path
+):
+    id = file_sessions.make()
+    path = file_sessions.store._lock_path(id)
+    marker = str(tmp_path / "held")
+    ended = threading.Event()
+
+    def hold():
+        for _ in range(150):
+            with file_sessions.store.lock(id):
+                os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+                os.remove(marker)
+
+    def remove():
+        while not ended.is_set():
+            remove_free(path)
+
+    with ThreadPoolExecutor(4) as threads:
+        removing = threads.submit(remove)
+        holding = [threads.submit(hold) for _ in range(3)]
+        try:
+            for one in holding:
+                one.result(60)
+        finally:
+            ended.set()
+        removing.result(60)
+
+
 def test_a_lock_of_one_who_was_killed_is_removed_when_its_time_is_over(
     sessions, clock
 ):
@@ -513,6 +542,21 @@ def test_a_session_that_changes_its_id_meanwhile_is_revoked_too(
 
     assert last(revoking) == 2
     assert file_sessions.ids() == set()
+
+
+def test_a_session_that_is_changed_meanwhile_is_revoked_all_the_same(
+    server_store, config, visitor
+):
+    if server_store.type == "ext:memcached":
+        pytest.skip("memcached cannot list its sessions")
+    sessions = Sessions(options_of(server_store)).alone()
+    visitor.visit(count_visit)
+    records = list(sessions.store.walk())
+    visitor.visit(count_visit)
+
+    maintenance._remove_all(sessions.store, records)
+
+    assert sessions.ids() == set()
 
 
 def test_a_revoked_session_is_not_brought_back_by_a_request_in_between(
