@@ -308,6 +308,22 @@ def test_of_several_records_those_that_are_as_they_were_are_removed(
     assert sessions.store.remove([]) == 0
 
 
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_a_session_that_a_transaction_has_locked_stays(
+    kind, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("collective.beaker.stores.base.WAIT_SECONDS", 0)
+    sessions = Sessions({"type": kind, "data_dir": str(tmp_path)})
+    id, _ = sessions.make(idle=7200), sessions.make(idle=7200)
+    records = list(sessions.store.walk())
+
+    with sessions.store.lock(id), ThreadPoolExecutor(1) as threads:
+        removing = threads.submit(sessions.store.remove, records)
+        assert removing.result(30) == 1
+
+    assert sessions.ids() == {id}
+
+
 def test_a_database_removes_large_records_in_several_statements(
     postgresql, monkeypatch
 ):
