@@ -411,16 +411,25 @@ def revoke_all(options: Options) -> Iterator[int]:
     sessions, start, number = StoredSessions(options), time.time(), 0
     for walk in range(_MOST_WALKS):
         before = number
-        for found in sessions.walk():
-            if walk and _began(found) > start:
-                continue
-            sessions.store.delete(found.id)
-            number += 1
-            if number % SLICE == 0:
-                yield number
+        for findings in _slices(sessions.walk()):
+            ended = [
+                (found.id, found.record)
+                for found in findings
+                if not walk or _began(found) <= start
+            ]
+            _remove_all(sessions.store, ended)
+            number += len(ended)
+            yield number
         if number == before:
             break
     yield number
+
+
+def _remove_all(store: Store, records: Sequence[tuple[str, Record]]) -> None:
+    """Remove records, also those that were changed meanwhile."""
+    if store.remove(records) < len(records):
+        for id, _ in records:
+            store.delete(id)
 
 
 def _began(found: Findings) -> float:

@@ -224,7 +224,14 @@ class Store(ABC):
 
     def _remove_same(self, records: Sequence[tuple[str, Record]]) -> int:
         """See IStore.remove."""
-        return sum(self._swap(name, old, None) for name, old in records)
+        return sum(self._removes(name, old) for name, old in records)
+
+    def _removes(self, name: str, old: Record) -> bool:
+        try:
+            return self._swap(name, old, None)
+        except StoreLocked:
+            # Somebody is storing it.
+            return False
 
     def _estimate(self) -> int | None:
         """See IStore.estimate."""

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Hashable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from functools import partial
 from hashlib import sha1
 from types import ModuleType
@@ -104,8 +105,11 @@ class FolderStore(Store):
         lock = file_synchronizer(id, lock_dir=self._lock_folder)
         if not lock.acquire_write_lock(wait=False):
             return None
-        if identity(path) == before:
+        if before is not None and identity(path) == before:
             return lock
+        # Beaker may have made a new file, for everybody.
+        with suppress(FileNotFoundError):
+            os.chmod(path, 0o600)
         lock.release_write_lock()
         return None
 
