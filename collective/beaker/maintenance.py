@@ -46,17 +46,15 @@ from collective.beaker.stored_session import Session
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 from collective.beaker.stores import find_store
+from collective.beaker.stores.base import LEEWAY_SECONDS
 from collective.beaker.stores.base import Leftover
 
 
 SLICE = 100
 """So many records are looked at before a function yields."""
 
-GRACE_SECONDS = 120
-"""A request that began in time may still store a session that has expired.
-
-It is as long as Beaker has Redis keep one.
-"""
+GRACE_SECONDS = LEEWAY_SECONDS
+"""A request that began in time may still store a session that has expired."""
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
