@@ -181,11 +181,15 @@ def redis_server(folder: Path, *options: str) -> Iterator[Server]:
 
 
 @contextmanager
-def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[Server]]:
-    """Run Redis servers that share out the keys among themselves."""
+def redis_cluster(folder: Path, replicas: int = 0) -> Iterator[list[Server]]:
+    """Run Redis servers that share out the keys among themselves.
+
+    The first three are masters, each with so many of the others as replicas.
+    """
+    masters = 3
     with ExitStack() as stack:
         servers = []
-        for number in range(nodes):
+        for number in range(masters * (1 + replicas)):
             port = free_port()
             own = folder / str(number)
             own.mkdir()
@@ -200,23 +204,41 @@ def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[Server]]:
             servers.append(stack.enter_context(server))
         addresses = [f"127.0.0.1:{server.port}" for server in servers]
         subprocess.run(
-            ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"],
+            [
+                *("redis-cli", "--cluster", "create", *addresses),
+                *("--cluster-replicas", str(replicas), "--cluster-yes"),
+            ],
             stdout=subprocess.DEVNULL,
             check=True,
         )
         for server in servers:
-            _wait_for_cluster(server)
+            _wait_for_node(server, replicas)
         yield servers
 
 
-def _wait_for_cluster(server: Server) -> None:
-    """Return once a node knows that all keys have their place."""
+def _wait_for_node(server: Server, replicas: int) -> None:
+    """Return once a node knows the places of all keys, and has its copies."""
+    wait_for_redis(server, lambda client: _is_ready(client, replicas))
+
+
+def wait_for_redis(server: Server, condition: Callable[[Redis], bool]) -> None:
+    """Return once a condition holds for a client of a Redis."""
     give_up = time.monotonic() + START_SECONDS
     with closing(Redis.from_url(server.url)) as client:
-        while client.cluster("info")["cluster_state"] != "ok":
+        while not condition(client):
             if time.monotonic() > give_up:
-                raise AssertionError("The cluster does not come up.")
+                raise AssertionError(f"{server.url} does not come so far.")
             time.sleep(0.05)
+
+
+def _is_ready(node: Redis, replicas: int) -> bool:
+    if node.cluster("info")["cluster_state"] != "ok":
+        return False
+    info = node.info("replication")
+    if info["role"] == "slave":
+        return info["master_link_status"] == "up"
+    states = [info[f"slave{n}"] for n in range(info["connected_slaves"])]
+    return [state["state"] for state in states] == ["online"] * replicas
 
 
 @contextmanager

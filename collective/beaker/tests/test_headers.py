@@ -1,6 +1,8 @@
 """The session cookie and its companions in the headers, in a real Zope."""
 
 import logging
+from itertools import cycle
+from itertools import pairwise
 
 import pytest
 from zExceptions import Redirect
@@ -83,6 +85,27 @@ def test_a_secret_can_be_rotated(server_store, config, visitor, rotate):
     config["secret_fallbacks"] = []
     assert session_cookie(visitor.visit(count)) is None
     assert visitor.visit(read_count).text == "3"
+
+
+FORMER = "the key that all began with"
+NEW = "the key that all end with"
+STEPS = [
+    (FORMER, []),
+    (FORMER, [NEW]),
+    (NEW, [FORMER]),
+    (NEW, []),
+]
+
+
+@pytest.mark.parametrize("step", list(pairwise(STEPS)))
+def test_several_processes_can_be_given_a_new_secret_one_after_the_other(
+    config, visitor, step
+):
+    # Of two processes, one is a step ahead.
+    numbers = range(1, 7)
+    for number, (secret, fallbacks) in zip(numbers, cycle(step)):
+        config.update(secret=secret, secret_fallbacks=fallbacks)
+        assert visitor.visit(count).text == str(number)
 
 
 def test_reading_signs_with_the_new_secret(server_store, visitor, rotate):

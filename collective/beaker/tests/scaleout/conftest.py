@@ -1,14 +1,17 @@
 import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection
+from http.client import IncompleteRead
 from http.cookies import SimpleCookie
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
@@ -16,7 +19,9 @@ from collective.beaker.tests.clients import SECONDS
 from collective.beaker.tests.scaleout.views import PROCESS
 from collective.beaker.tests.scaleout.views import ZCML
 from collective.beaker.tests.servers import Server
+from collective.beaker.tests.servers import find_program
 from collective.beaker.tests.servers import free_port
+from collective.beaker.tests.servers import redis_cluster
 from collective.beaker.tests.servers import running
 from collective.beaker.tests.zope import make_instance
 from collective.beaker.tests.zope import zope_server
@@ -25,6 +30,25 @@ from collective.beaker.tests.zope import zope_server
 PAGE = Path(__file__).parents[4] / "docs" / "scaleout.rst"
 
 ZOPES = 3
+
+CUT_OFF = 0
+"""The status of an answer that ends before its end."""
+
+
+class Store(NamedTuple):
+    """What keeps sessions and caches, as ``zope.conf`` names it."""
+
+    type: str
+    option: str = "url"
+
+
+STORES = {
+    "redis": Store("ext:redis"),
+    "cluster": Store("ext:rediscluster", "urls"),
+    "postgresql": Store("ext:database"),
+    "memcached": Store("ext:memcached"),
+    "files": Store("file", "data_dir"),
+}
 
 
 class Browser:
@@ -39,11 +63,15 @@ class Browser:
         cookie = self.cookies.output([], header="", sep=";").strip()
         connection.request("GET", path, headers={"Cookie": cookie})
         response = connection.getresponse()
-        text = response.read().decode()
+        status = response.status
+        try:
+            text = response.read().decode()
+        except IncompleteRead:
+            status, text = CUT_OFF, ""
         self.cookies.load(response.headers.get("Set-Cookie", ""))
         connection.close()
         return SimpleNamespace(
-            status_int=response.status,
+            status_int=status,
             text=text,
             process=response.headers.get(PROCESS),
         )
@@ -81,14 +109,17 @@ class Site:
 
 
 @contextmanager
-def zopes_on(folder: Path, kind: str, url: str) -> Iterator[list[Server]]:
+def zopes_on(
+    folder: Path, store: Store, address: str
+) -> Iterator[list[Server]]:
     """Run Zopes with the settings of the page, on a certain store."""
     section = block_of_page("apacheconf", "<product-config beaker>")
-    section = section.replace("ext:redis", kind)
+    section = section.replace("ext:redis", store.type)
+    section = section.replace(".url ", f".{store.option} ")
     settings = "\n".join(section.strip().splitlines()[1:-1])
     environment = os.environ | {
-        "SESSION_URL": url,
-        "CACHE_URL": url,
+        "SESSION_URL": address,
+        "CACHE_URL": address,
         "SESSION_SECRET": "a-secret-of-the-tests-of-many-zopes",
     }
     with ExitStack() as stack:
@@ -117,19 +148,30 @@ def proxy_before(zopes: list[Server], folder: Path) -> Iterator[Server]:
         yield server
 
 
-KINDS = {
-    "redis": "ext:redis",
-    "postgresql": "ext:database",
-    "memcached": "ext:memcached",
-}
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    """The nodes of a Redis Cluster: three masters, then their replicas."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with redis_cluster(folder, replicas=1) as servers:
+        yield servers
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module")
+def cluster(nodes):
+    return SimpleNamespace(url=",".join(node.url for node in nodes))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return SimpleNamespace(url=str(tmp_path_factory.mktemp("files")))
+
+
+@pytest.fixture(scope="module", params=STORES)
 def whole_site(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    store = request.getfixturevalue(request.param)
+    address = request.getfixturevalue(request.param).url
     with (
-        zopes_on(folder, KINDS[request.param], store.url) as zopes,
+        zopes_on(folder, STORES[request.param], address) as zopes,
         proxy_before(zopes, folder) as proxy,
     ):
         yield Site(zopes, proxy)
@@ -144,9 +186,28 @@ def site(whole_site):
     return whole_site
 
 
-@pytest.fixture
-def shared_caches(site, request):
-    """The site, unless each of its Zopes reads the cache only once."""
-    if "postgresql" in request.node.callspec.id:
-        pytest.skip("Beaker reads a cache in a database once a process.")
-    return site
+def on_stores(*names: str) -> pytest.MarkDecorator:
+    """Run a test for the site on some stores only."""
+    return pytest.mark.parametrize("whole_site", names, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def make_certificate(tmp_path_factory):
+    """Return a function that makes a certificate, which signs itself."""
+
+    def make_certificate(name, host="IP:127.0.0.1"):
+        folder = tmp_path_factory.mktemp(name)
+        certificate, key = folder / "certificate.pem", folder / "key.pem"
+        subprocess.run(
+            [
+                *(find_program("openssl"), "req", "-x509", "-nodes"),
+                *("-newkey", "rsa:2048", "-days", "2"),
+                *("-subj", f"/CN={name}", "-addext", f"subjectAltName={host}"),
+                *("-keyout", key, "-out", certificate),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        return certificate, key
+
+    return make_certificate

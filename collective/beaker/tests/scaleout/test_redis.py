@@ -1,6 +1,5 @@
 """Redis as those have it who need much of it: in a cluster, and with TLS."""
 
-import subprocess
 from urllib.parse import urlsplit
 
 import pytest
@@ -8,7 +7,6 @@ from beaker.cache import CacheManager
 
 from collective.beaker.config import read_configuration
 from collective.beaker.tests.clients import load_on
-from collective.beaker.tests.servers import find_program
 from collective.beaker.tests.servers import free_port
 from collective.beaker.tests.servers import redis_cluster
 from collective.beaker.tests.servers import running
@@ -72,29 +70,6 @@ def test_caches_are_kept_in_a_cluster(cluster):
 
 
 # TLS
-
-
-@pytest.fixture(scope="module")
-def make_certificate(tmp_path_factory):
-    """Return a function that makes a certificate, which signs itself."""
-
-    def make_certificate(name):
-        folder = tmp_path_factory.mktemp(name)
-        certificate, key = folder / "certificate.pem", folder / "key.pem"
-        subprocess.run(
-            [
-                *(find_program("openssl"), "req", "-x509", "-nodes"),
-                *("-newkey", "rsa:2048", "-days", "2"),
-                *("-subj", f"/CN={name}"),
-                *("-addext", "subjectAltName=IP:127.0.0.1"),
-                *("-keyout", key, "-out", certificate),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        return certificate, key
-
-    return make_certificate
 
 
 @pytest.fixture(scope="module")
