@@ -131,10 +131,17 @@ class Store(ABC):
         try:
             return operation(*arguments)
         except self.failures as error:
-            reason = _reason(error)
+            reason = self._reason(error)
         # Not while the error is handled: it may hold an id, data or a
         # password, and would go with this one.
         raise StoreUnavailable(self.kind, self.address, reason)
+
+    def _reason(self, error: Exception) -> str:
+        """Return why the store fails, without what an error may quote."""
+        name = type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            return f"{name}: {error.strerror}"
+        return name
 
     def payload(self, record: Record) -> str | None:
         return record.raw
@@ -244,10 +251,3 @@ class Store(ABC):
     def _clear_caches(self) -> int:
         """See IStore.clear_caches."""
         raise NotImplementedError
-
-
-def _reason(error: Exception) -> str:
-    name = type(error).__name__
-    if isinstance(error, OSError) and error.strerror:
-        return f"{name}: {error.strerror}"
-    return name
