@@ -1,6 +1,7 @@
 """Subjects in processes of their own, and real servers for their stores."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # Chance must not make one of them slower than another.
+            env=os.environ | {"PYTHONHASHSEED": "0"},
         )
 
     def run(self, job: Job) -> Cost:

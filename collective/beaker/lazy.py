@@ -46,6 +46,13 @@ class LazySession(MutableMapping):
     then is it known in which site the request is, and so which options hold.
     """
 
+    # Where most requests stay: they use no session.
+    _session: beaker.session.Session | None = None
+    _cookie: Morsel | None = None
+    _opener: Opener | None = None
+    _used = _saved = _joined = _closed = False
+    unavailable = False
+
     def __init__(self, request: HTTPRequest):
         # Not the request: its environment holds this session, and a circle
         # would keep it until garbage is collected.
@@ -53,14 +60,6 @@ class LazySession(MutableMapping):
         self._cookie_header = request.environ.get("HTTP_COOKIE", "")
         self._testing = request.environ.get("paste.testing_variables")
         self._client_address = request.getClientAddr()
-        self._session: beaker.session.Session | None = None
-        self._cookie: Morsel | None = None
-        self._opener: Opener | None = None
-        self.unavailable = False
-        self._used = False
-        self._saved = False
-        self._joined = False
-        self._closed = False
 
     def __repr__(self) -> str:
         state = "opened" if self.accessed() else "not opened"
