@@ -73,11 +73,14 @@ class CookieSession(Content, beaker.session.CookieSession):
         if found is None:
             return
         data, _ = found
+        self._sent_id = data.get("_id")
         data.setdefault("_id", self.id)
         self._hold(data, payload)
         self._former_key = position > 0
 
     _former_key = False
+    _sent_id: str | None = None
+    """The id in the visitor's cookie."""
 
     # Beaker's own extension points
 
@@ -135,7 +138,7 @@ class CookieSession(Content, beaker.session.CookieSession):
             return self._started_anew
         return (
             self._former_key
-            or self.accessed_dict["_id"] != self._stored_data().get("_id")
+            or self.accessed_dict["_id"] != self._sent_id
             or self._has_changed_inside()
             or self._access_is_due()
         )
