@@ -97,9 +97,15 @@ class Server:
         """Have the server accept connections and answer nothing."""
         self._process.send_signal(Signals.SIGSTOP)
         os.waitpid(self._process.pid, os.WUNTRACED)
+        # PostgreSQL has a process for each connection.
+        children = _children(self._process.pid)
+        for child in children:
+            os.kill(child, Signals.SIGSTOP)
         try:
             yield
         finally:
+            for child in children:
+                os.kill(child, Signals.SIGCONT)
             self._process.send_signal(Signals.SIGCONT)
 
     def _end_by(self, signal: Signals) -> None:
@@ -121,6 +127,13 @@ class Server:
         raise AssertionError(
             f"{self.command} does not answer: {self.log.read_text()}"
         )
+
+
+def _children(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    if not listed.exists():
+        return []
+    return [int(child) for child in listed.read_text().split()]
 
 
 def _accepts_connections(server: Server) -> bool:

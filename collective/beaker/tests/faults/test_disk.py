@@ -3,13 +3,16 @@
 import os
 import resource
 import signal
+import subprocess
 
 import pytest
 
 from collective.beaker.tests.faults.forks import in_fork
+from collective.beaker.tests.servers import find_program
 from collective.beaker.tests.servers import unprivileged_folder
 from collective.beaker.tests.test_http import read_count
 from collective.beaker.tests.test_parallel import data_of
+from collective.beaker.tests.test_parallel import delete
 from collective.beaker.tests.test_parallel import log_of
 from collective.beaker.tests.test_parallel import session_id
 from collective.beaker.tests.test_parallel import setting
@@ -25,16 +28,29 @@ def folder():
         yield folder, popen.get("user")
 
 
-@pytest.fixture(params=["file", "sqlite"])
-def sessions(request, config, folder):
-    """The folder in which sessions are stored."""
-    path = folder[0] / "sessions"
-    path.mkdir()
-    if request.param == "sqlite":
-        config.update(type="ext:database", url=f"sqlite:///{path}/a.db")
-    else:
-        config.update(type="file", data_dir=str(path))
-    return path
+def options_of(kind, path):
+    """Return the options that store sessions in a folder."""
+    if kind == "sqlite":
+        return {"type": "ext:database", "url": f"sqlite:///{path}/a.db"}
+    return {"type": kind, "data_dir": str(path)}
+
+
+def sessions_fixture(*kinds):
+    @pytest.fixture(params=kinds)
+    def sessions(request, config, folder):
+        """The folder in which sessions are stored."""
+        path = folder[0] / "sessions"
+        path.mkdir()
+        config.update(options_of(request.param, path))
+        return path
+
+    return sessions
+
+
+sessions = sessions_fixture("file", "dbm", "sqlite")
+# To read dbm takes a lock, whose file is written.
+readable_sessions = sessions_fixture("file", "sqlite")
+removable_sessions = sessions_fixture("file", "dbm")
 
 
 def fill_disk():
@@ -91,6 +107,26 @@ def test_on_a_full_disk_a_new_visitor_who_saves_sees_503(
     assert visitor.cookies == {}
 
 
+def test_on_a_full_disk_a_visitor_who_reads_is_served_and_the_log_says_so(
+    sessions, config, visitor, caplog
+):
+    config["resolution_seconds"] = 0
+    visitor.visit(setting(count=1))
+    status, [message] = attempt_on_a_full_disk(visitor, read_count, caplog)
+
+    assert status == 200
+    assert str(sessions) in message
+
+
+def test_on_a_full_disk_a_visitor_who_logs_out_has_no_session_any_more(
+    removable_sessions, visitor, caplog
+):
+    visitor.visit(setting(a=1))
+    assert attempt_on_a_full_disk(visitor, delete, caplog) == (204, [])
+
+    assert data_of(visitor) == {}
+
+
 def test_a_file_that_found_no_room_leaves_nothing_behind(
     config, visitor, caplog, tmp_path
 ):
@@ -112,13 +148,14 @@ def test_when_a_disk_has_room_again_the_session_goes_on(
 
 
 @pytest.fixture
-def reader(sessions, folder, application):
+def reader(folder, application):
     """Return a function that acts where nobody may write the sessions."""
+    path, user = folder
 
     def act(function):
-        user = folder[1]
-        for path in [sessions, *sessions.rglob("*")]:
-            path.chmod(0o555 if path.is_dir() else 0o444)
+        sessions = [path / "sessions", *path.rglob("sessions/**/*")]
+        for each in sessions:
+            each.chmod(0o555 if each.is_dir() else 0o444)
 
         def act_as_user():
             if user is not None:
@@ -129,8 +166,8 @@ def reader(sessions, folder, application):
         try:
             return in_fork(act_as_user)
         finally:
-            for path in [sessions, *sessions.rglob("*")]:
-                path.chmod(0o755 if path.is_dir() else 0o644)
+            for each in sessions:
+                each.chmod(0o755 if each.is_dir() else 0o644)
 
     return act
 
@@ -149,8 +186,9 @@ def test_on_a_disk_that_cannot_be_written_a_visitor_who_saves_sees_503(
 
 
 def test_on_a_disk_that_cannot_be_written_a_visitor_who_reads_is_served(
-    sessions, visitor, reader, caplog
+    readable_sessions, config, visitor, reader, caplog
 ):
+    config["resolution_seconds"] = 0
     visitor.visit(setting(count=1))
 
     assert reader(lambda: visitor.visit(read_count).text) == "1"
@@ -165,3 +203,100 @@ def test_on_a_disk_that_cannot_be_written_a_new_visitor_sees_503(
         reader(lambda: status_and_log(visitor, setting(count=2), caplog)[0])
         == 503
     )
+
+
+# A small disk of its own, where the user may mount one
+
+
+class Disk:
+    """A disk of 256 kB."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._ballast = folder / "ballast"
+
+    def mount(self, options):
+        """Tell whether this user may do that."""
+        command = [find_program("mount"), "-t", "tmpfs", "-o", options]
+        run = subprocess.run([*command, "tmpfs", self.folder])
+        return run.returncode == 0
+
+    def unmount(self):
+        # SQLAlchemy keeps a file open.
+        command = [find_program("umount"), "--lazy", self.folder]
+        subprocess.run(command, check=True)
+
+    def fill(self):
+        with (
+            self._ballast.open("wb", buffering=0) as file,
+            pytest.raises(OSError, match="No space left"),
+        ):
+            while True:
+                file.write(bytes(4096))
+
+    def make_room(self):
+        self._ballast.unlink()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    disk = Disk(tmp_path / "disk")
+    disk.folder.mkdir()
+    if not disk.mount("size=256k"):
+        pytest.skip("this user may not mount a disk")
+    yield disk
+    disk.unmount()
+
+
+@pytest.fixture(params=["file", "dbm", "sqlite"])
+def sessions_on_disk(request, config, disk):
+    config.update(options_of(request.param, disk.folder))
+
+
+def test_on_a_disk_without_room_nothing_but_writing_fails(
+    sessions_on_disk, disk, visitor, other_visitor, caplog
+):
+    visitor.visit(setting(a=1))
+    disk.fill()
+
+    assert status_and_log(visitor, setting(a=LARGE), caplog)[0] == 503
+    assert status_and_log(other_visitor, setting(a=LARGE), caplog)[0] == 503
+    assert data_of(visitor) == {"a": 1}
+    assert list(disk.folder.rglob("*.temp")) == []
+
+
+def test_on_a_disk_that_has_room_again_the_session_goes_on(
+    sessions_on_disk, disk, visitor
+):
+    visitor.visit(setting(a=1))
+    disk.fill()
+    visitor.visit(setting(a=LARGE), status=503)
+    disk.make_room()
+    visitor.visit(setting(b=LARGE))
+
+    assert data_of(visitor) == {"a": 1, "b": LARGE}
+
+
+def test_the_log_says_why_a_disk_takes_nothing(config, disk, visitor, caplog):
+    config.update(options_of("file", disk.folder))
+    visitor.visit(setting(a=1))
+    disk.fill()
+    _, [of_full_disk] = status_and_log(visitor, setting(a=LARGE), caplog)
+    assert disk.mount("remount,ro")
+    _, [of_protected_disk] = status_and_log(visitor, setting(a=2), caplog)
+
+    assert of_full_disk.endswith("OSError: No space left on device.")
+    assert of_protected_disk.endswith("OSError: Read-only file system.")
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_on_a_disk_that_turned_read_only_the_session_is_as_before(
+    kind, config, disk, visitor
+):
+    config.update(options_of(kind, disk.folder))
+    visitor.visit(setting(a=1))
+    assert disk.mount("remount,ro")
+    visitor.visit(setting(a=2), status=503)
+    assert disk.mount("remount,rw")
+
+    assert data_of(visitor) == {"a": 1}

@@ -1,7 +1,12 @@
 """Zopes that are killed while they write."""
 
+import signal
+import sys
 import threading
 
+import pytest
+
+from collective.beaker.stores import base
 from collective.beaker.tests.conftest import _file
 from collective.beaker.tests.conftest import _postgresql
 from collective.beaker.tests.conftest import _redis
@@ -9,6 +14,7 @@ from collective.beaker.tests.conftest import _sqlite
 from collective.beaker.tests.conftest import _store_fixture
 from collective.beaker.tests.faults.forks import forked
 from collective.beaker.tests.test_http import count
+from collective.beaker.tests.test_http import read_count
 from collective.beaker.tests.zope import VIEW_NAME
 from collective.beaker.tests.zope import Browser
 from collective.beaker.tests.zope import Visitor
@@ -72,3 +78,67 @@ def test_a_zope_that_is_killed_while_it_writes_leaves_no_broken_session(
                 # What was not told any more may be stored.
                 before, last[client] = last[client], int(response.text)
                 assert before < last[client] <= before + 2
+
+
+def count_until(event, application, cookie):
+    """Return what counts, and waits for ever before it does something.
+
+    Python names what happens to the file that is being written.
+    """
+
+    def count_once(write):
+        def wait(name, arguments):
+            if name == event and str(arguments[0]).endswith(".temp"):
+                write(b"now\n")
+                signal.pause()
+
+        browser = Browser(application)
+        browser.cookie = cookie
+        sys.addaudithook(wait)
+        browser.get(f"@@{VIEW_NAME}")
+
+    return count_once
+
+
+@pytest.fixture
+def kill_before(application, config, visitor, tmp_path):
+    """Return a function that kills who writes the file of a session."""
+    config.update(type="file", data_dir=str(tmp_path))
+    visitor.visit(count)
+
+    def kill_before(event):
+        action = count_until(event, application, cookie_of(visitor))
+        with published(count), forked(action) as zope:
+            assert zope.output.readline() == b"now\n"
+            zope.kill()
+
+    return kill_before
+
+
+@pytest.mark.parametrize("event", ["open", "os.rename"])
+def test_a_zope_that_is_killed_while_it_writes_a_file_changes_no_session(
+    kill_before, visitor, event
+):
+    kill_before(event)
+
+    assert visitor.visit(read_count).text == "1"
+
+
+@pytest.mark.parametrize("event", ["open", "os.rename"])
+def test_a_lock_of_a_zope_that_was_killed_lets_others_write_at_once(
+    kill_before, visitor, event, monkeypatch
+):
+    kill_before(event)
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+
+    assert visitor.visit(count).text == "2"
+
+
+def test_what_a_killed_zope_has_left_is_gone_when_the_session_is_written(
+    kill_before, visitor, tmp_path
+):
+    kill_before("os.rename")
+    assert len(list(tmp_path.rglob("*.temp"))) == 1
+    visitor.visit(count)
+
+    assert list(tmp_path.rglob("*.temp")) == []

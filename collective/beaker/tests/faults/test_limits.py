@@ -1,6 +1,7 @@
 """Stores that have no more room."""
 
 import pytest
+import sqlalchemy
 from redis import Redis
 
 from collective.beaker.interfaces import RecordTooLarge
@@ -9,6 +10,7 @@ from collective.beaker.tests.test_http import COOKIE
 from collective.beaker.tests.test_http import count
 from collective.beaker.tests.test_http import read_count
 from collective.beaker.tests.test_parallel import data_of
+from collective.beaker.tests.test_parallel import delete
 from collective.beaker.tests.test_parallel import log_of
 from collective.beaker.tests.test_parallel import session_id
 from collective.beaker.tests.test_parallel import setting
@@ -109,6 +111,29 @@ def test_where_redis_does_not_evict_stored_sessions_stay(
         assert data_of(visitor) == {"number": number, "text": LARGE}
 
 
+def test_where_redis_does_not_evict_who_reads_is_served(
+    full_redis, config, application, caplog
+):
+    full_redis("noeviction")
+    config["resolution_seconds"] = 0
+    visitors = fill(application, lambda response: response.status_int == 503)
+    caplog.clear()
+
+    assert data_of(visitors[0]) == {"number": 0, "text": LARGE}
+    [record] = log_of(caplog)
+    assert "OutOfMemory" in record.getMessage()
+
+
+def test_where_redis_does_not_evict_who_logs_out_has_no_session_any_more(
+    full_redis, application
+):
+    full_redis("noeviction")
+    visitors = fill(application, lambda response: response.status_int == 503)
+    visitors[0].visit(delete)
+
+    assert data_of(visitors[0]) == {}
+
+
 def test_more_than_mariadb_takes_is_an_error_and_cuts_nothing_off(
     mariadb_alone, visitor
 ):
@@ -117,3 +142,20 @@ def test_more_than_mariadb_takes_is_an_error_and_cuts_nothing_off(
         visitor.visit(setting(text=4 * LARGE))
 
     assert data_of(visitor) == {"text": LARGE}
+
+
+def test_a_longblob_takes_what_was_too_large_for_mariadb(
+    mariadb_alone, config, visitor
+):
+    config["table_name"] = "roomy"
+    visitor.visit(setting(text=LARGE))
+    engine = sqlalchemy.create_engine(
+        mariadb_alone.url, poolclass=sqlalchemy.NullPool
+    )
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            "ALTER TABLE roomy MODIFY data LONGBLOB NOT NULL"
+        )
+    visitor.visit(setting(text=4 * LARGE))
+
+    assert data_of(visitor) == {"text": 4 * LARGE}

@@ -1,11 +1,16 @@
 """Servers that end, hang and come back while visitors count."""
 
 import logging
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError
 from itertools import pairwise
 from threading import Barrier
 from typing import NamedTuple
+
+import pytest
+import sqlalchemy
 
 from collective.beaker.tests.clients import SECONDS
 from collective.beaker.tests.clients import load_on
@@ -21,8 +26,21 @@ from collective.beaker.tests.zope import published
 __all__ = ["start_server"]  # a fixture
 
 killed_server = server_fixture("redis", "memcached", "postgresql", "mariadb")
-lasting_server = server_fixture("redis", "postgresql", "mariadb")
+hanging_server = server_fixture("redis", "memcached", "mariadb")
+database = server_fixture("postgresql", "mariadb")
+postgresql_alone = server_fixture("postgresql")
 redis_alone = server_fixture("redis")
+
+CONNECTIONS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity"
+    " WHERE usename = 'tests'",
+    "mysql": "SELECT count(*) FROM information_schema.processlist"
+    " WHERE user = 'tests'",
+}
+"""The statements that count the connections to a database."""
+
+POOL_SIZE = 5
+"""So many connections SQLAlchemy keeps."""
 
 
 class Outage(NamedTuple):
@@ -109,6 +127,46 @@ def test_each_request_that_fails_is_one_line_of_the_log(
     ] * len(failed)
 
 
+@pytest.mark.parametrize("transactional", [False, True])
+def test_no_line_of_the_log_has_an_id_while_a_server_is_killed(
+    killed_server, config, application, caplog, transactional
+):
+    config["transactional"] = transactional
+    with load_on(application) as load:
+        kill_and_start(killed_server, load)
+
+    text = "\n".join(map(logging.Formatter().format, caplog.records))
+    assert "fails" in text
+    assert re.findall("[0-9a-f]{32}", text) == []
+
+
+def test_a_server_that_is_killed_under_load_mixes_up_no_transactions(
+    killed_server, config, application
+):
+    config["transactional"] = True
+    with load_on(application) as load:
+        kill_and_start(killed_server, load)
+
+    for client in load.clients:
+        assert {answer.status for answer in client.answers} == {200, 503}
+        client.check_counts(may_begin_anew=config["type"] == "ext:memcached")
+
+
+def test_a_server_that_hangs_under_load_loses_and_mixes_up_nothing(
+    hanging_server, config, application
+):
+    config["socket_timeout"] = 1
+    with load_on(application) as load:
+        load.wait_for_answers(20, status=200)
+        with hanging_server.suspended():
+            load.wait_for_answers(1, status=503)
+        load.wait_for_answers(20, status=200)
+
+    for client in load.clients:
+        assert {answer.status for answer in client.answers} == {200, 503}
+        client.check_counts()
+
+
 def visit_side_by_side(threads, visitors):
     """Have each visitor count, all at once, each in a thread of its own."""
     together = Barrier(len(visitors))
@@ -122,18 +180,53 @@ def visit_side_by_side(threads, visitors):
 
 
 def test_no_visitor_sees_that_a_server_was_restarted_whose_connections_idle(
-    lasting_server, application
+    killed_server, config, application
 ):
+    first = 1 if config["type"] == "ext:memcached" else 4
     visitors = [Visitor(application) for _ in range(8)]
     with ThreadPoolExecutor(len(visitors)) as threads:
         for number in range(1, 4):
             counts = visit_side_by_side(threads, visitors)
             assert counts == [str(number)] * len(visitors)
-        lasting_server.stop()
-        lasting_server.start()
-        for number in range(4, 7):
+        killed_server.stop()
+        killed_server.start()
+        for number in range(first, first + 3):
             counts = visit_side_by_side(threads, visitors)
             assert counts == [str(number)] * len(visitors)
+
+
+def number_of_connections(database):
+    """Return how many connections a database has, but for that of asking."""
+    engine = sqlalchemy.create_engine(
+        database.url, poolclass=sqlalchemy.NullPool
+    )
+    query = CONNECTIONS[engine.url.get_backend_name()]
+    with engine.connect() as connection:
+        return connection.exec_driver_sql(query).scalar() - 1
+
+
+def fill_pool(database, threads, visitors):
+    """Have visitors count until the pool is full; return how often."""
+    for times in range(1, 100):
+        visit_side_by_side(threads, visitors)
+        if number_of_connections(database) >= POOL_SIZE:
+            return times
+    raise AssertionError("The pool is never full.")
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_each_pooled_connection_that_a_restart_ended_is_replaced(
+    database, application, end
+):
+    visitors = [Visitor(application) for _ in range(8)]
+    with ThreadPoolExecutor(len(visitors)) as threads:
+        times = fill_pool(database, threads, visitors)
+    getattr(database, end)()
+    database.start()
+
+    # One after the other they take all connections in turn.
+    counts = {visitor.visit(count).text for visitor in visitors}
+    assert counts == {str(times + 1)}
 
 
 def test_several_visitors_do_not_hang_while_redis_is_frozen(
@@ -172,3 +265,16 @@ def test_the_time_limit_in_a_redis_url_goes_before_the_setting(
     with ThreadPoolExecutor() as threads, redis_alone.suspended():
         request = threads.submit(visitor.visit, count, status=503)
         assert request.result(SECONDS).headers["Retry-After"]
+
+
+def test_who_meets_a_postgresql_that_hangs_waits_until_it_goes_on(
+    postgresql_alone, config, visitor
+):
+    config["socket_timeout"] = 1
+    visitor.visit(count)
+    with ThreadPoolExecutor() as threads:
+        with postgresql_alone.suspended():
+            request = threads.submit(visitor.visit, count)
+            with pytest.raises(TimeoutError):
+                request.result(3)
+        assert request.result(SECONDS).text == "2"
