@@ -12,7 +12,8 @@ from benchmarks.subject import PACKAGE
 from benchmarks.subject import SESSIONS
 
 
-PEERS = (MIDDLEWARE, SESSIONS, MCDUTILS)
+OTHERS = (SESSIONS, MCDUTILS)
+"""Packages that have one kind of store each."""
 
 COLUMNS = (
     "Request",
@@ -21,7 +22,10 @@ COLUMNS = (
     BARE,
     PACKAGE,
     "whole",
-    *(column for peer in PEERS for column in (peer, "ratio")),
+    MIDDLEWARE,
+    "ratio",
+    "another package",
+    "ratio",
 )
 
 _SIZES = {1: "Small", 200: "Large"}
@@ -70,18 +74,29 @@ def _row(
     cells = [mine.view, str(mine.keys), mine.store, f"{bare:.0f}"]
     over = mine.over_bare[clock]
     cells += [f"{over:.0f}", f"{1 + over / bare:.2f}"]
-    for peer in PEERS:
-        its = found.get((mine.view, mine.keys, mine.store, peer))
-        cells += _beside(over, its and its.over_bare[clock], mine.view)
+    for peers in ((MIDDLEWARE,), OTHERS):
+        cells += _beside(mine, _find(mine, peers, found), clock)
     return tuple(cells)
 
 
-def _beside(over: float, its: float | None, view: str) -> tuple[str, str]:
+def _find(
+    mine: Result,
+    peers: tuple[str, ...],
+    found: dict[tuple[str, int, str, str], Result],
+) -> Result | None:
+    """Return the same with the one of some peers that has such a store."""
+    keys = ((mine.view, mine.keys, mine.store, peer) for peer in peers)
+    return next((found[key] for key in keys if key in found), None)
+
+
+def _beside(mine: Result, its: Result | None, clock: Clock) -> tuple[str, str]:
     if its is None:
         return "", ""
+    name = f" ({its.kind})" if its.kind in OTHERS else ""
+    ratio = mine.over_bare[clock] / its.over_bare[clock]
     # What costs next to nothing is nobody's multiple.
-    ratio = "" if view == "none" else f"{over / its:.2f}"
-    return f"{its:.0f}", ratio
+    shown = "" if mine.view == "none" else f"{ratio:.2f}"
+    return f"{its.over_bare[clock]:.0f}{name}", shown
 
 
 def render(table: Table) -> str:
