@@ -46,17 +46,15 @@ from collective.beaker.stored_session import Session
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 from collective.beaker.stores import find_store
+from collective.beaker.stores.base import LEEWAY_SECONDS
 from collective.beaker.stores.base import Leftover
 
 
 SLICE = 100
 """So many records are looked at before a function yields."""
 
-GRACE_SECONDS = 120
-"""A request that began in time may still store a session that has expired.
-
-It is as long as Beaker has Redis keep one.
-"""
+GRACE_SECONDS = LEEWAY_SECONDS
+"""A request that began in time may still store a session that has expired."""
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
@@ -411,16 +409,25 @@ def revoke_all(options: Options) -> Iterator[int]:
     sessions, start, number = StoredSessions(options), time.time(), 0
     for walk in range(_MOST_WALKS):
         before = number
-        for found in sessions.walk():
-            if walk and _began(found) > start:
-                continue
-            sessions.store.delete(found.id)
-            number += 1
-            if number % SLICE == 0:
-                yield number
+        for findings in _slices(sessions.walk()):
+            ended = [
+                (found.id, found.record)
+                for found in findings
+                if not walk or _began(found) <= start
+            ]
+            _remove_all(sessions.store, ended)
+            number += len(ended)
+            yield number
         if number == before:
             break
     yield number
+
+
+def _remove_all(store: Store, records: Sequence[tuple[str, Record]]) -> None:
+    """Remove records, also those that were changed meanwhile."""
+    if store.remove(records) < len(records):
+        for id, _ in records:
+            store.delete(id)
 
 
 def _began(found: Findings) -> float:

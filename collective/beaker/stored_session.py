@@ -317,8 +317,14 @@ class Session(Content, beaker.session.Session):
         return record is not None and self.store.payload(record) == payload
 
     def _touch(self, mine: dict[Any, Any]) -> None:
-        """Store the time.  Who was faster has stored it, too."""
-        self.store.swap(self.id, self._record, self._encode(mine))
+        """Store the time.  Who was faster has stored it, too.
+
+        Who only reads can do without, as where a disk is full.
+        """
+        try:
+            self.store.swap(self.id, self._record, self._encode(mine))
+        except StoreUnavailable as error:
+            logger.error("%s", error)
 
     def _attempts(self, mine: dict[Any, Any]) -> Any:
         """Yield what to store, and the record in whose place, again and again.
@@ -384,7 +390,7 @@ class Session(Content, beaker.session.Session):
         Raises what ``save`` does, and ConflictError if another request has
         changed what this one changed.  ``release`` must follow.
         """
-        if self._task(accessed_only) is None:
+        if self._task(accessed_only) in (None, self._touch):
             return
         try:
             self._acquire(self._encode(self._mine(accessed_only)))

@@ -15,6 +15,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any
 from typing import NamedTuple
+from typing import TypeVar
 
 from zope.interface import implementer
 
@@ -36,6 +37,9 @@ LEEWAY_SECONDS = 120
 """So much longer than a session's timeout Beaker has a store keep it."""
 
 _POLL_SECONDS = 0.002
+
+_Lock = TypeVar("_Lock")
+"""What stands for a lock, if it was taken."""
 
 _TURN = lease_name("0" * 32)
 """The name of the record that says whose turn it is."""
@@ -127,10 +131,17 @@ class Store(ABC):
         try:
             return operation(*arguments)
         except self.failures as error:
-            reason = _reason(error)
+            reason = self._reason(error)
         # Not while the error is handled: it may hold an id, data or a
         # password, and would go with this one.
         raise StoreUnavailable(self.kind, self.address, reason)
+
+    def _reason(self, error: Exception) -> str:
+        """Return why the store fails, without what an error may quote."""
+        name = type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            return f"{name}: {error.strerror}"
+        return name
 
     def payload(self, record: Record) -> str | None:
         return record.raw
@@ -162,13 +173,14 @@ class Store(ABC):
         """Return the names of the leases that this thread has."""
         return vars(self._of_thread).setdefault("leases", set())
 
-    def _wait(self, take: Callable[[], bool]) -> None:
-        """Return once a lock was taken; raise StoreLocked if it is not."""
+    def _wait(self, take: Callable[[], _Lock]) -> _Lock:
+        """Return a lock once it was taken; raise StoreLocked if it is not."""
         give_up = time.monotonic() + WAIT_SECONDS
-        while not take():
+        while not (lock := take()):
             if time.monotonic() > give_up:
                 raise StoreLocked(self.kind, self.address, "it is locked")
             time.sleep(_POLL_SECONDS)
+        return lock
 
     def take_turn(self, owner: str, seconds: float) -> bool:
         return self._take_lease(_TURN, owner, 0, seconds)
@@ -219,7 +231,14 @@ class Store(ABC):
 
     def _remove_same(self, records: Sequence[tuple[str, Record]]) -> int:
         """See IStore.remove."""
-        return sum(self._swap(name, old, None) for name, old in records)
+        return sum(self._removes(name, old) for name, old in records)
+
+    def _removes(self, name: str, old: Record) -> bool:
+        try:
+            return self._swap(name, old, None)
+        except StoreLocked:
+            # Somebody is storing it.
+            return False
 
     def _estimate(self) -> int | None:
         """See IStore.estimate."""
@@ -232,10 +251,3 @@ class Store(ABC):
     def _clear_caches(self) -> int:
         """See IStore.clear_caches."""
         raise NotImplementedError
-
-
-def _reason(error: Exception) -> str:
-    name = type(error).__name__
-    if isinstance(error, OSError) and error.strerror:
-        return f"{name}: {error.strerror}"
-    return name

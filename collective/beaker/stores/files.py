@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Hashable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from functools import partial
 from hashlib import sha1
 from types import ModuleType
@@ -83,15 +84,34 @@ class FolderStore(Store):
 
     @contextmanager
     def lock(self, id: str, payload: str = "") -> Iterator[None]:
-        path = self._lock_path(id)
-        # Beaker's lock would make it for everybody to read.
-        make_folder(os.path.dirname(path))
-        lock = file_synchronizer(id, lock_dir=self._lock_folder)
-        self._wait(lambda: _acquire(lock, path))
+        lock = self._wait(lambda: self._take_lock(id))
         try:
             yield
         finally:
             lock.release_write_lock()
+
+    def _take_lock(self, id: str) -> SynchronizerImpl | None:
+        """Return a lock, unless somebody else has it.
+
+        Who had it before may have removed its file meanwhile.
+        """
+        path = self._lock_path(id)
+        before = identity(path)
+        if before is None:
+            # Beaker would make it for everybody to read.
+            make_folder(os.path.dirname(path))
+            make_file(path)
+            before = identity(path)
+        lock = file_synchronizer(id, lock_dir=self._lock_folder)
+        if not lock.acquire_write_lock(wait=False):
+            return None
+        if before is not None and identity(path) == before:
+            return lock
+        # Beaker may have made a new file, for everybody.
+        with suppress(FileNotFoundError):
+            os.chmod(path, 0o600)
+        lock.release_write_lock()
+        return None
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
         with self.lock(id):
@@ -285,20 +305,6 @@ class DbmStore(FolderStore):
 
 def _digest(name: str) -> str:
     return sha1(name.encode()).hexdigest()
-
-
-def _acquire(lock: SynchronizerImpl, path: str) -> bool:
-    """Take a lock, whose file somebody may remove who held it before us."""
-    before = identity(path)
-    if before is None:
-        make_file(path)
-        before = identity(path)
-    if not lock.acquire_write_lock(wait=False):
-        return False
-    if identity(path) == before:
-        return True
-    lock.release_write_lock()
-    return False
 
 
 def _leaves(folder: str) -> Iterator[str]:

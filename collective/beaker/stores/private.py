@@ -25,10 +25,8 @@ def make_folder(folder: str) -> None:
 
 def make_file(path: str) -> None:
     """Make an empty file for us alone, if there is none."""
-    if exists(path):
-        return
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    os.chmod(path, 0o600)
+    if not exists(path):
+        os.close(_open_private(path, os.O_CREAT | os.O_WRONLY))
 
 
 def read(path: str) -> bytes | None:
@@ -54,14 +52,17 @@ def replace(path: str, content: bytes) -> None:
     """
     name = f"{path}.temp"
     try:
-        with open(name, "wb", len(content), opener=_for_us_alone) as temporary:
+        with open(name, "wb", len(content), opener=_open_private) as temporary:
             temporary.write(content)
-        os.chmod(name, 0o600)
         os.replace(name, path)
     except BaseException:
         remove(name)
         raise
 
 
-def _for_us_alone(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _open_private(path: str, flags: int) -> int:
+    file = os.open(path, flags, 0o600)
+    if hasattr(os, "fchmod"):
+        # The umask may have taken something from us, too.
+        os.fchmod(file, 0o600)
+    return file

@@ -30,19 +30,19 @@ from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 
 
-# Compares and sets in one step and one round trip.  A digest stands for the
-# old record, which need not be sent again; "" stands for no record.
+# Compares and sets in one step and one round trip.  The old record is sent
+# whole: to make a digest of it takes longer.
 _SWAP = """\
-local record = redis.call("GET", KEYS[1])
-if (record and redis.sha1hex(record) or "") ~= ARGV[1] then
+local exists, old, new, timeout = unpack(ARGV)
+if redis.call("GET", KEYS[1]) ~= (exists == "1" and old) then
     return 0
 end
-if ARGV[2] == "" then
+if new == "" then
     redis.call("DEL", KEYS[1])
-elseif ARGV[3] == "" then
-    redis.call("SET", KEYS[1], ARGV[2])
+elseif timeout == "" then
+    redis.call("SET", KEYS[1], new)
 else
-    redis.call("SET", KEYS[1], ARGV[2], "EX", ARGV[3])
+    redis.call("SET", KEYS[1], new, "EX", timeout)
 end
 return 1
 """
@@ -81,9 +81,9 @@ class RedisStore(Store):
         return None if raw is None else Record(raw)
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        before = "" if old is None else _digest(old.raw)
+        before = (0, b"") if old is None else (1, old.raw)
         after = b"" if new is None else pack(new)
-        arguments = (1, _key(id), before, after, self._timeout)
+        arguments = (1, _key(id), *before, after, self._timeout)
         try:
             return bool(self._ask("EVALSHA", _SWAP_DIGEST, *arguments))
         except NoScriptError:
@@ -165,10 +165,6 @@ class _Connection(threading.local):
 
 def _key(id: str) -> str:
     return f"{_PREFIX}{id}{_SUFFIX}"
-
-
-def _digest(raw: bytes) -> str:
-    return sha1(raw, usedforsecurity=False).hexdigest()
 
 
 def _connection_options(socket_timeout: int) -> dict[str, Any]:

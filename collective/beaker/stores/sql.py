@@ -61,6 +61,10 @@ _IN_THE_WAY = frozenset([1205, 1213, "40001", "40P01"])
 """Lock waits and deadlocks of MySQL and MariaDB, and states of SQL's
 standard: serialization failures and deadlocks."""
 
+_CODES = ("sqlstate", "pgcode", "sqlite_errorname")
+"""The attributes of errors by which drivers of PostgreSQL and SQLite, the
+latter since Python 3.11, name them."""
+
 _AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 
 Values = dict[str, Any]
@@ -140,6 +144,10 @@ class SqlStore(Store):
         self._table_exists = False
         # SQLite would make it for everybody to read.
         self._file = _sqlite_file(engine.url)
+
+    def _reason(self, error: Exception) -> str:
+        codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
+        return ": ".join([super()._reason(error), *map(str, codes)])
 
     def payload(self, record: Record) -> str | None:
         return unpack_namespace(record.raw)
@@ -301,8 +309,22 @@ def _sqlite_file(url: URL) -> str | None:
 
 
 def _was_in_the_way(error: exc.DBAPIError) -> bool:
-    code = error.orig.args[0] if error.orig.args else None
-    return bool({code, getattr(error.orig, "sqlstate", None)} & _IN_THE_WAY)
+    return not _IN_THE_WAY.isdisjoint(_codes(error))
+
+
+def _codes(error: exc.DBAPIError) -> list[Any]:
+    """Return the numbers and words by which a driver names an error.
+
+    They quote nothing, unlike its text.
+    """
+    cause = error.orig
+    first = cause.args[0] if cause.args else None
+    if isinstance(first, dict):
+        first = first.get("C")  # pg8000
+    elif not isinstance(first, int):
+        first = None
+    named = (getattr(cause, name, None) for name in _CODES)
+    return [code for code in (first, *named) if code]
 
 
 def _stored(payload: str) -> bytes:

@@ -278,15 +278,18 @@ def test_the_json_of_a_zope_conf_that_cannot_be_read(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_nothing_is_done_as_another_user_than_zope(files):
+@pytest.mark.parametrize(
+    ("owner", "name"), [(65534, "nobody"), (54321, "#54321")]
+)
+def test_nothing_is_done_as_another_user_than_zope(files, owner, name):
     files.make(idle=7200)
-    os.chown(files.options["data_dir"], 65534, 65534)
+    os.chown(files.options["data_dir"], owner, owner)
 
     for command in (["check"], ["sweep"], ["revoke", "--all", "--yes"]):
         result = invoke(files.zope_conf, *command)
         assert result.exit_code == 2
-        assert "belongs to another user, nobody" in result.output
-        assert "sudo -u nobody" in result.output
+        assert f"belongs to another user, {name}" in result.output
+        assert f"sudo -u {name}" in result.output
     assert len(files.ids()) == 1
 
 

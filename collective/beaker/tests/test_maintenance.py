@@ -308,6 +308,22 @@ def test_of_several_records_those_that_are_as_they_were_are_removed(
     assert sessions.store.remove([]) == 0
 
 
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_a_session_that_a_transaction_has_locked_stays(
+    kind, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("collective.beaker.stores.base.WAIT_SECONDS", 0)
+    sessions = Sessions({"type": kind, "data_dir": str(tmp_path)})
+    id, _ = sessions.make(idle=7200), sessions.make(idle=7200)
+    records = list(sessions.store.walk())
+
+    with sessions.store.lock(id), ThreadPoolExecutor(1) as threads:
+        removing = threads.submit(sessions.store.remove, records)
+        assert removing.result(30) == 1
+
+    assert sessions.ids() == {id}
+
+
 def test_a_database_removes_large_records_in_several_statements(
     postgresql, monkeypatch
 ):
@@ -398,6 +414,35 @@ def test_who_has_opened_a_lock_file_that_is_removed_locks_the_new_one(
         assert not is_free(path)
 
     assert is_free(path)
+
+
+def test_one_at_a_time_holds_a_lock_whose_file_is_removed_all_the_time(
+    file_sessions, tmp_path
+):
+    id = file_sessions.make()
+    path = file_sessions.store._lock_path(id)
+    marker = str(tmp_path / "held")
+    ended = threading.Event()
+
+    def hold():
+        for _ in range(150):
+            with file_sessions.store.lock(id):
+                os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+                os.remove(marker)
+
+    def remove():
+        while not ended.is_set():
+            remove_free(path)
+
+    with ThreadPoolExecutor(4) as threads:
+        removing = threads.submit(remove)
+        holding = [threads.submit(hold) for _ in range(3)]
+        try:
+            for one in holding:
+                one.result(60)
+        finally:
+            ended.set()
+        removing.result(60)
 
 
 def test_a_lock_of_one_who_was_killed_is_removed_when_its_time_is_over(
@@ -513,6 +558,21 @@ def test_a_session_that_changes_its_id_meanwhile_is_revoked_too(
 
     assert last(revoking) == 2
     assert file_sessions.ids() == set()
+
+
+def test_a_session_that_is_changed_meanwhile_is_revoked_all_the_same(
+    server_store, config, visitor
+):
+    if server_store.type == "ext:memcached":
+        pytest.skip("memcached cannot list its sessions")
+    sessions = Sessions(options_of(server_store)).alone()
+    visitor.visit(count_visit)
+    records = list(sessions.store.walk())
+    visitor.visit(count_visit)
+
+    maintenance._remove_all(sessions.store, records)
+
+    assert sessions.ids() == set()
 
 
 def test_a_revoked_session_is_not_brought_back_by_a_request_in_between(
@@ -650,7 +710,9 @@ def test_a_region_in_mongodb_is_cleared_and_sessions_stay(every_store):
 
 def test_a_region_in_memory_is_cleared_in_this_process(put):
     configuration = configured(
-        cache__regions="short, long", cache__short__expire="60"
+        # No other test has a region of this kind.
+        cache__regions="short, long",
+        cache__short__expire="4711",
     )
     in_short = put(configuration, "short", "prices of a test")
     in_long = put(configuration, "long", "names of a test")

@@ -327,7 +327,7 @@ def test_what_cannot_be_stored_as_a_whole_is_named_as_such(id):
 def test_a_session_without_a_time_of_access_gets_one(id):
     session = make_session(id=id)
     data = {"a": 1, "_creation_time": session.created}
-    session._store.swap(id, None, session._encode(data))
+    session.store.swap(id, None, session._encode(data))
     found = make_session(id=id)
     assert found.last_accessed is None
     found.save(accessed_only=True)

@@ -3,6 +3,7 @@
 import os
 import pickle
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -647,6 +648,60 @@ def test_a_table_that_cannot_be_made_is_an_unavailable_store(id, tmp_path):
 
     with pytest.raises(StoreUnavailable):
         store.swap(id, None, "first")
+
+
+@pytest.mark.skipif(
+    not hasattr(sqlite3, "SQLITE_READONLY"),
+    reason="Python 3.11 and later name the errors of SQLite",
+)
+def test_an_outage_of_sqlite_has_its_reason(id, tmp_path):
+    file = tmp_path / "sessions.db"
+    make_store("ext:database", url=f"sqlite:///{file}").swap(id, None, "first")
+    url = f"sqlite:///file:{file}?mode=ro&uri=true"
+    store = make_store("ext:database", url=url)
+
+    with pytest.raises(StoreUnavailable, match=": SQLITE_READONLY"):
+        store.swap(id, store.load(id), "second")
+
+
+def test_an_outage_of_mariadb_has_the_number_of_its_error(id):
+    url = f"mysql+pymysql://127.0.0.1:{free_port()}/sessions"
+    store = make_store("ext:database", url=url)
+
+    with pytest.raises(StoreUnavailable, match=r"OperationalError: 2003\."):
+        store.load(id)
+
+
+POSTGRESQL_DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "pg8000"])
+
+
+@pytest.fixture
+def postgresql_store(postgresql, driver, id):
+    postgresql.start()
+    url = postgresql.url.replace("+psycopg:", f"+{driver}:")
+    return make_store("ext:database", url=url, table_name=f"table_{id}")
+
+
+@POSTGRESQL_DRIVERS
+def test_with_each_driver_one_of_two_who_make_a_record_is_told_so(
+    postgresql_store, id
+):
+    assert postgresql_store.swap(id, None, "first")
+    assert not postgresql_store.swap(id, None, "second")
+    assert text(postgresql_store, id) == "first"
+
+
+@POSTGRESQL_DRIVERS
+def test_with_each_driver_an_outage_of_postgresql_has_its_state_and_no_id(
+    postgresql_store, id
+):
+    postgresql_store.swap(id, None, "first")
+    assert text(postgresql_store, id) == "first"
+    postgresql_store._table.drop(postgresql_store._engine)
+    with pytest.raises(StoreUnavailable, match=r": 42P01\.") as raised:
+        postgresql_store.load(id)
+
+    assert id not in str(raised.value)
 
 
 def test_an_engine_and_a_table_of_ones_own_will_do(id, tmp_path):

@@ -315,6 +315,27 @@ def test_a_folder_that_goes_while_a_request_runs_is_an_error_for_its_visitor(
     assert visitor.visit(read_count).text == "1"
 
 
+@pytest.mark.parametrize("transactional", [False, True])
+def test_a_server_that_goes_after_a_request_has_read_is_no_error_for_it(
+    lasting_server, config, visitor, caplog, transactional
+):
+    def read_and_lose_server(request):
+        result = read_count(request)
+        lasting_server.stop()
+        return result
+
+    config.update(resolution_seconds=0, transactional=transactional)
+    visitor.visit(count)
+    response = visitor.visit(read_and_lose_server)
+    lasting_server.start()
+
+    assert response.text == "1"
+    [record] = log_of(caplog)
+    assert record.levelno == logging.ERROR
+    assert f"127.0.0.1:{lasting_server.port}" in record.getMessage()
+    assert visitor.visit(count).text == "2"
+
+
 def save_the_impossible(request):
     session = ISession(request)
     session["count"] = session["impossible"] = lambda: None
