@@ -169,9 +169,10 @@ def test_the_certificate_of_another_cluster_is_an_outage(
     assert "ConnectionError" in record.getMessage()
 
 
-def test_caches_in_a_cluster_have_tls_in_settings(tls_config, certificate):
+def test_caches_in_a_cluster_have_tls_in_settings(tls_nodes, certificate):
+    addresses = [f"redis://127.0.0.1:{node.port}" for node in tls_nodes]
     section = {
-        "cache.urls": tls_config["urls"],
+        "cache.urls": ",".join(addresses),
         "cache.ssl": "on",
         "cache.ssl_ca_certs": str(certificate[0]),
     }
