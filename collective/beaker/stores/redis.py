@@ -215,7 +215,8 @@ def redis_cluster_store(
             **_connection_options(socket_timeout) | parsed[0] | options,
         )
     except _FAILURES as error:
-        # It asks the nodes at once how the keys are distributed.
-        reason = type(error).__name__
+        # It asks the nodes at once how the keys are distributed, and has
+        # the reason only in what its error was raised from.
+        reason = type(error.__cause__ or error).__name__
         raise StoreUnavailable(kind, redacted("urls", urls), reason) from None
     return RedisStore(kind, client, urls, timeout)

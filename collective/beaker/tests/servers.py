@@ -32,6 +32,9 @@ from sqlalchemy.exc import OperationalError
 
 START_SECONDS = 30
 
+Certificate = tuple[Path, Path]
+"""The files of a certificate, which signs itself, and of its key."""
+
 
 class Server:
     """A program that serves on a port, and can be started there again.
@@ -183,42 +186,61 @@ def running(
 
 
 @contextmanager
-def redis_server(folder: Path, *options: str) -> Iterator[Server]:
+def redis_server(
+    folder: Path, *options: str, certificate: Certificate | None = None
+) -> Iterator[Server]:
+    """Run Redis; with a certificate it speaks TLS only."""
     port = free_port()
-    command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
-    command += ["--save", "", "--appendonly", "yes", "--appendfsync", "no"]
+    url, command = _redis_on(port, "/0", certificate)
     command += ["--dir", str(folder), *options]
-    url = f"redis://127.0.0.1:{port}/0"
     with running(command, port, folder / "redis.log", url=url) as server:
         yield server
 
 
+def _redis_on(
+    port: int, database: str, certificate: Certificate | None
+) -> tuple[str, list[str]]:
+    """Return the URL of a Redis on a port, and the command that runs it."""
+    url = f"redis://127.0.0.1:{port}{database}"
+    command = ["redis-server", "--bind", "127.0.0.1", "--save", ""]
+    command += ["--appendonly", "yes", "--appendfsync", "no"]
+    if certificate is None:
+        return url, [*command, "--port", str(port)]
+    path, key = map(str, certificate)
+    command += ["--port", "0", "--tls-port", str(port)]
+    command += ["--tls-auth-clients", "no", "--tls-ca-cert-file", path]
+    command += ["--tls-cert-file", path, "--tls-key-file", key]
+    url = url.replace("redis:", "rediss:")
+    return f"{url}?ssl_ca_certs={path}", command
+
+
 @contextmanager
-def redis_cluster(folder: Path, replicas: int = 0) -> Iterator[list[Server]]:
+def redis_cluster(
+    folder: Path, replicas: int = 0, certificate: Certificate | None = None
+) -> Iterator[list[Server]]:
     """Run Redis servers that share out the keys among themselves.
 
     The first three are masters, each with so many of the others as replicas.
+    With a certificate they speak TLS only.
     """
-    masters = 3
+    tls = ["--tls", "--cacert", str(certificate[0])] if certificate else []
     with ExitStack() as stack:
         servers = []
-        for number in range(masters * (1 + replicas)):
+        for number in range(3 * (1 + replicas)):
             port = free_port()
             own = folder / str(number)
             own.mkdir()
-            command = ["redis-server", "--bind", "127.0.0.1"]
-            command += ["--port", str(port), "--dir", str(own), "--save", ""]
-            command += ["--appendonly", "yes", "--appendfsync", "no"]
-            command += ["--cluster-enabled", "yes"]
+            url, command = _redis_on(port, "", certificate)
+            command += ["--dir", str(own), "--cluster-enabled", "yes"]
             command += ["--cluster-node-timeout", "1000"]
             command += ["--cluster-port", str(free_port())]
-            url = f"redis://127.0.0.1:{port}"
+            command += ["--tls-cluster", "yes" if tls else "no"]
             server = running(command, port, own / "redis.log", url=url)
             servers.append(stack.enter_context(server))
         addresses = [f"127.0.0.1:{server.port}" for server in servers]
         subprocess.run(
             [
-                *("redis-cli", "--cluster", "create", *addresses),
+                *("redis-cli", *tls, "--cluster", "create", *addresses),
                 *("--cluster-replicas", str(replicas), "--cluster-yes"),
             ],
             stdout=subprocess.DEVNULL,
@@ -265,7 +287,10 @@ def memcached_server(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def postgresql_server() -> Iterator[Server]:
+def postgresql_server(
+    certificate: Certificate | None = None,
+) -> Iterator[Server]:
+    """Run PostgreSQL, with TLS if there is a certificate and its key."""
     port = free_port()
     with unprivileged_folder() as (folder, popen):
         data = folder / "data"
@@ -285,6 +310,10 @@ def postgresql_server() -> Iterator[Server]:
             "full_page_writes": "off",
             "autovacuum": "off",
         }
+        if certificate:
+            path, key = (_private_copy(file, folder) for file in certificate)
+            settings |= {"ssl": "on", "ssl_cert_file": path}
+            settings |= {"ssl_key_file": key}
         command = ["postgres", "-D", str(data)]
         command += [f"--{name}={value}" for name, value in settings.items()]
         with running(
@@ -349,6 +378,15 @@ def unprivileged_folder() -> Iterator[tuple[Path, dict[str, Any]]]:
             popen |= {"user": nobody.pw_uid, "group": nobody.pw_gid}
             popen |= {"extra_groups": []}
         yield Path(folder), popen
+
+
+def _private_copy(file: Path, folder: Path) -> Path:
+    """Copy a file into a folder, for the folder's owner only."""
+    copy = folder / file.name
+    shutil.copy(file, copy)
+    copy.chmod(0o600)
+    os.chown(copy, folder.stat().st_uid, folder.stat().st_gid)
+    return copy
 
 
 def write(path: Path, text: str) -> Path:

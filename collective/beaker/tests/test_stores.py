@@ -748,6 +748,7 @@ def test_a_cluster_that_is_gone_is_an_unavailable_store():
 
     with pytest.raises(StoreUnavailable) as raised:
         make_store("ext:rediscluster", urls=urls)
+    assert str(raised.value).endswith(" fails: ConnectionError.")
     assert "secret" not in str(raised.value)
 
 

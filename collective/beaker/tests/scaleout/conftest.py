@@ -135,10 +135,17 @@ def zopes_on(
 
 
 @contextmanager
-def proxy_before(zopes: list[Server], folder: Path) -> Iterator[Server]:
-    """Run HAProxy as the page configures it."""
+def proxy_before(
+    zopes: list[Server], folder: Path, certificate: Path | None = None
+) -> Iterator[Server]:
+    """Run HAProxy as the page configures it, for https with a certificate."""
     port = free_port()
-    text = block_of_page("text", "defaults").replace(":8080", f":{port}")
+    text = block_of_page("text", "defaults")
+    if certificate:
+        https = block_of_page("text", "frontend site")
+        https = https.replace("/etc/haproxy/site.pem", str(certificate))
+        text = re.sub("(?s)frontend site.*(?=backend zopes\n)", https, text)
+    text = re.sub(r"bind 127.0.0.1:\d+", f"bind 127.0.0.1:{port}", text)
     for number, zope in enumerate(zopes, 8081):
         text = text.replace(f":{number} ", f":{zope.port} ")
     config = folder / "haproxy.cfg"

@@ -121,6 +121,18 @@ def has_new_master(node):
     return len(masters) == 4 and cluster_state == "ok"
 
 
+@on_stores("redis")
+def test_while_the_store_of_a_cache_is_down_its_pages_are_errors(site, redis):
+    browser = site.open_browser()
+    redis.kill()
+    answers = [browser.get("/@@show") for _ in range(ZOPES)]
+    assert [answer.status_int for answer in answers] == [500] * ZOPES
+
+    redis.start()
+    answers = [browser.get("/@@show") for _ in range(ZOPES)]
+    assert [answer.status_int for answer in answers] == [200] * ZOPES
+
+
 @on_stores("cluster")
 def test_the_replica_of_a_node_that_is_killed_takes_over_and_knows_each_count(
     site, nodes, failures
