@@ -16,6 +16,7 @@ from typing import TypeVar
 import click
 
 from collective.beaker import maintenance
+from collective.beaker import wording
 from collective.beaker.config import Configuration
 from collective.beaker.config import read_configuration
 from collective.beaker.config import used_folders
@@ -38,8 +39,6 @@ WARNINGS = 1
 ERRORS = 2
 """The exit status of a command that could not do its work."""
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 _BAR = 40
 """The columns of the longest bar of a chart."""
@@ -74,7 +73,7 @@ class Duration(click.ParamType):
                 param,
                 ctx,
             )
-        return int(found[1]) * _SECONDS[found[2]]
+        return int(found[1]) * wording.SECONDS[found[2]]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -112,7 +111,7 @@ def check(path: str, strict: bool, as_json: bool) -> None:
     that of each cache region. Secrets and passwords are not shown.
     """
     report = _report(path)
-    verdict = _verdict(report)
+    verdict = report.verdict
     if as_json:
         data = {"zope_conf": path, "verdict": verdict, **report.as_dict()}
         click.echo(json.dumps(data, indent=2))
@@ -199,7 +198,7 @@ def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
             number = _watch(
                 maintenance.revoke_all(options), stored, lambda number: number
             )
-            click.echo(f"Ended {_number(number, 'session')}.")
+            click.echo(f"Ended {wording.number(number, 'session')}.")
         elif maintenance.revoke(options, id or ""):
             click.echo("Ended the session.")
         else:
@@ -220,7 +219,7 @@ def clear(path: str, region: str) -> None:
                 "process of Zope. Restart Zope to empty them."
             )
         number = maintenance.clear_region(configuration, region)
-    click.echo(f"Emptied {region}: {_number(number, 'piece')} removed.")
+    click.echo(f"Emptied {region}: {wording.number(number, 'piece')} removed.")
     if regions[region]["type"] == "ext:database":
         click.echo(
             "Zope keeps what it has loaded from ext:database. Restart it.",
@@ -324,19 +323,7 @@ def _report(path: str) -> Report:
         _check_user(conf, read_configuration(conf.section))
     except Failure as failure:
         return Report(errors=[failure.message])
-    report = make_report(conf.section)
-    if conf.section is None:
-        report.warnings.append(
-            "There is no <product-config beaker> in zope.conf: "
-            "no sessions and no caches. Add one."
-        )
-    return report
-
-
-def _verdict(report: Report) -> str:
-    if report.errors or not all(health.is_well for health in report.stores):
-        return "error"
-    return "warning" if report.warnings else "ok"
+    return make_report(conf.section)
 
 
 def _print_report(report: Report) -> None:
@@ -377,34 +364,25 @@ def _where(stored: StoredSessions) -> str:
     return f"{stored.store.kind} ({stored.store.address})"
 
 
-def _number(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 def _print_survey(found: maintenance.Survey, stored: StoredSessions) -> None:
     average = found.bytes / found.sessions if found.sessions else 0
     click.echo(f"Store       {_where(stored)}")
     click.echo(f"Sessions    {found.sessions:,}")
     click.echo(f"Expired     {found.expired:,}")
     click.echo(f"Unreadable  {found.unreadable:,}")
-    click.echo(f"Empty       {_number(found.empty, 'record')}")
+    click.echo(f"Empty       {wording.number(found.empty, 'record')}")
+    size = wording.size
     click.echo(
-        f"Size        {_size(found.bytes)}, {_size(average)} on average, "
-        f"{_size(found.largest)} at most"
+        f"Size        {size(found.bytes)}, {size(average)} on average, "
+        f"{size(found.largest)} at most"
     )
-    click.echo(f"Oldest      {_time(found.oldest)}")
+    click.echo(f"Oldest      {wording.duration(found.oldest)}")
     if found.sessions:
-        ages = _limits(maintenance.AGES, _time)
+        ages = wording.limits(maintenance.AGES, wording.duration)
         _print_chart("Not used for", ages, found.idle)
         _print_chart("Began before", ages, found.age)
-        sizes = _limits(maintenance.SIZES, _size)
+        sizes = wording.limits(maintenance.SIZES, wording.size)
         _print_chart("Size", sizes, found.size)
-
-
-def _limits(
-    limits: Sequence[float], show: Callable[[float], str]
-) -> list[str]:
-    return [f"up to {show(limit)}" for limit in limits] + ["more"]
 
 
 def _print_chart(
@@ -417,36 +395,11 @@ def _print_chart(
         click.echo(f"  {label:16} {number:>9,}  {bar}".rstrip())
 
 
-def _size(bytes: float) -> str:
-    if bytes < 1024:
-        return _number(round(bytes), "byte")
-    if bytes < 1024**2:
-        return f"{bytes / 1024:,.1f} kB"
-    return f"{bytes / 1024**2:,.1f} MB"
-
-
-def _time(seconds: float) -> str:
-    """Return a time in the largest unit of which it has one."""
-    for unit in ("d", "h", "m", "s"):
-        if seconds >= _SECONDS[unit]:
-            break
-    return _number(int(seconds // _SECONDS[unit]), _UNITS[unit])
-
-
 def _print_sweep(swept: maintenance.Sweep, dry_run: bool) -> None:
     verb = "Would remove" if dry_run else "Removed"
-    click.echo(
-        f"{verb} {_number(swept.expired, 'expired session')}, "
-        f"{_number(swept.empty, 'empty record')}, "
-        f"{_number(swept.locks, 'lock')} and "
-        f"{_number(swept.temporary_files, 'temporary file')}."
-    )
-    kept = "Would keep" if dry_run else "Kept"
-    click.echo(
-        f"{kept} {_number(swept.kept, 'session')}; "
-        f"{swept.used_meanwhile:,} of them used meanwhile, "
-        f"{swept.unreadable:,} unreadable."
-    )
+    click.echo(wording.removed(swept, verb))
+    verb = "Would keep" if dry_run else "Kept"
+    click.echo(wording.kept(swept, verb))
     if swept.unreadable:
         click.echo(
             "Unreadable are sessions with a key or a class that is not known "

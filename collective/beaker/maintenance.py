@@ -278,6 +278,20 @@ def _remedy(kind: str) -> str:
     return "Ask its documentation what removes them."
 
 
+def within(
+    seconds: float, results: Iterator[_Item]
+) -> tuple[_Item | None, bool]:
+    """Return the last result that came in time, and whether it was the last.
+
+    One result, at least, is waited for.
+    """
+    deadline, result = time.monotonic() + seconds, None
+    for result in results:
+        if time.monotonic() >= deadline:
+            return result, False
+    return result, True
+
+
 # Sessions
 
 

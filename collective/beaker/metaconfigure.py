@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-from App.config import getConfiguration
 from beaker.cache import CacheManager
 from zope.component import getGlobalSiteManager
 from zope.configuration.config import ConfigurationContext
@@ -16,6 +15,7 @@ from collective.beaker.config import read_configuration
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.options import SESSION_DEFAULTS
+from collective.beaker.zope_conf import running_section
 
 
 logger = logging.getLogger("collective.beaker")
@@ -45,8 +45,7 @@ def _configure() -> None:
 
     Raises ConfigurationError with all that is wrong in the section.
     """
-    sections = getattr(getConfiguration(), "product_config", None) or {}
-    configuration = read_configuration(sections.get("beaker"))
+    configuration = read_configuration(running_section())
     for warning in configuration.warnings:
         logger.warning("%s", warning)
     errors = configuration.errors or make_folders(configuration)

@@ -4,8 +4,10 @@ All of it is plain data: ``as_dict`` makes of it what JSON can hold.  Keys and
 passwords are hidden, and there is no session id and nothing of a session.
 """
 
+import logging
 import time
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,12 +27,18 @@ from collective.beaker.config import make_folders
 from collective.beaker.config import read_configuration
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.maintenance import CannotMaintain
 from collective.beaker.maintenance import StoredSessions
+from collective.beaker.maintenance import Survey
 from collective.beaker.maintenance import cache_store
+from collective.beaker.maintenance import survey
+from collective.beaker.maintenance import within
 from collective.beaker.options import SESSION_DEFAULTS
 from collective.beaker.options import redacted
 from collective.beaker.stores import Store
 
+
+logger = logging.getLogger("collective.beaker")
 
 # Where a setting comes from
 ZOPE_CONF = "zope.conf"
@@ -94,6 +102,32 @@ class Health:
         return self.error is None
 
 
+@dataclass(frozen=True)
+class Region:
+    """A cache region, and the caches that have none as "cache"."""
+
+    name: str
+    type: str
+    expire: int | None
+    """The seconds after which a value is computed anew; None is never."""
+
+
+@dataclass
+class Count:
+    """What was counted of the stored sessions."""
+
+    survey: Survey | None = None
+    is_complete: bool = False
+    """Whether there was time for all."""
+
+    estimate: int = 0
+    """About how many records there are, locks included, if there was not
+    time for all; 0 if nobody knows."""
+
+    error: str | None = None
+    """Why they were not counted, or not to the end."""
+
+
 @dataclass
 class Report:
     """All that the one who runs a site would like to know."""
@@ -108,7 +142,18 @@ class Report:
     stores: list[Health] = field(default_factory=list)
     """Empty if there are errors: such stores cannot be used."""
 
+    regions: list[Region] = field(default_factory=list)
+    sessions: Count | None = None
+    """None if they were not counted."""
+
     versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """One of error, warning and ok."""
+        if self.errors or not all(health.is_well for health in self.stores):
+            return "error"
+        return "warning" if self.warnings else "ok"
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON can hold, keys in the order of the fields."""
@@ -119,12 +164,14 @@ def make_report(
     section: Mapping[str, Any] | None,
     in_force: Options | None = None,
     local: bool = False,
+    count_seconds: float | None = None,
 ) -> Report:
     """Return a report of a beaker section, and of the stores it names.
 
     ``in_force`` are the options that ``ISessionConfig`` gives, if that was
     asked; ``local`` says that a site gives them.  Folders that are configured
-    are created, as they are at start-up, and each store is tried out.
+    are created, as they are at start-up, and each store is tried out.  Stored
+    sessions are counted for so many seconds, or not at all.
     """
     configuration = read_configuration(section)
     errors = configuration.errors or make_folders(configuration)
@@ -132,11 +179,20 @@ def make_report(
         settings=list(settings_of(section, configuration, in_force, local)),
         errors=errors,
         warnings=configuration.warnings,
+        regions=list(regions_of(configuration)),
         versions=versions(),
     )
-    if not errors:
-        session = configuration.session if in_force is None else in_force
-        report.stores += check_stores(session, configuration.cache)
+    if section is None:
+        report.warnings.append(
+            "There is no <product-config beaker> in zope.conf: "
+            "no sessions and no caches. Add one."
+        )
+    if errors:
+        return report
+    session = configuration.session if in_force is None else in_force
+    report.stores += check_stores(session, configuration.cache)
+    if session is not None and count_seconds is not None:
+        report.sessions = _count(session, report.stores, count_seconds)
     return report
 
 
@@ -215,6 +271,16 @@ def _shown(option: str, value: Any) -> Any:
     return f"<{type(value).__name__}>"
 
 
+def regions_of(configuration: Configuration) -> Iterator[Region]:
+    """Yield the caches that have no region, and all cache regions."""
+    if configuration.cache is None:
+        return
+    options = dict(configuration.cache)
+    regions = options.pop("cache_regions")
+    for name, each in {"cache": options, **regions}.items():
+        yield Region(name, each["type"], each.get("expire"))
+
+
 # Stores
 
 
@@ -250,11 +316,8 @@ def check_store(name: str, find: Callable[[], Store]) -> Health:
         store = find()
         health.type, health.address = store.kind, store.address
         health.error = _round_trip(store, health.seconds)
-    except StoreUnavailable as error:
-        health.error = str(error)
     except Exception as error:
-        # No more than the type: a message may hold a password.
-        health.error = f"It cannot be used ({type(error).__name__})."
+        health.error = _told(error)
     return health
 
 
@@ -284,6 +347,56 @@ def _round_trip(store: Store, seconds: dict[str, float]) -> str | None:
         if "delete" not in seconds:
             with suppress(StoreUnavailable):
                 store.delete(id)
+
+
+def is_available(session: Options | None) -> bool:
+    """Tell whether the store of sessions answers; one record is looked for.
+
+    Sessions in cookies, and none at all, need no store.
+    """
+    if session is None or session.get("type") == "cookie":
+        return True
+    try:
+        StoredSessions(session).store.load(new_id())
+    except Exception as error:
+        logger.error("The store of sessions is unavailable: %s", _told(error))
+        return False
+    return True
+
+
+def count_sessions(options: Options, seconds: float) -> Count:
+    """Count stored sessions, for so many seconds.
+
+    What goes wrong is found in the result; nothing is raised.
+    """
+    count = Count()
+    try:
+        count.survey, count.is_complete = within(seconds, survey(options))
+        if not count.is_complete:
+            count.estimate = StoredSessions(options).estimate()
+    except Exception as error:
+        count.error = _told(error)
+    return count
+
+
+def _count(
+    session: Options, stores: Iterable[Health], seconds: float
+) -> Count:
+    """Count sessions, but do not wait again for a store that failed."""
+    for health in stores:
+        if health.name == "session" and not health.is_well:
+            return Count(error=health.error)
+    return count_sessions(session, seconds)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, (CannotMaintain, StoreUnavailable)):
+        return str(error)
+    # No more than the type: a message may hold a password.
+    return f"It cannot be used ({type(error).__name__})."
+
+
+# Versions
 
 
 def versions() -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""Reading zope.conf as Zope does, without starting Zope."""
+"""The beaker section of zope.conf, of a Zope that runs or without one."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ZConfig
+from App.config import getConfiguration
 from Zope2.Startup.options import ZopeWSGIOptions
 
 
@@ -30,8 +31,15 @@ class ZopeConf:
     """The environment variables that Zope sets at start-up."""
 
 
+def running_section() -> Mapping[str, str] | None:
+    """Return the settings with which this Zope runs, or None if it has no
+    section."""
+    sections = getattr(getConfiguration(), "product_config", None) or {}
+    return sections.get("beaker")
+
+
 def read_zope_conf(path: str) -> ZopeConf:
-    """Read a zope.conf with Zope's own schema.
+    """Read a zope.conf with Zope's own schema, without starting Zope.
 
     Raises ZopeConfError.
     """

@@ -255,6 +255,8 @@ def test_a_report_is_what_json_can_hold(tmp_path):
         "errors",
         "warnings",
         "stores",
+        "regions",
+        "sessions",
         "versions",
     ]
     assert "very secret" not in text

@@ -1,0 +1,54 @@
+"""Sealed texts: the page knows those that it has made for a user again.
+
+A seal is an HMAC with the secret of the sessions, so that all processes of a
+site accept it.  Without a secret each process has a key of its own.
+"""
+
+import hmac
+import json
+import secrets
+import time
+from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64encode
+
+from AccessControl import getSecurityManager
+from zope.component import queryUtility
+
+from collective.beaker.interfaces import ISessionConfig
+
+
+LIFETIME_SECONDS = 8 * 3600
+"""So long a sealed text is accepted."""
+
+_PROCESS_KEY = secrets.token_hex()
+
+
+def seal(purpose: str, text: str = "") -> str:
+    """Return a text with a seal for the user who is logged in.
+
+    It has only characters that may stand in a cookie.
+    """
+    content = json.dumps([int(time.time()), text]).encode()
+    body = urlsafe_b64encode(content).decode().rstrip("=")
+    return f"{body}.{_mac(purpose, body)}"
+
+
+def unseal(purpose: str, sealed: str) -> str | None:
+    """Return the text; None without the seal, or if its time is over."""
+    body, _, mac = sealed.partition(".")
+    if not hmac.compare_digest(_mac(purpose, body).encode(), mac.encode()):
+        return None
+    made, text = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return text if time.time() < made + LIFETIME_SECONDS else None
+
+
+def _mac(purpose: str, body: str) -> str:
+    user = getSecurityManager().getUser()
+    name = [user.getId(), user.getUserName()]
+    message = json.dumps(["collective.beaker", purpose, name, body])
+    return hmac.new(_key().encode(), message.encode(), "sha256").hexdigest()
+
+
+def _key() -> str:
+    options = queryUtility(ISessionConfig) or {}
+    return options.get("secret") or options.get("validate_key") or _PROCESS_KEY
