@@ -33,7 +33,11 @@ def main() -> None:
     os.environ["DEMO_VAR"] = str(folder)
     settings = [f"port={port}", f"var={folder}"]
 
-    print("The demo is starting. Ctrl-C stops it.", flush=True)
+    print(
+        "The demo is starting. Ctrl-C stops it. "
+        "For /@@beaker log in as admin, with the password demo.",
+        flush=True,
+    )
     try:
         runwsgi(["runwsgi", str(HOME / "etc/zope.ini"), *settings], quiet=True)
     except LockError:
