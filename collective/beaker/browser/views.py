@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 from typing import NamedTuple
 
+from OFS.interfaces import IApplication
 from Products.Five.browser import BrowserView
 from zExceptions import MethodNotAllowed
 from zope.component import getGlobalSiteManager
@@ -99,6 +100,12 @@ class Page(View):
 
     def title(self) -> str:
         return self.context.title_or_id() or "Zope"
+
+    def site_url(self) -> str:
+        """Return where the administrator comes from."""
+        if IApplication.providedBy(self.context):
+            return f"{self.home}/manage_main"
+        return self.home
 
     def settings(self) -> list[Settings]:
         """Return the settings that somebody has made, and all others."""
