@@ -134,7 +134,7 @@ class Page(View):
 
     def times(self, health: StoreHealth) -> str:
         return ", ".join(
-            f"{step} {seconds * 1000:.2f}"
+            f"{step}\N{NO-BREAK SPACE}{seconds * 1000:.2f}"
             for step, seconds in health.seconds.items()
         )
 

@@ -4,6 +4,7 @@ Run them with ``zope-testrunner --test-path=. -s collective.beaker.tests
 -m test_plone``, where Plone and this package are installed.
 """
 
+import json
 import subprocess
 import sys
 import unittest
@@ -15,6 +16,7 @@ from urllib.request import HTTPCookieProcessor
 from urllib.request import build_opener
 
 import transaction
+from persistent.mapping import PersistentMapping
 from zope.component import getUtility
 from zope.configuration import xmlconfig
 
@@ -200,6 +202,75 @@ class TestLoginWithoutSession(BrowserTestCase):
         self.assertNotIn(
             getUtility(ISessionConfig)["key"], self.browser.cookies
         )
+
+
+class TestPage(BrowserTestCase):
+    """The page for the one who runs a site, in a Plone site."""
+
+    layer = BEAKER_FUNCTIONAL_TESTING
+
+    def test_anonymous_visitors_are_asked_to_log_in(self):
+        for view in ("@@beaker", "@@beaker-status.json"):
+            self.visit(view)
+            self.assertIn("/login?came_from=", self.browser.url)
+
+    def test_who_administers_one_site_only_is_refused(self):
+        setRoles(self.portal, TEST_USER_ID, ["Site Administrator"])
+        transaction.commit()
+        self.log_in()
+        self.assertIn("Insufficient Privileges", self.visit("@@beaker"))
+
+    def test_managers_see_the_page_without_the_theme(self):
+        setRoles(self.portal, TEST_USER_ID, ["Manager"])
+        transaction.commit()
+        self.log_in()
+        page = self.visit("@@beaker")
+        self.assertIn("<h1>Sessions and caches</h1>", page)
+        self.assertNotIn("portal-header", page)
+        cache_control = self.browser.headers["Cache-Control"]
+        self.assertEqual(cache_control, "no-store")
+
+    def test_a_button_works_with_the_token_of_plone_protect(self):
+        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        self.visit("@@beaker")
+        form = self.browser.getForm(id="sweep")
+        form.getControl("Sweep now").click()
+        self.assertEqual(self.browser.url, f"{self.url}/@@beaker")
+        self.assertIn("Removed 0 expired", self.browser.contents)
+
+    def test_without_the_token_of_plone_protect_a_button_is_refused(self):
+        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        for token in ("", "_authenticator=wrong"):
+            self.browser.raiseHttpErrors = False
+            self.browser.post(f"{self.url}/@@beaker-sweep", token)
+            self.assertEqual(self.browser.headers["Status"][:3], "403")
+
+    def test_a_button_works_on_the_root_of_zope(self):
+        self.browser.addHeader(
+            "Authorization", f"Basic {SITE_OWNER_NAME}:{SITE_OWNER_PASSWORD}"
+        )
+        self.browser.open(f"{self.layer['app'].absolute_url()}/@@beaker")
+        form = self.browser.getForm(id="sweep")
+        form.getControl("Sweep now").click()
+        self.assertIn("Removed 0 expired", self.browser.contents)
+
+    def test_the_options_of_the_site_are_shown(self):
+        sites = self.portal.getSiteManager()
+        options = PersistentMapping(type="memory", key="special")
+        sites.registerUtility(options, ISessionConfig)
+        transaction.commit()
+        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        self.visit("@@beaker-status.json")
+        setting = {
+            "name": "session.key",
+            "value": "special",
+            "source": "site-local utility",
+        }
+        data = json.loads(self.browser.contents)
+        self.assertIn(setting, data["settings"])
+
+    def test_health_is_public(self):
+        self.assertEqual(self.visit("@@beaker-health"), "ok")
 
 
 ZOPE_CONF = """
