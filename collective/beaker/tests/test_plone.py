@@ -226,7 +226,7 @@ class TestPage(BrowserTestCase):
         self.log_in()
         page = self.visit("@@beaker")
         self.assertIn("<h1>Sessions and caches</h1>", page)
-        self.assertNotIn("portal-header", page)
+        self.assertNotIn("portal-logo", page)
         cache_control = self.browser.headers["Cache-Control"]
         self.assertEqual(cache_control, "no-store")
 
