@@ -295,3 +295,24 @@ def test_versions_are_those_of_what_is_installed():
 
     assert found.keys() >= {"Python", "Zope", "Beaker", "collective.beaker"}
     assert found["Beaker"].startswith("1.")
+
+
+def test_a_store_that_failed_is_not_waited_for_again(monkeypatch):
+    def fail(*arguments):
+        raise AssertionError("It is asked again.")
+
+    monkeypatch.setattr(report, "count_sessions", fail)
+    url = f"redis://127.0.0.1:{free_port()}/0"
+
+    made = make_report(
+        {"session.type": "ext:redis", "session.url": url}, count_seconds=1
+    )
+
+    assert made.sessions.error == made.stores[0].error
+
+
+def test_sessions_are_counted_if_that_is_asked_for(tmp_path):
+    section = {"session.type": "file", "session.data_dir": str(tmp_path)}
+
+    assert make_report(section).sessions is None
+    assert make_report(section, count_seconds=1).sessions.is_complete
