@@ -27,7 +27,7 @@ from collective.beaker.tests.zope import make_instance
 from collective.beaker.tests.zope import zope_server
 
 
-PAGE = Path(__file__).parents[4] / "docs" / "scaleout.rst"
+DOCS = Path(__file__).parents[4] / "docs"
 
 ZOPES = 3
 
@@ -77,14 +77,17 @@ class Browser:
         )
 
 
-def block_of_page(language: str, beginning: str) -> str:
+def block_of_page(
+    language: str, beginning: str, page: str = "scaleout.rst"
+) -> str:
     """Return a code block of the documentation."""
+    content = (DOCS / page).read_text()
     start = rf"(?m)^\.\. code-block:: {language}\n(?:    :.*\n)*\n"
-    for block in re.findall(rf"{start}((?:    .*\n|\n)+)", PAGE.read_text()):
+    for block in re.findall(rf"{start}((?:    .*\n|\n)+)", content):
         text = re.sub("(?m)^    ", "", block)
         if text.startswith(beginning):
             return text
-    raise AssertionError(f"{PAGE.name} has no block that begins {beginning}.")
+    raise AssertionError(f"{page} has no block that begins {beginning}.")
 
 
 class Site:
@@ -136,7 +139,10 @@ def zopes_on(
 
 @contextmanager
 def proxy_before(
-    zopes: list[Server], folder: Path, certificate: Path | None = None
+    zopes: list[Server],
+    folder: Path,
+    certificate: Path | None = None,
+    checks_health: bool = False,
 ) -> Iterator[Server]:
     """Run HAProxy as the page configures it, for https with a certificate."""
     port = free_port()
@@ -145,6 +151,10 @@ def proxy_before(
         https = block_of_page("text", "frontend site")
         https = https.replace("/etc/haproxy/site.pem", str(certificate))
         text = re.sub("(?s)frontend site.*(?=backend zopes\n)", https, text)
+    if checks_health:
+        backend = "backend zopes\n"
+        lines = block_of_page("text", backend, "operations.rst").rstrip()
+        text = text.replace(backend, f"{lines}\n")
     text = re.sub(r"bind 127.0.0.1:\d+", f"bind 127.0.0.1:{port}", text)
     for number, zope in enumerate(zopes, 8081):
         text = text.replace(f":{number} ", f":{zope.port} ")
