@@ -256,6 +256,8 @@ def test_check_prints_json_with_the_keys_that_are_documented(check, tmp_path):
         "errors",
         "warnings",
         "stores",
+        "regions",
+        "sessions",
         "versions",
     ]
     assert found["verdict"] == "warning"
