@@ -42,6 +42,22 @@ SWEEP_SECONDS = 10
 """So long a button sweeps."""
 
 
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "style-src 'self'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    ]
+)
+"""What a browser allows the page: its style, its forms, and the ZMI's frame.
+
+No other site can put it into a frame, to have its buttons pressed unawares.
+"""
+
+
 class View(BrowserView):
     """A view that no cache keeps."""
 
@@ -75,6 +91,7 @@ class Page(View):
         response = self.request.response
         # Plone's theme knows nothing of this page, which has its own style.
         response.setHeader("X-Theme-Disabled", "1")
+        response.setHeader("Content-Security-Policy", _POLICY)
         self.report = self.make_report()
         self.message = messages.take(self.request)
         self.home = self.context.absolute_url()

@@ -268,6 +268,12 @@ def test_the_page_has_its_style_and_no_script(manager):
     assert not page.html.select("[style], [onclick]")
 
 
+def test_no_other_site_can_put_the_page_into_a_frame(manager):
+    policy = manager.get("/@@beaker").headers["Content-Security-Policy"]
+
+    assert "frame-ancestors 'self'" in policy
+
+
 # Buttons
 
 

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from base64 import b64encode
 from functools import cached_property
 from http.cookiejar import CookieJar
 from http.cookies import SimpleCookie
@@ -15,6 +16,7 @@ from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor
 from urllib.request import HTTPRedirectHandler
 from urllib.request import ProxyHandler
+from urllib.request import Request
 from urllib.request import build_opener
 from xml.etree import ElementTree
 
@@ -311,6 +313,33 @@ def test_the_address_of_a_button_changes_nothing(button, demo, visitor):
     assert page["kept-note"] == "Water the plants"
     assert page["session-id"] == before["session-id"]
     assert page["number-value"] == before["number-value"]
+
+
+# The page of the administrator
+
+
+def test_the_administrator_logs_in_with_what_is_printed(start):
+    demo = start()
+    line = demo.process.stdout.readline()
+    name, password = re.search(
+        r"as (\w+), with the password (\w+)", line
+    ).groups()
+    credentials = b64encode(f"{name}:{password}".encode()).decode()
+    request = Request(
+        f"{demo.address}/@@beaker",
+        headers={"Authorization": f"Basic {credentials}"},
+    )
+
+    answer = Visitor(demo.address).browser.open(request)
+
+    assert b"Sessions and caches" in answer.read()
+
+
+def test_others_do_not_see_the_page_of_the_administrator(visitor):
+    with pytest.raises(HTTPError) as answer:
+        visitor.open("@@beaker")
+
+    assert answer.value.status == 401
 
 
 # Start and end
