@@ -13,7 +13,7 @@ from benchmarks.subject import SESSIONS
 
 
 OTHERS = (SESSIONS, MCDUTILS)
-"""Packages that have one kind of store each."""
+"""Packages that have one kind of store each, and share a column."""
 
 COLUMNS = (
     "Request",
@@ -24,7 +24,7 @@ COLUMNS = (
     "whole",
     MIDDLEWARE,
     "ratio",
-    "another package",
+    "other",
     "ratio",
 )
 
@@ -92,11 +92,10 @@ def _find(
 def _beside(mine: Result, its: Result | None, clock: Clock) -> tuple[str, str]:
     if its is None:
         return "", ""
-    name = f" ({its.kind})" if its.kind in OTHERS else ""
     ratio = mine.over_bare[clock] / its.over_bare[clock]
     # What costs next to nothing is nobody's multiple.
     shown = "" if mine.view == "none" else f"{ratio:.2f}"
-    return f"{its.over_bare[clock]:.0f}{name}", shown
+    return f"{its.over_bare[clock]:.0f}", shown
 
 
 def render(table: Table) -> str:
