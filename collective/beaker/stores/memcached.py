@@ -112,10 +112,9 @@ class MemcachedStore(Store):
         """Send a command; replace a connection that has gone stale once."""
         client = self._client(key)
         try:
-            return getattr(client, command)(*args, **options)
+            return _send(client, command, *args, **options)
         except (ConnectionError, MemcacheUnexpectedCloseError):
-            client.close()
-            return getattr(client, command)(*args, **options)
+            return _send(client, command, *args, **options)
 
     def _expiry(self) -> int:
         if self._timeout is None:
@@ -123,6 +122,15 @@ class MemcachedStore(Store):
         if self._timeout > _LONGEST_TTL:
             return int(time.time()) + self._timeout
         return self._timeout
+
+
+def _send(client: Client, command: str, *args: Any, **options: Any) -> Any:
+    try:
+        return getattr(client, command)(*args, **options)
+    except BaseException:
+        # An answer that comes late must not be taken for the next one.
+        client.close()
+        raise
 
 
 class _Clients(threading.local):

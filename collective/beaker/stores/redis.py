@@ -155,12 +155,16 @@ class _Connection(threading.local):
             return self._send(command)
         except RedisConnectionError:
             # It may have gone stale.  It is replaced once.
-            self._connection.disconnect()
             return self._send(command)
 
     def _send(self, command: tuple[Any, ...]) -> Any:
-        self._connection.send_command(*command)
-        return self._connection.read_response()
+        try:
+            self._connection.send_command(*command)
+            return self._connection.read_response()
+        except BaseException:
+            # An answer that comes late must not be taken for the next one.
+            self._connection.disconnect()
+            raise
 
 
 def _key(id: str) -> str:

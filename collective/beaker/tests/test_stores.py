@@ -25,6 +25,7 @@ from pymemcache.exceptions import MemcacheServerError
 from pymongo.errors import DocumentTooLarge
 from redis import Redis
 from redis import RedisCluster
+from redis.connection import Connection
 from sqlalchemy import exc
 from zope.interface.verify import verifyObject
 
@@ -915,3 +916,32 @@ def test_a_new_id_takes_along_what_was_saved_in_between(id):
 
     assert Session({}, id=session.id, use_cookies=False)["a"] == 1
     assert Session({}, id=id, use_cookies=False).is_new
+
+
+class Interruption(BaseException):
+    """What ends a thread in the middle of its work."""
+
+
+@pytest.mark.parametrize("kind", ["redis", "memcached"])
+def test_an_answer_nobody_waited_for_is_not_taken_for_the_next(
+    request, kind, id, monkeypatch
+):
+    server = request.getfixturevalue(kind)
+    server.start()
+    store = make_store(f"ext:{kind}", url=server.url)
+    other = new_id()
+    store.swap(id, None, "mine")
+    store.swap(other, None, "yours")
+
+    def interrupt(*arguments, **options):
+        raise Interruption
+
+    with monkeypatch.context() as patches:
+        if kind == "redis":
+            patches.setattr(Connection, "read_response", interrupt)
+        else:
+            patches.setattr(pymemcache_client, "_recv", interrupt)
+        with pytest.raises(Interruption):
+            store.load(id)
+
+    assert text(store, other) == "yours"
