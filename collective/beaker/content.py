@@ -200,7 +200,7 @@ class Content:
         if kept and payload.data is not None:
             return payload.data.copy()
         data = self._checked(self._decrypt_data(payload))
-        if kept and not may_change_inside(data.values()):
+        if kept and not may_change_inside([*data, *data.values()]):
             payload.data = data.copy()
         return data
 

@@ -1,8 +1,9 @@
 """How the session of a request is opened, by the options that hold for it."""
 
 import os
+from collections import UserList
 from collections.abc import Mapping
-from copy import copy
+from collections.abc import Set
 from typing import Any
 
 import beaker.session
@@ -17,6 +18,10 @@ from collective.beaker.options import SESSION_DEFAULTS
 from collective.beaker.stored_session import Session
 
 
+_PLAIN = frozenset([str, int, bool, type(None)])
+"""Types of most options, which need no copy."""
+
+
 class Opener:
     """Opens sessions with certain options.
 
@@ -24,13 +29,9 @@ class Opener:
     session that nobody uses, and the others are made like that one.
     """
 
-    def __init__(self, given: Mapping[str, Any]):
-        # Code may change a list in place.
-        self._given = {
-            name: copy(value) if isinstance(value, list | dict) else value
-            for name, value in given.items()
-        }
-        self.options = SESSION_DEFAULTS | self._given
+    def __init__(self, given: dict[str, Any]):
+        self._given = given
+        self.options = SESSION_DEFAULTS | given
         self._arguments = self.options | {
             "secure": self.options["secure"] is True
         }
@@ -41,7 +42,7 @@ class Opener:
             make = CookieSession if cookie_only else Session
             self._model = make({PRESENTED: ""}, **self._arguments)
 
-    def fits(self, given: Mapping[str, Any]) -> bool:
+    def fits(self, given: dict[str, Any]) -> bool:
         """Tell whether these are its options."""
         return self._given == given
 
@@ -70,12 +71,29 @@ def find_opener(config: Mapping[str, Any]) -> Opener:
     Sites with sessions of their own have a cookie of their own, by whose
     name it is found again.
     """
-    given = dict(config)
+    given = {
+        name: value if type(value) in _PLAIN else _copied(value)
+        for name, value in config.items()
+    }
     name = given.get("key", SESSION_DEFAULTS["key"])
     opener = _openers.get(name)
     if opener is None or not opener.fits(given):
         opener = _openers[name] = Opener(given)
     return opener
+
+
+def _copied(value: Any) -> Any:
+    """Return a value that does not change when its original is changed.
+
+    Nor does it belong to a connection to the ZODB, as that of a site may.
+    """
+    if isinstance(value, Mapping):
+        return {key: _copied(each) for key, each in value.items()}
+    if isinstance(value, list | UserList):
+        return [_copied(each) for each in value]
+    if isinstance(value, Set):
+        return set(value)
+    return value
 
 
 def _open_foreign(

@@ -38,11 +38,18 @@ def is_free(path: str) -> bool:
 
 
 def remove_free(path: str) -> bool:
-    """Remove a lock file if nobody holds it; tell whether it was removed."""
+    """Remove a lock file if nobody holds it; tell whether it was removed.
+
+    One that cannot be removed is left: what it was for has been done.
+    """
     with held(path) as is_held:
-        if is_held:
+        if not is_held:
+            return False
+        try:
             os.remove(path)
-        return is_held
+        except OSError:
+            return False
+        return True
 
 
 @contextmanager
@@ -50,12 +57,13 @@ def held(path: str) -> Iterator[bool]:
     """Hold a lock that is free, and tell whether it was."""
     try:
         file = os.open(path, os.O_WRONLY)
-    except FileNotFoundError:
+    except OSError:
         yield False
         return
     try:
         yield _lock(file) and _is_file(file, path)
     finally:
+        _unlock(file)
         os.close(file)
 
 
@@ -68,6 +76,12 @@ def _lock(file: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _unlock(file: int) -> None:
+    # A process that was forked meanwhile has the file open, too.
+    if has_flock:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _is_file(file: int, path: str) -> bool:

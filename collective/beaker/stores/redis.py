@@ -1,6 +1,7 @@
 """Sessions in Redis and in Redis Cluster."""
 
 import threading
+from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -64,14 +65,18 @@ class RedisStore(Store):
     failures = _FAILURES
 
     def __init__(
-        self, kind: str, client: Any, address: str, timeout: int | None
+        self,
+        kind: str,
+        client: Any,
+        address: str,
+        timeout: int | None,
+        ask: Callable[..., Any] | None = None,
     ):
         super().__init__(kind, address)
         self._client = client
         self._timeout = "" if timeout is None else timeout
-        # A plain client asks its pool for a connection at each command.
-        plain = type(client) is Redis
-        self._ask = _Connection(client) if plain else client.execute_command
+        # One that somebody else has made may find its server by itself.
+        self._ask = ask or client.execute_command
 
     def payload(self, record: Record) -> str | None:
         return unpack(record.raw)
@@ -192,7 +197,8 @@ def redis_store(
     if not isinstance(url, str):
         return RedisStore(kind, url, "a client of its own", timeout)
     client = Redis.from_url(url, **_connection_options(socket_timeout))
-    return RedisStore(kind, client, url, timeout)
+    # The client would ask its pool for a connection at each command.
+    return RedisStore(kind, client, url, timeout, _Connection(client))
 
 
 def redis_cluster_store(

@@ -145,3 +145,31 @@ def test_requests_do_not_share_values_that_can_be_changed_in_place(
 
     assert baskets == [["book"]] * 3
     assert len(set(map(id, baskets))) == 3
+
+
+class Key:
+    """A key that can be changed in place."""
+
+    def __init__(self):
+        self.notes = []
+
+
+def test_requests_do_not_share_keys_that_can_be_changed_in_place(
+    config, visitor
+):
+    keys = []
+
+    def read_keys(request):
+        session = ISession(request)
+        keys.extend(key for key in session if isinstance(key, Key))
+
+    def store(request):
+        session = ISession(request)
+        session[Key()] = 1
+        session.save()
+
+    visitor.visit(store)
+    for _ in range(3):
+        visitor.visit(read_keys)
+
+    assert len(set(map(id, keys))) == 3

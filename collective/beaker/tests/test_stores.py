@@ -26,6 +26,7 @@ from pymongo.errors import DocumentTooLarge
 from redis import Redis
 from redis import RedisCluster
 from redis.connection import Connection
+from redis.connection import ConnectionPool
 from sqlalchemy import exc
 from zope.interface.verify import verifyObject
 
@@ -945,3 +946,22 @@ def test_an_answer_nobody_waited_for_is_not_taken_for_the_next(
             store.load(id)
 
     assert text(store, other) == "yours"
+
+
+def test_a_client_that_code_gives_asks_for_connections_by_itself(redis, id):
+    redis.start()
+
+    class FindsItsServer(ConnectionPool):
+        """A pool that knows the server only when it connects."""
+
+        def get_connection(self, *arguments, **options):
+            asked.append(1)
+            return super().get_connection(*arguments, **options)
+
+    asked = []
+    client = Redis(connection_pool=FindsItsServer.from_url(redis.url))
+    store = make_store("ext:redis", url=client)
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+    assert len(asked) >= 2

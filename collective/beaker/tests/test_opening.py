@@ -1,0 +1,53 @@
+"""The options of sessions are read once, as long as they stay the same."""
+
+from persistent.list import PersistentList
+from persistent.mapping import PersistentMapping
+from ZODB.DB import DB
+from ZODB.MappingStorage import MappingStorage
+
+from collective.beaker.opening import find_opener
+
+
+OPTIONS = {"key": "opening", "secret": "a secret of the tests"}
+
+
+def test_the_same_options_give_the_same_opener(application):
+    assert find_opener(dict(OPTIONS)) is find_opener(dict(OPTIONS))
+
+
+def test_another_option_gives_another_opener(application):
+    first = find_opener(OPTIONS)
+
+    assert find_opener(OPTIONS | {"timeout": 60}).options["timeout"] == 60
+    assert find_opener(OPTIONS) is not first
+
+
+def test_a_list_that_is_changed_in_place_takes_effect(application):
+    options = OPTIONS | {"secret_fallbacks": ["one former secret"]}
+    find_opener(options)
+    options["secret_fallbacks"].append("another former secret")
+
+    assert len(find_opener(options).options["secret_fallbacks"]) == 2
+
+
+def test_the_options_of_a_site_are_not_kept_with_its_connection(application):
+    database = DB(MappingStorage())
+    with database.transaction() as connection:
+        connection.root.options = PersistentMapping(
+            OPTIONS, secret_fallbacks=PersistentList(["a former secret"])
+        )
+    with database.transaction() as connection:
+        opener = find_opener(connection.root.options)
+        connection.cacheMinimize()
+    with database.transaction() as connection:
+        assert find_opener(connection.root.options) is opener
+
+
+def test_sessions_of_one_opener_share_nothing_that_changes(application):
+    opener = find_opener(OPTIONS | {"type": "memory"})
+    first, second = opener.open(""), opener.open("")
+    first["a"] = 1
+
+    assert first.id != second.id
+    assert "a" not in second
+    assert first.cookie is not second.cookie
