@@ -20,14 +20,13 @@ from collective.beaker import wording
 from collective.beaker.config import Configuration
 from collective.beaker.config import read_configuration
 from collective.beaker.config import used_folders
-from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.maintenance import CannotMaintain
 from collective.beaker.maintenance import StoredSessions
 from collective.beaker.report import DEFAULT
 from collective.beaker.report import INHERITED
 from collective.beaker.report import Health
 from collective.beaker.report import Report
 from collective.beaker.report import make_report
+from collective.beaker.report import told
 from collective.beaker.zope_conf import ZopeConf
 from collective.beaker.zope_conf import ZopeConfError
 from collective.beaker.zope_conf import read_zope_conf
@@ -292,11 +291,17 @@ def _session_options(path: str) -> Mapping[str, Any]:
 
 @contextmanager
 def _failing() -> Iterator[None]:
-    """Turn what is expected to go wrong into a message."""
+    """Turn what goes wrong in a store into a message."""
     try:
         yield
-    except (CannotMaintain, StoreUnavailable, ValueError) as error:
-        raise Failure(str(error)) from None
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        reason = told(error)
+    else:
+        return
+    # Not while the error is handled: it may hold a password.
+    raise Failure(reason)
 
 
 def _watch(

@@ -3,6 +3,7 @@
 Nothing here needs a running Zope or touches a store.
 """
 
+import re
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -326,8 +327,12 @@ def _misplaced(key: str, value: Any) -> str:
     known += [f"cache.{option}" for option in (*CACHE_OPTIONS, "regions")]
     if key in ("session", "cache"):
         # A blank stands where the dot belongs; the option is in the value.
-        key = f"{key} {str(value).partition(' ')[0]}"
-    remedy = _did_you_mean(key.replace(" ", "."), known)
+        # What is none may be a secret.
+        word = re.split("[ =]", str(value), maxsplit=1)[0]
+        remedy = _did_you_mean(f"{key}.{word}", known)
+        key = f"{key} {word}" if f"{key}.{word}" in known else key
+    else:
+        remedy = _did_you_mean(key.replace(" ", "."), known)
     return (
         f"{key} in the beaker section is ignored: settings begin with "
         f"cache. or session.{remedy}"

@@ -241,6 +241,7 @@ class StoredSessions:
         """
         try:
             data = self._session.data_of(record)
+            self.has_expired(data)
         except Exception:
             # Whatever it is: a former key, a class that is gone, garbage.
             data = None
@@ -403,15 +404,17 @@ def _judge(sessions: StoredSessions, name: str, record: Record) -> _Verdict:
 def revoke(options: Options, id: str) -> bool:
     """End the session of an id at once; return whether there was one.
 
-    Raises ValueError for what has not the form of an id.
+    Raises CannotMaintain for what has not the form of an id.
     """
     if not is_id(id):
-        raise ValueError("A session id has 32 hexadecimal digits.")
-    store = StoredSessions(options).store
-    existed = store.load(id) is not None
+        raise CannotMaintain("A session id has 32 hexadecimal digits.")
+    sessions = StoredSessions(options)
+    record = sessions.store.load(id)
+    if record is not None and sessions.look_into(id, record) is None:
+        return False
     # Also one that is stored at this moment: it must end.
-    store.delete(id)
-    return existed
+    sessions.store.delete(id)
+    return record is not None
 
 
 def revoke_all(options: Options) -> Iterator[int]:
@@ -466,8 +469,14 @@ def cache_store(options: Options) -> Store:
     return find_store(kind, clsmap[kind], of_store, timeout)
 
 
-def clear_region(configuration: Configuration, region: str) -> int:
+def clear_region(
+    configuration: Configuration,
+    region: str,
+    in_force: Sequence[Options] = (),
+) -> int:
     """Remove all values of one cache region, and nothing else.
+
+    ``in_force`` are options of sessions beside those of the configuration.
 
     Returns how many pieces were removed: keys or documents, files or rows.
     A region in memory is cleared in this process.
@@ -482,7 +491,8 @@ def clear_region(configuration: Configuration, region: str) -> int:
         return _clear_loaded(region, options)
     _check_can_clear(region, options)
     store = cache_store(options)
-    for name, other in _stores(configuration, others):
+    sessions = [configuration.session or {}, *in_force]
+    for name, other in _stores(others, sessions):
         if type(store) is type(other) and store.place == other.place:
             raise CannotMaintain(_shared(region, options, name))
     number = store.clear_caches()
@@ -541,14 +551,15 @@ def _check_is_apart(
 
 
 def _stores(
-    configuration: Configuration, caches: Mapping[str, Options]
+    caches: Mapping[str, Options], sessions: Sequence[Options]
 ) -> Iterator[tuple[str, Store]]:
-    """Yield the stores of certain caches and that of sessions."""
+    """Yield the stores of certain caches and sessions."""
     for name, options in caches.items():
         yield name, cache_store(options)
-    session = {**SESSION_DEFAULTS, **(configuration.session or {})}
-    if session["type"] != "cookie":
-        yield "session", StoredSessions(session).store
+    for options in sessions:
+        session = {**SESSION_DEFAULTS, **options}
+        if session["type"] != "cookie":
+            yield "session", StoredSessions(session).store
 
 
 def _shared(region: str, options: Options, other: str) -> str:

@@ -36,9 +36,16 @@ FOLDER_OPTIONS = ("data_dir", "lock_dir", "file_dir", "dbm_dir")
 
 # Greedy, since a password may hold any character.
 _CREDENTIALS = re.compile(
-    "(?<=//).*(?=@)|((?:password|passwd|pwd)(?:=|%3D)).*?(?=&|;|%3B|$)",
+    r"(?<=//).*(?=@)|^[^/?]*(?=@)"
+    r"|((?:passw(?:or)?d|passcode|pwd|token)(?:%3D|%3A|\W)).*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+_SENSITIVE = re.compile(
+    "secret|passw|passcode|pwd|token|auth|credential|(?<!^)key(?!_length)",
     re.IGNORECASE,
 )
+"""In the names of options that hold a key or a password, also misspelt."""
 _DIGITS = re.compile("[0-9]+")
 
 # RFC 6265, section 4.1.1, and the underscores that host names have in fact.
@@ -270,6 +277,6 @@ def redacted(option: str, value: Any) -> str:
     Keys and passwords are hidden whole; user and password are taken out of
     URLs.
     """
-    if option in (*KEY_OPTIONS, *FALLBACK_OPTIONS) or "password" in option:
+    if _SENSITIVE.search(option):
         return "(hidden)"
     return _CREDENTIALS.sub(lambda found: f"{found[1] or ''}***", str(value))

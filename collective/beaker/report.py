@@ -317,7 +317,7 @@ def check_store(name: str, find: Callable[[], Store]) -> Health:
         health.type, health.address = store.kind, store.address
         health.error = _round_trip(store, health.seconds)
     except Exception as error:
-        health.error = _told(error)
+        health.error = told(error)
     return health
 
 
@@ -359,7 +359,7 @@ def is_available(session: Options | None) -> bool:
     try:
         StoredSessions(session).store.load(new_id())
     except Exception as error:
-        logger.error("The store of sessions is unavailable: %s", _told(error))
+        logger.error("The store of sessions is unavailable: %s", told(error))
         return False
     return True
 
@@ -375,7 +375,7 @@ def count_sessions(options: Options, seconds: float) -> Count:
         if not count.is_complete:
             count.estimate = StoredSessions(options).estimate()
     except Exception as error:
-        count.error = _told(error)
+        count.error = told(error)
     return count
 
 
@@ -389,7 +389,8 @@ def _count(
     return count_sessions(session, seconds)
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """Return what may be said of an error: nothing of a client library."""
     if isinstance(error, (CannotMaintain, StoreUnavailable)):
         return str(error)
     # No more than the type: a message may hold a password.

@@ -75,9 +75,14 @@ def _reason(error: ZConfig.ConfigurationError) -> str:
         return f"a name that is not defined follows a dollar sign. {_DOLLAR}"
     if isinstance(error, ZConfig.SubstitutionSyntaxError):
         return f"a dollar sign is followed by no name. {_DOLLAR}"
-    return f"{error.message}.{_remedy(error)}"
+    message = error.message
+    if message.startswith(_NO_KEY):
+        # The whole line follows, which may hold a secret.
+        message = _NO_KEY
+    return f"{message}.{_remedy(error)}"
 
 
+_NO_KEY = "value did not match regular expression"
 _DOLLAR = "Write $$ for a dollar sign, or define the name by %define."
 
 
@@ -85,7 +90,7 @@ def _remedy(error: ZConfig.ConfigurationError) -> str:
     message = error.message
     if message.startswith("too many values for"):
         return " The setting stands there twice: remove one of the lines."
-    if message.startswith("value did not match regular expression"):
+    if message.startswith(_NO_KEY):
         return (
             " A setting's name has letters, digits, dots, - and _ only, and "
             "a blank behind it."

@@ -36,7 +36,9 @@ def seal(purpose: str, text: str = "") -> str:
 def unseal(purpose: str, sealed: str) -> str | None:
     """Return the text; None without the seal, or if its time is over."""
     body, _, mac = sealed.partition(".")
-    if not hmac.compare_digest(_mac(purpose, body).encode(), mac.encode()):
+    if not hmac.compare_digest(
+        _mac(purpose, body).encode(), mac.encode(errors="replace")
+    ):
         return None
     made, text = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return text if time.time() < made + LIFETIME_SECONDS else None

@@ -1,6 +1,7 @@
 """The page for the one who runs a site: a view over report and maintenance."""
 
 import json
+import logging
 from collections.abc import Callable
 from collections.abc import Mapping
 from functools import wraps
@@ -23,7 +24,6 @@ from collective.beaker.browser.tokens import check_token
 from collective.beaker.browser.tokens import make_token
 from collective.beaker.config import read_configuration
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance import CannotMaintain
 from collective.beaker.report import DEFAULT
 from collective.beaker.report import INHERITED
@@ -32,6 +32,7 @@ from collective.beaker.report import Report
 from collective.beaker.report import Setting
 from collective.beaker.report import is_available
 from collective.beaker.report import make_report
+from collective.beaker.report import told
 from collective.beaker.zope_conf import running_section
 
 
@@ -56,6 +57,9 @@ _POLICY = "; ".join(
 
 No other site can put it into a frame, to have its buttons pressed unawares.
 """
+
+
+logger = logging.getLogger("collective.beaker")
 
 
 class View(BrowserView):
@@ -200,8 +204,9 @@ def on_post(
         check_token(self.context, self.request)
         try:
             messages.leave(self.request, "done", change(self))
-        except (CannotMaintain, StoreUnavailable, ValueError) as error:
-            messages.leave(self.request, "failed", str(error))
+        except Exception as error:
+            logger.error("A button of @@beaker failed: %s", told(error))
+            messages.leave(self.request, "failed", told(error))
         url = f"{self.context.absolute_url()}/@@beaker"
         self.request.response.redirect(url, status=303)
 
@@ -230,7 +235,9 @@ class Actions(View):
         """Empty a cache region."""
         region = self._field("region")
         configuration = read_configuration(running_section())
-        number = maintenance.clear_region(configuration, region)
+        number = maintenance.clear_region(
+            configuration, region, self._options_in_force()
+        )
         kind = configuration.cache["cache_regions"][region]["type"]
         text = f"Emptied {region}: {wording.number(number, 'piece')} removed."
         return f"{text} {_ELSEWHERE[kind]}" if kind in _ELSEWHERE else text
@@ -242,6 +249,17 @@ class Actions(View):
         if not maintenance.revoke(self._session_options(), id):
             raise CannotMaintain("There is no session with this id.")
         return "Ended the session."
+
+    def _options_in_force(self) -> list[Mapping[str, Any]]:
+        """Return the options of sessions: of this site, and of the Zope."""
+        return [
+            options
+            for options in (
+                queryUtility(ISessionConfig),
+                getGlobalSiteManager().queryUtility(ISessionConfig),
+            )
+            if options is not None
+        ]
 
     def _session_options(self) -> Mapping[str, Any]:
         options = queryUtility(ISessionConfig)

@@ -311,9 +311,12 @@ def _leaves(folder: str) -> Iterator[str]:
     """Yield the folders that hold the files, two below a folder."""
     if exists(folder):
         for first in sorted(os.listdir(folder)):
-            if len(first) == 1:
+            if len(first) == 1 and os.path.isdir(f"{folder}/{first}"):
                 for second in sorted(os.listdir(f"{folder}/{first}")):
-                    yield f"{folder}/{first}/{second}"
+                    leaf = f"{folder}/{first}/{second}"
+                    # There may be strangers, such as .DS_Store.
+                    if os.path.isdir(leaf):
+                        yield leaf
 
 
 def _paths(folder: str, ending: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ import pytest
 from beaker.cache import CacheManager
 from OFS.interfaces import IApplication
 from webtest import TestApp
+from zExceptions import Forbidden
 from zope.component import getUtility
 from zope.interface import alsoProvides
 
@@ -15,6 +16,7 @@ from collective.beaker.browser import seals
 from collective.beaker.browser import views
 from collective.beaker.browser.messages import COOKIE
 from collective.beaker.browser.tokens import FIELD
+from collective.beaker.browser.tokens import check_token
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.maintenance import within
@@ -330,7 +332,44 @@ def test_without_a_secret_a_token_is_that_of_a_process(
     assert form.submit().status_int == 303
     monkeypatch.setattr(seals, "_PROCESS_KEY", "that of another process")
 
-    assert "set session.secret" in form.submit(status=403).text
+    form.submit(status=403)
+
+
+def test_who_forges_a_token_is_told_what_else_may_be_wrong(application):
+    def check(request):
+        request.form[FIELD] = "\udcff.\ud800"
+        with pytest.raises(Forbidden, match=r"set session\.secret"):
+            check_token(request["PARENTS"][-1], request)
+
+    Visitor(application).visit(check)
+
+
+def test_a_region_beside_the_sessions_in_force_is_not_emptied(
+    manager, config, tmp_path, monkeypatch
+):
+    section = {
+        "cache.regions": "filed",
+        "cache.filed.type": "file",
+        "cache.filed.data_dir": str(tmp_path),
+    }
+    monkeypatch.setattr(views, "running_section", lambda: section)
+    config.update(type="file", data_dir=str(tmp_path))
+
+    text = press(manager, "clear-filed")
+
+    assert "cannot be told apart" in text
+
+
+def test_what_a_button_says_of_an_error_holds_nothing_of_an_address(
+    manager, config, caplog
+):
+    form = manager.get("/@@beaker").forms["sweep"]
+    config.update(type="ext:redis", url="redis://:sesame/x@localhost/0")
+    response = form.submit()
+
+    assert "cannot be used (ValueError)" in response.follow().text
+    assert "sesame" not in response.follow().text
+    assert "sesame" not in caplog.text
 
 
 def test_sweep_removes_what_has_expired(manager, file_sessions):

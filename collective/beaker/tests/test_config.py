@@ -731,3 +731,11 @@ def test_a_sweep_of_sessions_that_expire_is_no_warning(timeout):
         )
         == []
     )
+
+
+@pytest.mark.parametrize("line", ["secret=sesame", "sesame", "sesame street"])
+def test_what_may_be_a_secret_on_a_line_without_a_dot_is_not_shown(line):
+    found = read_configuration({"session": line})
+
+    assert "sesame" not in "".join(found.warnings)
+    assert found.warnings

@@ -1,6 +1,7 @@
 """Looking after what is stored, in each kind of store."""
 
 import fcntl
+import hashlib
 import os
 import threading
 import time
@@ -527,7 +528,7 @@ def test_one_session_is_revoked(any_store):
 
 
 def test_what_is_no_id_is_not_revoked(file_sessions):
-    with pytest.raises(ValueError, match="32 hexadecimal digits"):
+    with pytest.raises(CannotMaintain, match="32 hexadecimal digits"):
         revoke(file_sessions.options, "../../etc/passwd")
 
 
@@ -822,3 +823,32 @@ def test_an_unknown_region_is_answered_with_the_known_ones():
         clear_region(configured(cache__regions="short"), "shrt")
     with pytest.raises(CannotMaintain, match=r"cache\.regions has: none\."):
         clear_region(Configuration(), "short")
+
+
+def test_a_cache_is_not_revoked_for_a_session(file_sessions):
+    options = {"type": "file", "data_dir": file_sessions.options["data_dir"]}
+    cache = CacheManager(**options).get_cache("prices")
+    cache.put("apple", 1)
+    name = hashlib.sha1(b"prices").hexdigest()
+
+    assert not revoke(file_sessions.options, name)
+    assert "apple" in cache
+
+
+def test_a_session_with_odd_times_stays_and_stops_no_sweep(file_sessions):
+    odd = file_sessions.make(_accessed_time="soon")
+    file_sessions.make(idle=7200)
+    *_, swept = sweep(file_sessions.options)
+
+    assert file_sessions.ids() == {odd}
+    assert (swept.expired, swept.unreadable) == (1, 1)
+
+
+def test_a_strange_file_stops_no_sweep(file_sessions, tmp_path):
+    id = file_sessions.make(idle=7200)
+    folder = tmp_path / "container_file"
+    (folder / id[0] / ".DS_Store").write_text("")
+    (folder / "x").write_text("")
+    *_, swept = sweep(file_sessions.options)
+
+    assert swept.expired == 1

@@ -58,9 +58,14 @@ def test_keys_and_passwords_are_hidden(option):
         ("redis://host:1/0", "redis://host:1/0"),
         ("redis://user:sesame@host:1/0", "redis://***@host:1/0"),
         ("redis://:se/sa@me@host:1/0", "redis://***@host:1/0"),
+        # A password may hold any character, so that nothing behind it shows.
+        ("redis://host/0?password=sesame&db=1", "redis://host/0?password=***"),
+        ("redis://host/0?token=sesame", "redis://host/0?token=***"),
+        ("redis://:se\nsame@host:1/0", "redis://***@host:1/0"),
+        ("user:sesame@host:11211", "***@host:11211"),
         (
-            "redis://host/0?password=sesame&db=1",
-            "redis://host/0?password=***&db=1",
+            "mssql://h/?odbc_connect=PWD%3D{a;b}",
+            "mssql://h/?odbc_connect=PWD%3D***",
         ),
         ("redis://:sesame@a:1,redis://:sesame@b:2", "redis://***@b:2"),
         (60, "60"),
@@ -68,3 +73,15 @@ def test_keys_and_passwords_are_hidden(option):
 )
 def test_credentials_are_taken_out_of_addresses(value, shown):
     assert redacted("url", value) == shown
+
+
+@pytest.mark.parametrize(
+    "option", ["secrett", "secret_key", "encrypt_keys", "validate-key", "auth"]
+)
+def test_what_might_be_a_misspelt_key_is_hidden(option):
+    assert redacted(option, "sesame") == "(hidden)"
+
+
+@pytest.mark.parametrize("option", ["key", "key_length", "timeout"])
+def test_what_is_no_secret_is_shown(option):
+    assert redacted(option, "shown") == "shown"
