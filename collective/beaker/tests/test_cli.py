@@ -3,10 +3,10 @@
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from http.client import HTTPConnection
-from pathlib import Path
 from types import SimpleNamespace
 
 import click
@@ -43,9 +43,21 @@ def invoke(path, *arguments, **options):
     return CliRunner().invoke(main, arguments, **options)
 
 
+def find_command():
+    """Return the command that was installed with these tests.
+
+    It is beside Python, or in a buildout beside the program that tests.
+    """
+    programs = (sys.executable, sys.argv[0])
+    folders = [os.path.dirname(os.path.abspath(name)) for name in programs]
+    command = shutil.which("collective-beaker", path=os.pathsep.join(folders))
+    assert command, folders
+    return command
+
+
 def run(path, *arguments):
     """Run the command in a process of its own."""
-    command = Path(sys.executable).parent / "collective-beaker"
+    command = find_command()
     return subprocess.run(
         [command, "--config", path, *arguments],
         capture_output=True,
@@ -500,7 +512,7 @@ def test_a_terminal_shows_how_far_it_is(files):
     for _ in range(3):
         files.make()
     reader, writer = pty.openpty()
-    command = Path(sys.executable).parent / "collective-beaker"
+    command = find_command()
     subprocess.run(
         [command, "--config", files.zope_conf, "sweep"],
         stdout=subprocess.DEVNULL,
