@@ -4,6 +4,8 @@ from types import SimpleNamespace
 import mongomock
 import pytest
 import sqlalchemy
+from hypothesis import HealthCheck
+from hypothesis import settings
 from OFS.Folder import Folder
 from persistent.mapping import PersistentMapping
 from Products.Five.component import enableSite
@@ -23,6 +25,12 @@ from collective.beaker.tests.zope import Visitor
 from collective.beaker.tests.zope import load_application
 from collective.beaker.tests.zope import make_instance
 
+
+# How fast examples are made depends on what else the machine does.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 SETTINGS = """
     session.secret      a secret of the tests
