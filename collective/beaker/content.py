@@ -67,8 +67,12 @@ class Content:
         self._vanished = False
         self._started_anew = False
 
-    def alike(self, request: dict[str, Any]) -> "Content":
+    def alike(
+        self, request: dict[str, Any], id: str | None = None
+    ) -> "Content":
         """Return a session with the same options, opened for a request.
+
+        A session in a cookie takes no ``id``.
 
         Nobody must have used this one.
         """
@@ -77,7 +81,7 @@ class Content:
         attributes.update(vars(self))
         attributes.pop("cookie", None)
         session.update(self._config)
-        session._open(request)
+        session._open(request, id)
         return session
 
     def _take_request(self, request: dict[str, Any]) -> None:

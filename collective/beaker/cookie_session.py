@@ -49,7 +49,7 @@ class CookieSession(Content, beaker.session.CookieSession):
         super().__init__({}, key=key, validate_key=validate_key, **options)
         self._open(request)
 
-    def _open(self, request: dict[str, Any]) -> None:
+    def _open(self, request: dict[str, Any], id: str | None = None) -> None:
         """Take the session of a request's cookie, or begin one."""
         self._take_request(request)
         self._begin()

@@ -35,12 +35,16 @@ class Opener:
         self._arguments = self.options | {
             "secure": self.options["secure"] is True
         }
+        # One that code gives, for all visitors; the model is nobody's.
+        self._id = self.options.get("id")
         self._class = self.options.get("session_class")
         self._model: Content | None = None
         if self._class is None:
             cookie_only = self.options["type"] == "cookie"
             make = CookieSession if cookie_only else Session
-            self._model = make({PRESENTED: ""}, **self._arguments)
+            self._model = make(
+                {PRESENTED: ""}, **self._arguments | {"id": None}
+            )
 
     def fits(self, given: dict[str, Any]) -> bool:
         """Tell whether these are its options."""
@@ -52,7 +56,7 @@ class Opener:
         Raises StoreUnavailable.
         """
         if self._model is not None:
-            return self._model.alike({PRESENTED: value})
+            return self._model.alike({PRESENTED: value}, self._id)
         if issubclass(self._class, Content):
             return self._class({PRESENTED: value}, **self._arguments)
         return _open_foreign(self._class, self._arguments, value)

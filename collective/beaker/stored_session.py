@@ -77,8 +77,6 @@ class Session(Content, beaker.session.Session):
         socket_timeout: int = SESSION_DEFAULTS["socket_timeout"],
         **options: Any,
     ):
-        if id is not None and not is_id(id):
-            raise ValueError("A session id has 32 hexadecimal digits.")
         for name in _FOR_REQUESTS:
             options.pop(name, None)
         self._prepare_content(
@@ -119,8 +117,10 @@ class Session(Content, beaker.session.Session):
     def _open(self, request: dict[str, Any], id: str | None = None) -> None:
         """Load the session of an id, or of a request's cookie, or begin one.
 
-        Raises StoreUnavailable.
+        Raises StoreUnavailable, and ValueError for what is no id.
         """
+        if id is not None and not is_id(id):
+            raise ValueError("A session id has 32 hexadecimal digits.")
         self._take_request(request)
         if id is not None:
             self.id = id

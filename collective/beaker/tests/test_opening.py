@@ -5,6 +5,7 @@ from persistent.mapping import PersistentMapping
 from ZODB.DB import DB
 from ZODB.MappingStorage import MappingStorage
 
+from collective.beaker.ids import new_id
 from collective.beaker.opening import find_opener
 
 
@@ -51,3 +52,10 @@ def test_sessions_of_one_opener_share_nothing_that_changes(application):
     assert first.id != second.id
     assert "a" not in second
     assert first.cookie is not second.cookie
+
+
+def test_an_id_that_code_gives_is_that_of_all_sessions(application):
+    id = new_id()
+    opener = find_opener(OPTIONS | {"type": "memory", "id": id})
+
+    assert {opener.open("").id, opener.open("").id} == {id}
