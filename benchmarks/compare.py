@@ -87,13 +87,13 @@ def main() -> None:
             )
     machine = describe_machine()
     print(machine)
-    for clock in CLOCKS:
-        print(f"\n{TITLES[clock]}\n\n{render(compare(results, clock))}")
+    tables = {clock: compare(results, clock) for clock in CLOCKS}
+    for clock, table in tables.items():
+        print(f"\n{TITLES[clock]}\n\n{render(table)}")
     if options.folder:
         options.folder.mkdir(exist_ok=True)
         (options.folder / "machine.txt").write_text(f"{machine}\n")
-        for clock in CLOCKS:
-            table = compare(results, clock)
+        for clock, table in tables.items():
             write_csv(table, options.folder / f"{clock}.csv")
         write_csv(summarize(results), options.folder / "stores.csv")
         draw_comparison(results, options.folder / "comparison.svg")
