@@ -111,7 +111,9 @@ def page(open_browser, sessions):
     return page
 
 
-def message(page):
+def press(page, button):
+    """Press a button; return the message on the page that comes then."""
+    page.get_by_role("button", name=button, exact=True).click()
     return page.get_by_role("status").inner_text()
 
 
@@ -149,7 +151,7 @@ def test_defaults_are_shown_when_they_are_asked_for(page):
 def test_the_data_of_the_page_are_there_as_json(page):
     page.get_by_role("link", name="the same as JSON").click()
 
-    assert page.url.endswith("/@@beaker-status.json")
+    page.wait_for_url("**/@@beaker-status.json")
     assert '"verdict": "ok"' in page.content()
 
 
@@ -160,9 +162,9 @@ def test_sweep_now(page, sessions):
     sessions.make(idle=7200)
     alive = sessions.make()
 
-    page.get_by_role("button", name="Sweep now").click()
+    message = press(page, "Sweep now")
 
-    assert "Removed 1 expired session" in message(page)
+    assert "Removed 1 expired session" in message
     assert sessions.ids() == {alive}
 
 
@@ -174,29 +176,28 @@ def test_end_a_session(page, open_browser):
     (cookie,) = visitor.context.cookies()
 
     page.get_by_label("Id of the session").fill(cookie["value"][-32:])
-    page.get_by_role("button", name="End the session").click()
+    message = press(page, "End the session")
 
-    assert message(page) == "Ended the session."
+    assert message == "Ended the session."
     visitor.goto("/@@visits")
     assert visitor.inner_text("body").endswith(": 1")
 
 
 @pytest.mark.parametrize("region", ["short", "list"])
 def test_empty_a_region(page, region):
-    button = f"Empty {region}"
-    page.get_by_role("button", name=button, exact=True).click()
+    message = press(page, f"Empty {region}")
 
-    assert f"Emptied {region}: 0 pieces removed." in message(page)
+    assert f"Emptied {region}: 0 pieces removed." in message
 
 
 def test_a_region_that_shares_its_place_is_not_emptied(page):
-    page.get_by_role("button", name="Empty long", exact=True).click()
+    message = press(page, "Empty long")
 
-    assert "the values cannot be told apart" in message(page)
+    assert "the values cannot be told apart" in message
 
 
 def test_a_reload_repeats_nothing(page, sessions):
-    page.get_by_role("button", name="Sweep now").click()
+    press(page, "Sweep now")
     sessions.make(idle=7200)
 
     page.reload()
@@ -231,7 +232,7 @@ def test_the_page_is_accessible(scheme, screen, open_browser, sessions):
     page = open_browser("a password", color_scheme=scheme, viewport=screen)
     page.goto("/@@beaker")
     page.locator("summary", has_text="All other").click()
-    page.get_by_role("button", name="Empty long", exact=True).click()
+    press(page, "Empty long")
 
     found = axe.Axe().run(page)
 
@@ -263,7 +264,7 @@ def test_screenshots_are_taken(scheme, screen, open_browser, sessions):
             sessions.make(idle, idle + 900 * (some % 5), note="x" * 60 * some)
     page = open_browser("a password", color_scheme=scheme, viewport=screen)
     page.goto("/@@beaker")
-    page.get_by_role("button", name="Sweep now").click()
+    press(page, "Sweep now")
 
     name = "wide" if screen is WIDE else "phone"
     folder = Path(os.environ["BEAKER_SCREENSHOTS"])
