@@ -18,10 +18,6 @@ from collective.beaker.options import SESSION_DEFAULTS
 from collective.beaker.stored_session import Session
 
 
-_PLAIN = frozenset([str, int, bool, type(None)])
-"""Types of most options, which need no copy."""
-
-
 class Opener:
     """Opens sessions with certain options.
 
@@ -75,19 +71,16 @@ def find_opener(config: Mapping[str, Any]) -> Opener:
     Sites with sessions of their own have a cookie of their own, by whose
     name it is found again.
     """
-    given = {
-        name: value if type(value) in _PLAIN else _copied(value)
-        for name, value in config.items()
-    }
+    given = dict(config)
     name = given.get("key", SESSION_DEFAULTS["key"])
     opener = _openers.get(name)
     if opener is None or not opener.fits(given):
-        opener = _openers[name] = Opener(given)
+        opener = _openers[name] = Opener(_copied(given))
     return opener
 
 
 def _copied(value: Any) -> Any:
-    """Return a value that does not change when its original is changed.
+    """Return an equal value that stays the same when its original changes.
 
     Nor does it belong to a connection to the ZODB, as that of a site may.
     """
