@@ -191,6 +191,8 @@ def test_the_holder_of_a_lock_may_swap_and_lock_again(store, id, record):
 
 
 def test_eight_threads_count_exactly(store, id):
+    if store.kind == "ext:mongodb":
+        pytest.skip("mongomock, unlike MongoDB, finds and updates apart")
     store.swap(id, None, "0")
 
     def count():
