@@ -124,6 +124,8 @@ def test_the_page_shows_the_settings_and_where_they_come_from(manager, config):
     assert "session.timeout 900 run time" in table
     assert "cache.Short.expire 60 zope.conf" in table
     assert "session.httponly on default" in table
+    assert "session.auto off default" in table
+    assert "cache.regions Short, long zope.conf" in table
     assert "session.log_file not set default" in table
 
 
@@ -139,11 +141,17 @@ def test_the_page_shows_no_secret_and_no_session_id(manager, file_sessions):
         assert "Lisbon" not in text
 
 
-def test_the_options_of_a_site_come_from_its_utility(manager, sites):
+def make_root_of_special(manager):
+    """Have a site for tests look as if it had the page."""
+
     def make_root(request):
         alsoProvides(request["PARENTS"][-1].special, IApplication)
 
     Visitor(manager.app).visit(make_root)
+
+
+def test_the_options_of_a_site_come_from_its_utility(manager, sites):
+    make_root_of_special(manager)
 
     table = text_of(manager.get("/special/@@beaker"), "settings")
 
@@ -464,6 +472,25 @@ def test_a_message_is_shown_once(manager):
     press(manager, "sweep")
 
     assert manager.get("/@@beaker").html.find(id="message") is None
+
+
+@pytest.mark.parametrize(("scheme", "secure"), [("http", 0), ("https", 1)])
+def test_the_cookie_of_a_message_is_for_the_page_only(scheme, secure, manager):
+    form = manager.get("/@@beaker").forms["sweep"]
+    response = form.submit(extra_environ={"wsgi.url_scheme": scheme})
+
+    _, *attributes = response.headers["Set-Cookie"].lower().split("; ")
+    assert {"httponly", "samesite=strict"} <= {*attributes}
+    assert attributes.count("secure") == secure
+
+
+def test_a_message_of_a_site_is_shown_once(manager, sites):
+    make_root_of_special(manager)
+    form = manager.get("/special/@@beaker").forms["sweep"]
+    text = text_of(form.submit().follow(), "message")
+
+    assert text.startswith("Removed 0 expired sessions")
+    assert manager.get("/special/@@beaker").html.find(id="message") is None
 
 
 def test_a_message_that_was_made_elsewhere_is_not_shown(manager):

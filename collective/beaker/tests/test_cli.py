@@ -464,6 +464,18 @@ def test_without_a_timeout_sweep_says_that_nothing_expires(tmp_path):
     assert result.stderr == ""
 
 
+def test_an_absolute_timeout_is_enough_for_a_sweep(tmp_path):
+    data_dir = str(tmp_path / "sessions")
+    options = {"data_dir": data_dir, "absolute_timeout": 3600}
+    path = zope_conf(tmp_path, section(options))
+    Sessions(options).make(age=7200)
+
+    result = invoke(path, "sweep")
+
+    assert "Removed 1 expired session" in result.stdout
+    assert result.stderr == ""
+
+
 def test_sweep_explains_what_is_unreadable(files):
     files.put("no session at all")
     result = invoke(files.zope_conf, "sweep")

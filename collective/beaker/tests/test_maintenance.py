@@ -18,6 +18,8 @@ from collective.beaker.config import Configuration
 from collective.beaker.config import read_configuration
 from collective.beaker.ids import new_id
 from collective.beaker.maintenance import CannotMaintain
+from collective.beaker.maintenance import StoredSessions
+from collective.beaker.maintenance import Sweep
 from collective.beaker.maintenance import clear_region
 from collective.beaker.maintenance import revoke
 from collective.beaker.maintenance import revoke_all
@@ -26,6 +28,7 @@ from collective.beaker.maintenance import sweep
 from collective.beaker.session import Session
 from collective.beaker.stores import sql
 from collective.beaker.stores.base import LEASE_SECONDS
+from collective.beaker.stores.lock_files import held
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
 from collective.beaker.tests.visits import count_visit
@@ -154,6 +157,12 @@ def test_a_dry_run_counts_the_same_and_removes_nothing(sessions):
     assert dry.expired == 1
     swept = last(sweep(sessions.options))
     assert replace(swept, looked_at=0) == replace(dry, looked_at=0)
+
+
+def test_what_was_removed_is_counted_together():
+    swept = Sweep(expired=1, empty=2, locks=4, temporary_files=8, kept=16)
+
+    assert swept.removed == 15
 
 
 def test_without_a_timeout_the_idle_time_decides(sessions):
@@ -296,6 +305,37 @@ def test_a_sweep_takes_away_nothing_that_was_stored_at_that_moment(
         assert int(visitor.visit(count_visit).text) == expected
 
 
+def test_a_session_that_was_used_meanwhile_is_counted_as_kept(file_sessions):
+    used, gone, _ = (file_sessions.make(idle=7200) for _ in range(3))
+    records = list(file_sessions.store.walk_all())
+    old = file_sessions.store.load(used)
+    payload = file_sessions.session._encode({"_accessed_time": time.time()})
+    assert file_sessions.store.swap(used, old, payload)
+    file_sessions.store.delete(gone)
+    swept = Sweep()
+
+    maintenance._sweep_slice(
+        StoredSessions(file_sessions.options), records, swept, False
+    )
+
+    assert (swept.expired, swept.kept, swept.used_meanwhile) == (1, 1, 1)
+    assert file_sessions.ids() == {used}
+
+
+def test_a_sweep_counts_the_records_and_files_that_it_looks_at(file_sessions):
+    for _ in range(2):
+        file_sessions.make()
+
+    # Each session has a lock file.
+    assert last(sweep(file_sessions.options)).looked_at == 4
+
+
+def test_an_empty_store_has_a_result_too(sessions):
+    assert last(survey(sessions.options)).sessions == 0
+    assert last(sweep(sessions.options)).looked_at == 0
+    assert last(revoke_all(sessions.options)) == 0
+
+
 def test_of_several_records_those_that_are_as_they_were_are_removed(
     sessions,
 ):
@@ -415,6 +455,68 @@ def test_who_has_opened_a_lock_file_that_is_removed_locks_the_new_one(
         assert not is_free(path)
 
     assert is_free(path)
+
+
+def test_who_gets_the_lock_of_a_removed_file_does_not_remove_the_new_one(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "a.lock"
+    path.touch()
+
+    def replace_and_lock(file, operation):
+        if operation != fcntl.LOCK_UN:
+            path.unlink()
+            path.touch()
+        fcntl.flock(file, operation)
+
+    monkeypatch.setattr(
+        "collective.beaker.stores.lock_files.fcntl",
+        SimpleNamespace(
+            flock=replace_and_lock,
+            LOCK_EX=fcntl.LOCK_EX,
+            LOCK_NB=fcntl.LOCK_NB,
+            LOCK_UN=fcntl.LOCK_UN,
+        ),
+    )
+
+    assert not remove_free(str(path))
+    assert path.exists()
+
+
+def test_a_lock_file_that_is_gone_is_not_free(tmp_path):
+    path = str(tmp_path / "a.lock")
+
+    assert not is_free(path)
+    assert not remove_free(path)
+
+
+def test_a_process_that_was_forked_meanwhile_does_not_keep_a_lock(tmp_path):
+    path = tmp_path / "a.lock"
+    path.touch()
+    reading, writing = os.pipe()
+    with held(str(path)) as is_held:
+        child = os.fork()
+        if not child:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+    try:
+        assert is_held
+        assert is_free(str(path))
+    finally:
+        os.close(writing)
+        os.waitpid(child, 0)
+        os.close(reading)
+
+
+def test_looking_for_locks_leaves_no_file_open(tmp_path):
+    path = tmp_path / "a.lock"
+    path.touch()
+    before = set(os.listdir("/dev/fd"))
+
+    assert is_free(str(path))
+    assert remove_free(str(path))
+    assert set(os.listdir("/dev/fd")) <= before
 
 
 def test_one_at_a_time_holds_a_lock_whose_file_is_removed_all_the_time(
@@ -538,6 +640,13 @@ def test_all_sessions_are_revoked(sessions):
 
     assert last(revoke_all(sessions.options)) == 2
     assert sessions.ids() == set()
+
+
+def test_a_session_whose_clock_is_ahead_is_revoked_too(file_sessions):
+    file_sessions.make(age=-3600)
+
+    assert last(revoke_all(file_sessions.options)) == 1
+    assert file_sessions.ids() == set()
 
 
 def test_a_session_that_changes_its_id_meanwhile_is_revoked_too(
@@ -833,6 +942,21 @@ def test_a_cache_is_not_revoked_for_a_session(file_sessions):
 
     assert not revoke(file_sessions.options, name)
     assert "apple" in cache
+
+
+def test_a_session_of_an_older_beaker_is_none_of_a_cache(file_sessions):
+    # Both have names of 40 digits.
+    id = new_id() + new_id()[:8]
+    made = file_sessions.make(idle=7200)
+    record = file_sessions.store.load(made)
+    payload = file_sessions.store.payload(record)
+    file_sessions.store.delete(made)
+
+    assert file_sessions.store.swap(id, None, payload)
+    assert last(survey(file_sessions.options)).sessions == 1
+    assert last(sweep(file_sessions.options)).expired == 1
+    assert file_sessions.store.swap(id, None, payload)
+    assert revoke(file_sessions.options, id)
 
 
 def test_a_session_with_odd_times_stays_and_stops_no_sweep(file_sessions):

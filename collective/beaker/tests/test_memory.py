@@ -8,6 +8,7 @@ from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ISession
 from collective.beaker.session import Session
 from collective.beaker.stores import find_store
+from collective.beaker.stores import memory
 from collective.beaker.stores.memory import _MOST_REMOVED
 from collective.beaker.tests.test_http import count
 from collective.beaker.tests.test_http import read_count
@@ -18,6 +19,12 @@ def memory_store(timeout=None):
     """Return the store of a timeout, as a session asks for it."""
     options = {} if timeout is None else {"timeout": timeout + 120}
     return find_store("memory", clsmap["memory"], options, socket_timeout=5)
+
+
+@pytest.fixture(autouse=True)
+def ledger(monkeypatch):
+    """Without sessions that tests before this one have stored later."""
+    monkeypatch.setattr(memory, "_ledger", memory._Ledger())
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The options of sessions are read once, as long as they stay the same."""
 
+import pytest
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from ZODB.DB import DB
@@ -23,12 +24,33 @@ def test_another_option_gives_another_opener(application):
     assert find_opener(OPTIONS) is not first
 
 
-def test_a_list_that_is_changed_in_place_takes_effect(application):
-    options = OPTIONS | {"secret_fallbacks": ["one former secret"]}
-    find_opener(options)
-    options["secret_fallbacks"].append("another former secret")
+@pytest.mark.parametrize(
+    ("value", "change"),
+    [
+        (["one"], lambda value: value.append("another")),
+        (PersistentList(["one"]), lambda value: value.append("another")),
+        ({"one"}, lambda value: value.add("another")),
+        ({"some": ["one"]}, lambda value: value["some"].append("another")),
+    ],
+    ids=["list", "persistent list", "set", "list in a mapping"],
+)
+def test_a_value_that_is_changed_in_place_takes_effect(
+    value, change, application
+):
+    options = OPTIONS | {"type": "memory", "of_code": value}
+    before = find_opener(options)
+    change(value)
 
-    assert len(find_opener(options).options["secret_fallbacks"]) == 2
+    assert find_opener(options) is not before
+    assert find_opener(options).options["of_code"] == value
+
+
+def test_the_openers_of_sites_with_other_cookies_are_kept_too(application):
+    one = find_opener(OPTIONS | {"key": "one"})
+    another = find_opener(OPTIONS | {"key": "another"})
+
+    assert find_opener(OPTIONS | {"key": "one"}) is one
+    assert find_opener(OPTIONS | {"key": "another"}) is another
 
 
 def test_the_options_of_a_site_are_not_kept_with_its_connection(application):
@@ -42,6 +64,7 @@ def test_the_options_of_a_site_are_not_kept_with_its_connection(application):
         connection.cacheMinimize()
     with database.transaction() as connection:
         assert find_opener(connection.root.options) is opener
+    assert type(opener.options["secret_fallbacks"]) is list
 
 
 def test_sessions_of_one_opener_share_nothing_that_changes(application):

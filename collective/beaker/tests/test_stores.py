@@ -185,6 +185,19 @@ def test_one_at_a_time_holds_a_lock(store, id):
     assert order == ["first", "second"]
 
 
+def test_the_lock_of_a_session_keeps_nobody_from_another(
+    store, id, monkeypatch
+):
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+
+    def lock_another():
+        with store.lock(new_id()):
+            return True
+
+    with store.lock(id), ThreadPoolExecutor(1) as threads:
+        assert threads.submit(lock_another).result(30)
+
+
 def test_the_holder_of_a_lock_may_swap_and_lock_again(store, id, record):
     with store.lock(id), store.lock(id):
         assert store.swap(id, record, "second")
