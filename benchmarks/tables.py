@@ -95,7 +95,8 @@ def _beside(mine: Result, its: Result | None, clock: Clock) -> tuple[str, str]:
     ratio = mine.over_bare[clock] / its.over_bare[clock]
     # What costs next to nothing is nobody's multiple.
     shown = "" if mine.view == "none" else f"{ratio:.2f}"
-    return f"{its.over_bare[clock]:.0f}", shown
+    # Rounded, so that there is no -0.
+    return str(round(its.over_bare[clock])), shown
 
 
 def render(table: Table) -> str:

@@ -23,6 +23,9 @@ from collective.beaker.options import redacted
 SHORT_KEY = 16
 """Keys of fewer characters than this are warned about."""
 
+EXAMPLE_KEY = "replace-this-by"
+"""So the keys in our documentation begin, which everybody may read."""
+
 Options = Mapping[str, Any]
 
 
@@ -157,6 +160,12 @@ def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
             yield (
                 f"session.{option} has {len(key)} characters and might be "
                 f"guessed. Use {SHORT_KEY} or more, at random; every visitor "
+                "then begins a new session."
+            )
+        elif isinstance(key, str) and key.startswith(EXAMPLE_KEY):
+            yield (
+                f"session.{option} is that of an example, which everybody "
+                "knows. Use a long random text of your own; every visitor "
                 "then begins a new session."
             )
     for option in FALLBACK_OPTIONS:

@@ -191,8 +191,7 @@ def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
         stored = StoredSessions(options)
         if not yes:
             which = "all sessions" if everyone else "this session"
-            question = f"End {which} in {_where(stored)}?"
-            click.confirm(question, abort=True, err=True)
+            _confirm(f"End {which} in {_where(stored)}?")
         if everyone:
             number = _watch(
                 maintenance.revoke_all(options), stored, lambda number: number
@@ -304,6 +303,17 @@ def _failing() -> Iterator[None]:
     raise Failure(reason)
 
 
+def _confirm(question: str) -> None:
+    """Ask; raise Failure if the answer is no, or there is nobody to ask."""
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        agreed = False
+    if not agreed:
+        raise Failure("Nothing was done.")
+
+
 def _watch(
     results: Iterator[_Result],
     stored: StoredSessions,
@@ -343,13 +353,18 @@ def _lines(report: Report) -> Iterator[tuple[str, str]]:
     for setting in report.settings:
         told = any(text.startswith(f"{setting.name} ") for text in messages)
         if not told and setting.source not in (DEFAULT, INHERITED):
-            yield "ok", f"{setting.name} is {setting.value!r}."
+            yield "ok", f"{setting.name} is {_quoted(setting.value)}."
     for message in report.errors:
         yield "error", message
     for message in report.warnings:
         yield "warning", message
     for health in report.stores:
         yield "ok" if health.is_well else "error", _fares(health)
+
+
+def _quoted(value: Any) -> str:
+    shown = wording.value(value)
+    return repr(shown) if isinstance(value, str | list) else shown
 
 
 def _fares(health: Health) -> str:
@@ -383,10 +398,10 @@ def _print_survey(found: maintenance.Survey, stored: StoredSessions) -> None:
     )
     click.echo(f"Oldest      {wording.duration(found.oldest)}")
     if found.sessions:
-        ages = wording.limits(maintenance.AGES, wording.duration)
+        ages = wording.ranges(maintenance.AGES, wording.duration)
         _print_chart("Not used for", ages, found.idle)
-        _print_chart("Began before", ages, found.age)
-        sizes = wording.limits(maintenance.SIZES, wording.size)
+        _print_chart("Age", ages, found.age)
+        sizes = wording.ranges(maintenance.SIZES, wording.size)
         _print_chart("Size", sizes, found.size)
 
 
@@ -397,7 +412,7 @@ def _print_chart(
     longest = max(1, *numbers)
     for label, number in zip(labels, numbers, strict=True):
         bar = "#" * -(-number * _BAR // longest)
-        click.echo(f"  {label:16} {number:>9,}  {bar}".rstrip())
+        click.echo(f"  {label:20} {number:>9,}  {bar}".rstrip())
 
 
 def _print_sweep(swept: maintenance.Sweep, dry_run: bool) -> None:

@@ -19,6 +19,7 @@ def beaker(control: Any, line: str = "") -> None:
     # The line has lost its quotes, unless it was typed at a prompt.
     arguments = options.args[1:] if options.args else shlex.split(line)
     main(
-        ["--config", options.configfile, *arguments],
+        arguments,
         prog_name="bin/instance beaker",
+        default_map={"path": options.configfile},
     )

@@ -4,13 +4,16 @@ import re
 import secrets
 
 
-# 32 digits are today's form; older releases of Beaker wrote 40.
+ID_LENGTH = 32
+"""The number of digits of an id that is made today."""
+
+# Older releases of Beaker wrote 40 digits.
 _ID = re.compile("[0-9a-f]{32}|[0-9a-f]{40}")
 
 
 def new_id() -> str:
     """Return an id with 128 random bits, in the form of Beaker's ids."""
-    return secrets.token_hex(16)
+    return secrets.token_hex(ID_LENGTH // 2)
 
 
 def is_id(value: object) -> bool:

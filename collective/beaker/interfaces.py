@@ -19,7 +19,7 @@ the middleware finds the session under this package too.
 
 
 class StoreUnavailable(Exception):
-    """A session store cannot be used now.
+    """A store of sessions, or of a cache, cannot be used now.
 
     It names the backend, its address without credentials, and the reason.
     """
@@ -29,7 +29,7 @@ class StoreUnavailable(Exception):
 
     def __str__(self) -> str:
         kind, address, reason = self.args
-        return f"The session store {kind} ({address}) fails: {reason}."
+        return f"The store {kind} ({address}) fails: {reason}."
 
 
 class StoreLocked(StoreUnavailable):

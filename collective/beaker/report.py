@@ -62,6 +62,9 @@ _PACKAGES = (
 
 Options = Mapping[str, Any]
 
+_logged: set[str] = set()
+"""Why the store of sessions is unavailable, as the log has it already."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -352,15 +355,20 @@ def _round_trip(store: Store, seconds: dict[str, float]) -> str | None:
 def is_available(session: Options | None) -> bool:
     """Tell whether the store of sessions answers; one record is looked for.
 
-    Sessions in cookies, and none at all, need no store.
+    Sessions in cookies, and none at all, need no store.  A reason is logged
+    once, until the store answers again: load balancers ask all the time.
     """
     if session is None or session.get("type") == "cookie":
         return True
     try:
         StoredSessions(session).store.load(new_id())
     except Exception as error:
-        logger.error("The store of sessions is unavailable: %s", told(error))
+        reason = told(error)
+        if reason not in _logged:
+            _logged.add(reason)
+            logger.error("The store of sessions is unavailable: %s", reason)
         return False
+    _logged.clear()
     return True
 
 

@@ -5,6 +5,8 @@ The command and the page tell it in the same words.
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 from collective.beaker.maintenance import Sweep
 
@@ -25,8 +27,12 @@ def size(bytes: float) -> str:
     if bytes < 1024:
         return number(round(bytes), "byte")
     if bytes < 1024**2:
-        return f"{bytes / 1024:,.1f} kB"
-    return f"{bytes / 1024**2:,.1f} MB"
+        return f"{_decimal(bytes / 1024)} kB"
+    return f"{_decimal(bytes / 1024**2)} MB"
+
+
+def _decimal(number: float) -> str:
+    return f"{number:,.1f}".removesuffix(".0")
 
 
 def duration(seconds: float) -> str:
@@ -37,9 +43,22 @@ def duration(seconds: float) -> str:
     return number(int(seconds // SECONDS[unit]), _UNITS[unit])
 
 
-def limits(limits: Sequence[float], show: Callable[[float], str]) -> list[str]:
+def ranges(limits: Sequence[float], show: Callable[[float], str]) -> list[str]:
     """Return what the bars of a chart stand for."""
-    return [f"up to {show(limit)}" for limit in limits] + ["more"]
+    shown = [show(limit) for limit in limits]
+    between = [f"{low} to {high}" for low, high in pairwise(shown)]
+    return [f"up to {shown[0]}", *between, f"over {shown[-1]}"]
+
+
+def value(value: Any) -> str:
+    """Return the value of a setting as zope.conf might have it."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
 
 
 def removed(swept: Sweep, verb: str = "Removed") -> str:

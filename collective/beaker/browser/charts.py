@@ -27,11 +27,11 @@ class Chart(NamedTuple):
 
 def charts(found: Survey) -> list[Chart]:
     """Return the charts of sessions that were counted."""
-    ages = wording.limits(AGES, wording.duration)
-    sizes = wording.limits(SIZES, wording.size)
+    ages = wording.ranges(AGES, wording.duration)
+    sizes = wording.ranges(SIZES, wording.size)
     return [
         _chart("Not used for", ages, found.idle),
-        _chart("Began before", ages, found.age),
+        _chart("Age", ages, found.age),
         _chart("Size", sizes, found.size),
     ]
 

@@ -23,6 +23,8 @@ from collective.beaker.browser.tokens import FIELD
 from collective.beaker.browser.tokens import check_token
 from collective.beaker.browser.tokens import make_token
 from collective.beaker.config import read_configuration
+from collective.beaker.ids import ID_LENGTH
+from collective.beaker.ids import is_id
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance import CannotMaintain
 from collective.beaker.report import DEFAULT
@@ -108,16 +110,15 @@ class Page(View):
         """Return in a few words how all is."""
         failed = sum(not health.is_well for health in self.report.stores)
         words = [
-            wording.number(number, thing)
-            for number, thing in (
-                (len(self.report.errors), "error"),
-                (failed, "store in trouble"),
-                (len(self.report.warnings), "warning"),
+            wording.number(number, thing) + more
+            for number, thing, more in (
+                (len(self.report.errors), "error", ""),
+                (failed, "store", " in trouble"),
+                (len(self.report.warnings), "warning", ""),
             )
             if number
         ]
-        text = ", ".join(words).replace("troubles", "trouble")
-        return text or "All is well"
+        return ", ".join(words) or "All is well"
 
     def title(self) -> str:
         return self.context.title_or_id() or "Zope"
@@ -141,14 +142,7 @@ class Page(View):
         return [table for table in tables if table.settings]
 
     def shown(self, value: Any) -> str:
-        """Return the value of a setting as zope.conf might have it."""
-        if value is None:
-            return "not set"
-        if isinstance(value, bool):
-            return "on" if value else "off"
-        if isinstance(value, list):
-            return ", ".join(map(self.shown, value)) or "none"
-        return str(value)
+        return wording.value(value)
 
     def expiry(self, seconds: int | None) -> str:
         return "never" if seconds is None else wording.duration(seconds)
@@ -204,6 +198,8 @@ def on_post(
         check_token(self.context, self.request)
         try:
             messages.leave(self.request, "done", change(self))
+        except CannotMaintain as error:
+            messages.leave(self.request, "failed", str(error))
         except Exception as error:
             logger.error("A button of @@beaker failed: %s", told(error))
             messages.leave(self.request, "failed", told(error))
@@ -244,8 +240,10 @@ class Actions(View):
 
     @on_post
     def revoke(self) -> str:
-        """End the session of an id."""
+        """End the session of an id, or of a cookie that ends with one."""
         id = self._field("id").strip()
+        if not is_id(id):
+            id = id[-ID_LENGTH:]
         if not maintenance.revoke(self._session_options(), id):
             raise CannotMaintain("There is no session with this id.")
         return "Ended the session."

@@ -137,10 +137,15 @@ class Store(ABC):
         raise StoreUnavailable(self.kind, self.address, reason)
 
     def _reason(self, error: Exception) -> str:
-        """Return why the store fails, without what an error may quote."""
-        name = type(error).__name__
-        if isinstance(error, OSError) and error.strerror:
-            return f"{name}: {error.strerror}"
+        """Return why the store fails, without what an error may quote.
+
+        What the system says quotes nothing; a client library may hide it.
+        """
+        name, cause = type(error).__name__, error
+        while cause is not None:
+            if isinstance(cause, OSError) and cause.strerror:
+                return f"{name}: {cause.strerror}"
+            cause = cause.__cause__ or cause.__context__
         return name
 
     def payload(self, record: Record) -> str | None:

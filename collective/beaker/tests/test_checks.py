@@ -202,6 +202,13 @@ def test_a_short_former_key_is_a_warning_without_the_key(current):
     )
 
 
+@pytest.mark.parametrize("option", ["secret", "validate_key"])
+def test_the_key_of_an_example_is_a_warning(option):
+    [warning] = read(**{option: "replace-this-by-a-long-random-text"}).warnings
+
+    assert warning.startswith(f"session.{option} is that of an example")
+
+
 def test_a_former_key_of_16_characters_is_long_enough():
     settings = {"secret": KEY, "secret_fallbacks": f"{'x' * 16} {'y' * 17}"}
 

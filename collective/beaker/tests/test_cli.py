@@ -138,9 +138,9 @@ def files(tmp_path):
         ("session.timeout -1", "session.timeout is '-1'; allowed is"),
         (
             "session.invalidate_corrupt false",
-            "ok       session.invalidate_corrupt is False.",
+            "ok       session.invalidate_corrupt is off.",
         ),
-        ("session.use_cookies false", "ok       session.use_cookies is False"),
+        ("session.use_cookies false", "ok       session.use_cookies is off"),
         (
             "session.samesite Loose",
             "session.samesite is 'Loose'; allowed is",
@@ -244,7 +244,7 @@ def test_a_store_that_is_down_is_an_error(check):
     result = check(f"session.type ext:redis\nsession.url {url}")
 
     assert result.exit_code == 2
-    assert "error    session: The session store ext:redis" in result.stdout
+    assert "error    session: The store ext:redis" in result.stdout
     assert "very-secret" not in result.stdout
 
 
@@ -391,10 +391,10 @@ def test_sessions_are_shown_in_charts(files):
     files.make(text="0123456789" * 5000)
     result = invoke(files.zope_conf, "sessions")
 
-    assert "  up to 1 minute           3  ####" in result.stdout
-    assert "  up to 1 hour             1  ####" in result.stdout
-    assert "  up to 30 days            0\n" in result.stdout
-    assert "  up to 100.0 kB           1  ####" in result.stdout
+    assert "  up to 1 minute               3  ####" in result.stdout
+    assert "  1 minute to 1 hour           1  ####" in result.stdout
+    assert "  over 30 days                 0\n" in result.stdout
+    assert "  10 kB to 100 kB              1  ####" in result.stdout
     assert "Oldest      2 hours" in result.stdout
 
 
@@ -490,7 +490,7 @@ def test_a_store_that_is_down_ends_the_command(tmp_path):
     result = invoke(zope_conf(tmp_path, section(options)), "sweep")
 
     assert result.exit_code == 2
-    assert "The session store ext:redis" in result.stderr
+    assert "The store ext:redis" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -553,8 +553,14 @@ def test_revoke_asks_and_takes_no_for_an_answer(files):
 
     for what in (id, "--all"):
         result = invoke(files.zope_conf, "revoke", what, input="n\n")
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert "[y/N]" in result.stderr
+        assert "Nothing was done." in result.stderr
+    assert files.ids() == {id}
+
+    # There is nobody to ask.
+    result = invoke(files.zope_conf, "revoke", "--all", input="")
+    assert result.exit_code == 2
     assert files.ids() == {id}
 
     result = invoke(files.zope_conf, "revoke", "--all", input="y\n")
@@ -642,6 +648,14 @@ def test_the_command_is_one_of_bin_instance(files, capsys, prompt):
 
     assert ended.value.code == 0
     assert "Would remove 1 expired session" in capsys.readouterr().out
+
+
+def test_bin_instance_shows_the_zope_conf_that_it_uses(files, capsys):
+    with pytest.raises(SystemExit):
+        beaker(control(files.zope_conf, "beaker", "--help"), "--help")
+
+    shown = "".join(capsys.readouterr().out.split())
+    assert f"[default:{files.zope_conf}]" in shown
 
 
 def test_bin_instance_ends_with_the_status_of_the_command(files):

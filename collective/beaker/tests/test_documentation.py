@@ -9,6 +9,7 @@ from doctest import ELLIPSIS
 from doctest import NORMALIZE_WHITESPACE
 from doctest import OutputChecker
 from pathlib import Path
+from secrets import token_hex
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -24,6 +25,7 @@ from ZPublisher.HTTPRequest import WSGIRequest
 from ZPublisher.HTTPResponse import WSGIResponse
 
 from collective.beaker.backends import BACKENDS
+from collective.beaker.checks import EXAMPLE_KEY
 from collective.beaker.cli import main
 from collective.beaker.config import Configuration
 from collective.beaker.config import read_configuration
@@ -126,7 +128,11 @@ class Settings:
         return f"No output shows: {unshown}" if unshown else None
 
     def _messages(self, section: str) -> list[str]:
-        """Read a section, or the lines of one, as Zope does at start-up."""
+        """Read a section, or the lines of one, as Zope does at start-up.
+
+        Whoever takes it from a page writes a key of their own.
+        """
+        section = section.replace(EXAMPLE_KEY, token_hex())
         if "<product-config" not in section:
             section = f"<product-config beaker>\n{section}\n</product-config>"
         zope_conf = self.folder / "zope.conf"

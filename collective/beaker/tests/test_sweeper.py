@@ -121,9 +121,7 @@ def test_a_store_that_is_down_is_logged(config, caplog):
 
     Sweeper().take_turn()
 
-    assert "Sessions were not swept: The session store ext:redis" in (
-        caplog.text
-    )
+    assert "Sessions were not swept: The store ext:redis" in (caplog.text)
     assert "very-secret" not in caplog.text
 
 

@@ -54,7 +54,7 @@ class Reason(NamedTuple):
 
 
 REASONS = {
-    "redis_tls": Reason("AuthenticationError", "ConnectionError"),
+    "redis_tls": Reason("AuthenticationError", "certificate verify failed"),
     "postgresql_tls": Reason("OperationalError", "OperationalError"),
 }
 
@@ -113,7 +113,7 @@ def test_the_log_says_what_the_page_shows(
 ):
     wrong = redis_tls.replace("open", "shut")
     config.update(type="ext:redis", url=wrong)
-    shown = block_of_page("text", "The session store")
+    shown = block_of_page("text", "The store")
     shown = shown.replace(
         "localhost:6380", f"127.0.0.1:{urlsplit(wrong).port}"
     )
