@@ -481,23 +481,38 @@ def clear_region(
     Returns how many pieces were removed: keys or documents, files or rows.
     A region in memory is cleared in this process.
 
-    Raises CannotMaintain where its store does not tell the region apart from
-    other caches or from sessions.
+    Raises what ``check_can_clear`` does.
+    """
+    check_can_clear(configuration, region, in_force)
+    options = _region(configuration, region)
+    if clsmap[options["type"]] is MemoryNamespaceManager:
+        return _clear_loaded(region, options)
+    number = cache_store(options).clear_caches()
+    _clear_loaded(region, options)
+    return number
+
+
+def check_can_clear(
+    configuration: Configuration,
+    region: str,
+    in_force: Sequence[Options] = (),
+) -> None:
+    """Raise CannotMaintain if a cache region cannot be cleared.
+
+    That is where its store does not tell the region apart from other caches
+    or from sessions.  See ``clear_region``.
     """
     options = _region(configuration, region)
     others = _others(configuration, region)
     if clsmap[options["type"]] is MemoryNamespaceManager:
         _check_is_apart(region, options, others)
-        return _clear_loaded(region, options)
-    _check_can_clear(region, options)
+        return
+    _check_lists(region, options)
     store = cache_store(options)
     sessions = [configuration.session or {}, *in_force]
     for name, other in _stores(others, sessions):
         if type(store) is type(other) and store.place == other.place:
             raise CannotMaintain(_shared(region, options, name))
-    number = store.clear_caches()
-    _clear_loaded(region, options)
-    return number
 
 
 def _region(configuration: Configuration, region: str) -> Options:
@@ -510,7 +525,7 @@ def _region(configuration: Configuration, region: str) -> Options:
     )
 
 
-def _check_can_clear(region: str, options: Options) -> None:
+def _check_lists(region: str, options: Options) -> None:
     if clsmap[options["type"]] in _CLEARABLE:
         return
     setting = f"cache.{region}.type is {options['type']!r}"

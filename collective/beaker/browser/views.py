@@ -144,6 +144,20 @@ class Page(View):
     def shown(self, value: Any) -> str:
         return wording.value(value)
 
+    def obstacle(self, region: str) -> str | None:
+        """Return why a cache region cannot be emptied; None if it can."""
+        configuration = read_configuration(running_section())
+        try:
+            maintenance.check_can_clear(
+                configuration, region, _options_in_force()
+            )
+        except CannotMaintain as error:
+            return str(error)
+        except Exception:
+            # The button says what is wrong.
+            return None
+        return None
+
     def expiry(self, seconds: int | None) -> str:
         return "never" if seconds is None else wording.duration(seconds)
 
@@ -232,7 +246,7 @@ class Actions(View):
         region = self._field("region")
         configuration = read_configuration(running_section())
         number = maintenance.clear_region(
-            configuration, region, self._options_in_force()
+            configuration, region, _options_in_force()
         )
         kind = configuration.cache["cache_regions"][region]["type"]
         text = f"Emptied {region}: {wording.number(number, 'piece')} removed."
@@ -248,17 +262,6 @@ class Actions(View):
             raise CannotMaintain("There is no session with this id.")
         return "Ended the session."
 
-    def _options_in_force(self) -> list[Mapping[str, Any]]:
-        """Return the options of sessions: of this site, and of the Zope."""
-        return [
-            options
-            for options in (
-                queryUtility(ISessionConfig),
-                getGlobalSiteManager().queryUtility(ISessionConfig),
-            )
-            if options is not None
-        ]
-
     def _session_options(self) -> Mapping[str, Any]:
         options = queryUtility(ISessionConfig)
         if options is None:
@@ -271,6 +274,18 @@ class Actions(View):
     def _field(self, name: str) -> str:
         value = self.request.form.get(name)
         return value if isinstance(value, str) else ""
+
+
+def _options_in_force() -> list[Mapping[str, Any]]:
+    """Return the options of sessions: of this site, and of the Zope."""
+    return [
+        options
+        for options in (
+            queryUtility(ISessionConfig),
+            getGlobalSiteManager().queryUtility(ISessionConfig),
+        )
+        if options is not None
+    ]
 
 
 _ELSEWHERE = {

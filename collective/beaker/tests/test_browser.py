@@ -262,7 +262,9 @@ def test_the_page_shows_the_cache_regions(manager):
     caches = text_of(manager.get("/@@beaker"), "caches")
 
     assert "Short memory 1 minute Empty Short" in caches
-    assert "long memory never Empty long" in caches
+    # It has the options of all caches.
+    assert "long memory never cannot be emptied" in caches
+    assert "Give cache.long.expire a value of its own." in caches
 
 
 def test_the_page_shows_versions(manager):
@@ -365,9 +367,27 @@ def test_a_region_beside_the_sessions_in_force_is_not_emptied(
     monkeypatch.setattr(views, "running_section", lambda: section)
     config.update(type="file", data_dir=str(tmp_path))
 
-    text = press(manager, "clear-filed")
+    page = manager.get("/@@beaker")
+    assert "clear-filed" not in page.forms
+    assert "cannot be told apart" in text_of(page, "caches")
 
-    assert "cannot be told apart" in text
+    form = page.forms["sweep"]
+    form.action = "/@@beaker-clear?region=filed"
+    assert "cannot be told apart" in form.submit().follow().text
+
+
+def test_where_nobody_knows_what_a_region_is_beside_the_button_says_so(
+    manager, config, tmp_path, monkeypatch
+):
+    section = {
+        "cache.regions": "filed",
+        "cache.filed.type": "file",
+        "cache.filed.data_dir": str(tmp_path),
+    }
+    monkeypatch.setattr(views, "running_section", lambda: section)
+    config.update(type="ext:database", url="this is no URL")
+
+    assert "cannot be used (ArgumentError)" in press(manager, "clear-filed")
 
 
 def test_what_a_button_says_of_an_error_holds_nothing_of_an_address(
