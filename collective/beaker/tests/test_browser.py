@@ -19,6 +19,7 @@ from collective.beaker.browser.tokens import FIELD
 from collective.beaker.browser.tokens import check_token
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ICacheManager
+from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance import within
 from collective.beaker.report import count_sessions
 from collective.beaker.report import is_available
@@ -227,6 +228,18 @@ def test_the_page_counts_sessions(manager, file_sessions):
     )
 
 
+def test_the_page_tells_what_is_unreadable_and_how_large_all_is(
+    manager, file_sessions
+):
+    file_sessions.make(text="a" * 5000)
+    file_sessions.put("no session at all")
+
+    facts = text_of(manager.get("/@@beaker"), "sessions")
+
+    assert "Unreadable 1 " in facts
+    assert re.search(r"Size in all 6\.\d kB", facts), facts
+
+
 def test_the_longest_bar_is_as_long_as_its_place(manager, file_sessions):
     for idle in (0, 0, 120):
         file_sessions.make(idle)
@@ -390,6 +403,34 @@ def test_where_nobody_knows_what_a_region_is_beside_the_button_says_so(
     assert "cannot be used (ArgumentError)" in press(manager, "clear-filed")
 
 
+@pytest.mark.parametrize("where", ["zope", "site"])
+def test_on_a_site_the_sessions_of_all_are_kept(
+    where, manager, config, sites, tmp_path, monkeypatch
+):
+    section = {
+        "cache.regions": "filed",
+        "cache.filed.type": "file",
+        "cache.filed.data_dir": str(tmp_path),
+    }
+    monkeypatch.setattr(views, "running_section", lambda: section)
+    filed = {"type": "file", "data_dir": str(tmp_path)}
+
+    def configure(request):
+        site = request["PARENTS"][-1].special.getSiteManager()
+        site.getUtility(ISessionConfig).update(filed)
+
+    make_root_of_special(manager)
+    if where == "zope":
+        config.update(filed)
+    else:
+        Visitor(manager.app).visit(configure)
+
+    form = manager.get("/special/@@beaker").forms["clear-filed"]
+    text = text_of(form.submit().follow(), "message")
+
+    assert "cannot be told apart" in text
+
+
 def test_what_a_button_says_of_an_error_holds_nothing_of_an_address(
     manager, config, caplog
 ):
@@ -472,6 +513,22 @@ def test_a_region_is_emptied_and_no_other(manager):
     assert "Other processes of Zope keep their values." in text
     assert "price" not in short
     assert "price" in long
+
+
+def test_emptying_a_database_tells_to_restart_the_others(
+    manager, tmp_path, monkeypatch
+):
+    section = {
+        "cache.regions": "kept",
+        "cache.kept.type": "ext:database",
+        "cache.kept.url": f"sqlite:///{tmp_path}/caches.db",
+    }
+    monkeypatch.setattr(views, "running_section", lambda: section)
+
+    text = press(manager, "clear-kept")
+
+    assert text.startswith("Emptied kept: 0 pieces removed.")
+    assert "restart them" in text
 
 
 def test_a_region_that_is_not_there_is_an_error(manager):

@@ -14,6 +14,7 @@ import pytest
 from beaker.cache import CacheManager
 from click.testing import CliRunner
 
+from collective.beaker import wording
 from collective.beaker.cli import Duration
 from collective.beaker.cli import main
 from collective.beaker.ctl import beaker
@@ -26,6 +27,7 @@ from collective.beaker.tests.test_maintenance import options_of
 from collective.beaker.tests.visits import ZCML
 from collective.beaker.tests.zope import make_instance
 from collective.beaker.tests.zope import zope_server
+from collective.beaker.zope_conf import read_zope_conf
 
 
 def zope_conf(folder, settings):
@@ -307,6 +309,21 @@ def test_nothing_is_done_as_another_user_than_zope(files, owner, name):
     assert len(files.ids()) == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_makes_no_folder_for_a_zope_of_another_user(tmp_path):
+    folder = tmp_path / "sessions"
+    path = zope_conf(tmp_path, f"session.data_dir {folder}")
+    clienthome = read_zope_conf(str(path)).clienthome
+    os.mkdir(clienthome)
+    os.chown(clienthome, 65534, 65534)
+
+    result = invoke(path, "check")
+
+    assert result.exit_code == 2
+    assert "belongs to another user, nobody" in result.stdout
+    assert not folder.exists()
+
+
 # As a user runs it, on each store
 
 
@@ -396,6 +413,36 @@ def test_sessions_are_shown_in_charts(files):
     assert "  over 30 days                 0\n" in result.stdout
     assert "  10 kB to 100 kB              1  ####" in result.stdout
     assert "Oldest      2 hours" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (59.9, "59 seconds"),
+        (60, "1 minute"),
+        (3600, "1 hour"),
+        (86400, "1 day"),
+        (14 * 86400, "14 days"),
+    ],
+)
+def test_a_time_is_told_in_its_largest_unit(seconds, shown):
+    assert wording.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("bytes", "shown"),
+    [
+        (1, "1 byte"),
+        (1023, "1,023 bytes"),
+        (1024, "1.0 kB"),
+        (1024**2, "1.0 MB"),
+        (1536 * 1024**2, "1,536.0 MB"),
+    ],
+)
+def test_a_size_is_told_in_its_largest_unit(bytes, shown):
+    assert wording.size(bytes) == shown
 
 
 def test_no_command_shows_an_id_or_data(files):
@@ -613,6 +660,14 @@ def test_a_region_in_memory_is_out_of_reach(tmp_path):
 
     assert result.exit_code == 2
     assert "Restart Zope to empty them" in result.stderr
+
+
+@pytest.mark.parametrize("settings", ["cache.regions short", ""])
+def test_a_region_that_is_not_there_is_an_error(tmp_path, settings):
+    result = invoke(zope_conf(tmp_path, settings), "clear", "shrt")
+
+    assert result.exit_code == 2
+    assert "There is no cache region 'shrt'" in result.stderr
 
 
 def test_clear_says_that_zope_keeps_what_it_has_of_a_database(tmp_path):

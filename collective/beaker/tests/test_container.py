@@ -39,6 +39,38 @@ def test_other_protocols_are_read_too(protocol):
     assert unpack_namespace(namespace) == "payload"
 
 
+@pytest.mark.parametrize("text", ["café", "café" * 100])
+def test_any_text_is_read_as_it_was_packed(text):
+    assert unpack(pack(text)) == text
+    assert unpack_namespace(pack({"session": text})) == text
+
+
+def test_a_payload_of_bytes_is_text():
+    assert unpack(pickle.dumps(b"payload")) == "payload"
+    assert unpack_namespace(pickle.dumps({"session": b"payload"})) == "payload"
+
+
+def test_a_dictionary_without_a_session_has_no_payload():
+    assert unpack_namespace(pickle.dumps({})) is None
+    assert unpack_namespace(pickle.dumps({"price": "1"})) is None
+
+
+@pytest.mark.parametrize(
+    ("read", "content"),
+    [
+        (unpack, pickle.dumps(None)),
+        (unpack, pickle.dumps({"session": "payload"})),
+        (unpack, b"no pickle"),
+        (unpack_namespace, pickle.dumps("payload")),
+        (unpack_namespace, pickle.dumps({"session": None})),
+        (unpack_namespace, b"no pickle"),
+    ],
+)
+def test_what_holds_no_payload_is_no_container(read, content):
+    with pytest.raises(pickle.UnpicklingError):
+        read(content)
+
+
 class Evil:
     def __reduce__(self):
         return print, ("executed",)

@@ -1,6 +1,7 @@
 """The report: what is configured, where it comes from, how stores fare."""
 
 import json
+from datetime import datetime
 from datetime import timedelta
 
 import pytest
@@ -80,6 +81,12 @@ def test_what_a_site_configures_comes_from_its_utility():
     assert found["session.key"].source == "default"
 
 
+def test_what_only_code_configures_comes_from_run_time():
+    found = settings({"cache.regions": "short"}, {"timeout": 900})
+
+    assert value_and_source(found, "session.timeout") == (900, "run time")
+
+
 def test_without_a_section_there_are_no_settings():
     assert settings(None) == {}
     assert make_report(None).stores == []
@@ -104,6 +111,7 @@ def test_without_session_settings_there_are_those_of_caches_only():
         ("url", "redis://me:very%20secret@host/0", "redis://***@host/0"),
         ("sa_opts", {"url": "postgresql://me:secret@host/db"}, "<dict>"),
         ("cookie_expires", timedelta(minutes=5), 300),
+        ("cookie_expires", datetime(2030, 1, 2), "2030-01-02 00:00:00"),
         ("timeout", 600, 600),
         ("auto", False, False),
         ("names", ("a", "b"), ["a", "b"]),
@@ -236,6 +244,14 @@ def test_a_store_that_does_not_keep_its_contract_is_found(store, error):
     assert error in check_store("session", lambda: store).error
 
 
+def test_a_check_that_ends_early_leaves_nothing():
+    before = {id for id, _ in MemoryStore("memory").walk()}
+
+    check_store("session", lambda: Disturbed("disturbed"))
+
+    assert {id for id, _ in MemoryStore("memory").walk()} == before
+
+
 # The whole
 
 
@@ -288,6 +304,22 @@ def test_the_options_in_force_are_those_that_are_tried_out(tmp_path):
     made = make_report(section, in_force, local=True)
 
     assert made.stores[0].type == "file"
+
+
+def test_a_report_tells_the_regions_and_when_their_values_expire():
+    made = make_report(
+        {
+            "cache.expire": "300",
+            "cache.regions": "short, long",
+            "cache.short.expire": "60",
+        }
+    )
+
+    assert [(each.name, each.expire) for each in made.regions] == [
+        ("cache", 300),
+        ("short", 60),
+        ("long", 300),
+    ]
 
 
 def test_versions_are_those_of_what_is_installed():

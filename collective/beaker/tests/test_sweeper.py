@@ -71,9 +71,33 @@ def test_of_two_processes_one_sweeps_in_an_interval(sessions, clock):
     other.take_turn()
     assert len(sessions.ids()) == 1
 
-    clock(3601)
+    clock(3599)
+    other.take_turn()
+    assert len(sessions.ids()) == 1
+
+    clock(2)
     other.take_turn()
     assert sessions.ids() == set()
+
+
+def test_a_turn_lasts_longer_than_a_short_interval(sessions, config, clock):
+    config["sweep_interval"] = 1
+    Sweeper().take_turn()
+    sessions.make(idle=7200)
+
+    clock(59)
+    Sweeper().take_turn()
+
+    assert len(sessions.ids()) == 1
+
+
+def test_a_sweep_that_removed_nothing_is_not_logged(sessions, caplog):
+    caplog.set_level("INFO")
+    sessions.make()
+
+    Sweeper().take_turn()
+
+    assert caplog.text == ""
 
 
 def test_the_process_that_swept_may_come_again(sessions):
