@@ -191,6 +191,16 @@ def test_a_zope_conf_that_zope_would_not_read_is_an_error(
     assert told in result.stdout
 
 
+def test_a_mistake_in_an_included_file_is_found_there(tmp_path):
+    path = zope_conf(tmp_path, "%include session.conf")
+    included = path.with_name("session.conf")
+    included.write_text("session.auto on\nsession:timeout 10\n")
+
+    result = invoke(path, "check")
+
+    assert f"error    {included}, line 2: " in result.stdout
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
 def test_a_file_that_is_no_zope_conf_is_an_error(tmp_path, content):
     path = tmp_path / "zope.conf"
