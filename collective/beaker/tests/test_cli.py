@@ -446,9 +446,10 @@ def test_a_time_is_told_in_its_largest_unit(seconds, shown):
     [
         (1, "1 byte"),
         (1023, "1,023 bytes"),
-        (1024, "1.0 kB"),
-        (1024**2, "1.0 MB"),
-        (1536 * 1024**2, "1,536.0 MB"),
+        (1024, "1 kB"),
+        (1536, "1.5 kB"),
+        (1024**2, "1 MB"),
+        (1536 * 1024**2, "1,536 MB"),
     ],
 )
 def test_a_size_is_told_in_its_largest_unit(bytes, shown):
