@@ -60,6 +60,9 @@ def read_zope_conf(path: str) -> ZopeConf:
 
 
 def _place(error: ZConfig.ConfigurationError, path: str) -> str:
+    if isinstance(error, ZConfig.SubstitutionSyntaxError):
+        # ZConfig does not tell where that was.
+        return f"{path}, or a file that it includes"
     file = (error.url or path).removeprefix("file://")
     line = getattr(error, "lineno", None)
     return f"{file}, line {line}" if line else file

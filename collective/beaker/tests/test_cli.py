@@ -201,6 +201,15 @@ def test_a_mistake_in_an_included_file_is_found_there(tmp_path):
     assert f"error    {included}, line 2: " in result.stdout
 
 
+def test_of_a_dollar_sign_nobody_says_in_which_file_it_is(tmp_path):
+    path = zope_conf(tmp_path, "%include session.conf")
+    path.with_name("session.conf").write_text("session.secret ab$1cdef\n")
+
+    result = invoke(path, "check")
+
+    assert f"{path}, or a file that it includes: " in result.stdout
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
 def test_a_file_that_is_no_zope_conf_is_an_error(tmp_path, content):
     path = tmp_path / "zope.conf"
