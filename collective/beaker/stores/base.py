@@ -141,10 +141,11 @@ class Store(ABC):
 
         What the system says quotes nothing; a client library may hide it.
         """
-        name, cause = type(error).__name__, error
-        while cause is not None:
+        name, cause, seen = type(error).__name__, error, []
+        while cause is not None and cause not in seen:
             if isinstance(cause, OSError) and cause.strerror:
                 return f"{name}: {cause.strerror}"
+            seen.append(cause)
             cause = cause.__cause__ or cause.__context__
         return name
 
