@@ -369,16 +369,22 @@ def test_who_forges_a_token_is_told_what_else_may_be_wrong(application):
     Visitor(application).visit(check)
 
 
-def test_a_region_beside_the_sessions_in_force_is_not_emptied(
-    manager, config, tmp_path, monkeypatch
-):
+@pytest.fixture
+def region_folder(tmp_path, monkeypatch):
+    """The folder of a cache region, which is called filed."""
     section = {
         "cache.regions": "filed",
         "cache.filed.type": "file",
         "cache.filed.data_dir": str(tmp_path),
     }
     monkeypatch.setattr(views, "running_section", lambda: section)
-    config.update(type="file", data_dir=str(tmp_path))
+    return str(tmp_path)
+
+
+def test_a_region_beside_the_sessions_in_force_is_not_emptied(
+    manager, config, region_folder
+):
+    config.update(type="file", data_dir=region_folder)
 
     page = manager.get("/@@beaker")
     assert "clear-filed" not in page.forms
@@ -390,14 +396,8 @@ def test_a_region_beside_the_sessions_in_force_is_not_emptied(
 
 
 def test_where_nobody_knows_what_a_region_is_beside_the_button_says_so(
-    manager, config, tmp_path, monkeypatch
+    manager, config, region_folder
 ):
-    section = {
-        "cache.regions": "filed",
-        "cache.filed.type": "file",
-        "cache.filed.data_dir": str(tmp_path),
-    }
-    monkeypatch.setattr(views, "running_section", lambda: section)
     config.update(type="ext:database", url="this is no URL")
 
     assert "cannot be used (ArgumentError)" in press(manager, "clear-filed")
@@ -405,15 +405,9 @@ def test_where_nobody_knows_what_a_region_is_beside_the_button_says_so(
 
 @pytest.mark.parametrize("where", ["zope", "site"])
 def test_on_a_site_the_sessions_of_all_are_kept(
-    where, manager, config, sites, tmp_path, monkeypatch
+    where, manager, config, sites, region_folder
 ):
-    section = {
-        "cache.regions": "filed",
-        "cache.filed.type": "file",
-        "cache.filed.data_dir": str(tmp_path),
-    }
-    monkeypatch.setattr(views, "running_section", lambda: section)
-    filed = {"type": "file", "data_dir": str(tmp_path)}
+    filed = {"type": "file", "data_dir": region_folder}
 
     def configure(request):
         site = request["PARENTS"][-1].special.getSiteManager()
