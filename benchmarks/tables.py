@@ -50,7 +50,7 @@ def compare(results: list[Result], clock: Clock) -> Table:
 def summarize(results: list[Result]) -> Table:
     """Return what this package costs on each store, on the clock."""
     costs = {
-        (r.store, r.view, r.keys): f"{r.over_bare['wall']:.0f}"
+        (r.store, r.view, r.keys): _whole(r.over_bare["wall"])
         for r in results
         if r.kind == PACKAGE and r.view != "none"
     }
@@ -71,9 +71,9 @@ def _row(
     clock: Clock,
 ) -> tuple[str, ...]:
     bare = found[mine.view, mine.keys, "", BARE].whole[clock]
-    cells = [mine.view, str(mine.keys), mine.store, f"{bare:.0f}"]
+    cells = [mine.view, str(mine.keys), mine.store, _whole(bare)]
     over = mine.over_bare[clock]
-    cells += [f"{over:.0f}", f"{1 + over / bare:.2f}"]
+    cells += [_whole(over), f"{1 + over / bare:.2f}"]
     for peers in ((MIDDLEWARE,), OTHERS):
         cells += _beside(mine, _find(mine, peers, found), clock)
     return tuple(cells)
@@ -95,8 +95,12 @@ def _beside(mine: Result, its: Result | None, clock: Clock) -> tuple[str, str]:
     ratio = mine.over_bare[clock] / its.over_bare[clock]
     # What costs next to nothing is nobody's multiple.
     shown = "" if mine.view == "none" else f"{ratio:.2f}"
-    # Rounded, so that there is no -0.
-    return str(round(its.over_bare[clock])), shown
+    return _whole(its.over_bare[clock]), shown
+
+
+def _whole(microseconds: float) -> str:
+    # A format would make -0 of a little less than nothing.
+    return str(round(microseconds))
 
 
 def render(table: Table) -> str:

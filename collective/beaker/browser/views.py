@@ -99,6 +99,7 @@ class Page(View):
         response.setHeader("X-Theme-Disabled", "1")
         response.setHeader("Content-Security-Policy", _POLICY)
         self.report = self.make_report()
+        self.configuration = read_configuration(running_section())
         self.message = messages.take(self.request)
         self.home = self.context.absolute_url()
         return self.index()
@@ -146,16 +147,15 @@ class Page(View):
 
     def obstacle(self, region: str) -> str | None:
         """Return why a cache region cannot be emptied; None if it can."""
-        configuration = read_configuration(running_section())
         try:
             maintenance.check_can_clear(
-                configuration, region, _options_in_force()
+                self.configuration, region, _options_in_force()
             )
         except CannotMaintain as error:
             return str(error)
         except Exception:
             # The button says what is wrong.
-            return None
+            pass
         return None
 
     def expiry(self, seconds: int | None) -> str:

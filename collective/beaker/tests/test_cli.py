@@ -30,6 +30,11 @@ from collective.beaker.tests.zope import zope_server
 from collective.beaker.zope_conf import read_zope_conf
 
 
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can give files away"
+)
+
+
 def zope_conf(folder, settings):
     """Write a zope.conf with a beaker section; return its path."""
     return make_instance(folder / "instance", settings).parent / "zope.conf"
@@ -312,7 +317,7 @@ def test_the_json_of_a_zope_conf_that_cannot_be_read(tmp_path):
     assert result.exit_code == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@needs_root
 @pytest.mark.parametrize(
     ("owner", "name"), [(65534, "nobody"), (54321, "#54321")]
 )
@@ -328,7 +333,7 @@ def test_nothing_is_done_as_another_user_than_zope(files, owner, name):
     assert len(files.ids()) == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@needs_root
 def test_root_makes_no_folder_for_a_zope_of_another_user(tmp_path):
     folder = tmp_path / "sessions"
     path = zope_conf(tmp_path, f"session.data_dir {folder}")

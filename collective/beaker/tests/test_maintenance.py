@@ -429,8 +429,21 @@ def test_a_lock_file_that_somebody_holds_stays(file_sessions, lock_files):
     assert len(lock_files.paths()) == 1
 
 
+@pytest.fixture
+def replace_flock(monkeypatch):
+    """Return a function that gives a module another flock()."""
+    names = ("LOCK_EX", "LOCK_NB", "LOCK_UN")
+    numbers = {name: getattr(fcntl, name) for name in names}
+
+    def replace_flock(module, flock):
+        fake = SimpleNamespace(flock=flock, **numbers)
+        monkeypatch.setattr(f"{module}.fcntl", fake)
+
+    return replace_flock
+
+
 def test_who_has_opened_a_lock_file_that_is_removed_locks_the_new_one(
-    file_sessions, lock_files, monkeypatch
+    file_sessions, lock_files, replace_flock
 ):
     id = file_sessions.make()
     (path,) = lock_files.paths()
@@ -441,15 +454,7 @@ def test_who_has_opened_a_lock_file_that_is_removed_locks_the_new_one(
             assert sweeps.pop()(path)
         fcntl.flock(file, operation)
 
-    monkeypatch.setattr(
-        "beaker.synchronization.fcntl",
-        SimpleNamespace(
-            flock=sweep_and_lock,
-            LOCK_EX=fcntl.LOCK_EX,
-            LOCK_NB=fcntl.LOCK_NB,
-            LOCK_UN=fcntl.LOCK_UN,
-        ),
-    )
+    replace_flock("beaker.synchronization", sweep_and_lock)
     with file_sessions.store.lock(id):
         assert os.path.exists(path)
         assert not is_free(path)
@@ -458,7 +463,7 @@ def test_who_has_opened_a_lock_file_that_is_removed_locks_the_new_one(
 
 
 def test_who_gets_the_lock_of_a_removed_file_does_not_remove_the_new_one(
-    tmp_path, monkeypatch
+    tmp_path, replace_flock
 ):
     path = tmp_path / "a.lock"
     path.touch()
@@ -469,15 +474,7 @@ def test_who_gets_the_lock_of_a_removed_file_does_not_remove_the_new_one(
             path.touch()
         fcntl.flock(file, operation)
 
-    monkeypatch.setattr(
-        "collective.beaker.stores.lock_files.fcntl",
-        SimpleNamespace(
-            flock=replace_and_lock,
-            LOCK_EX=fcntl.LOCK_EX,
-            LOCK_NB=fcntl.LOCK_NB,
-            LOCK_UN=fcntl.LOCK_UN,
-        ),
-    )
+    replace_flock("collective.beaker.stores.lock_files", replace_and_lock)
 
     assert not remove_free(str(path))
     assert path.exists()
