@@ -481,7 +481,7 @@ def test_the_cookie_of_a_session_will_do_for_its_id(manager, file_sessions):
 @pytest.mark.parametrize(
     ("id", "text"),
     [
-        (new_id(), "There is no session with this id."),
+        ("0" * 32, "There is no session with this id."),
         ("no id", "A session id has 32 hexadecimal digits."),
     ],
 )
