@@ -371,7 +371,9 @@ def unprivileged_folder() -> Iterator[tuple[Path, dict[str, Any]]]:
     that root gets from pytest.
     """
     with tempfile.TemporaryDirectory() as folder:
-        popen: dict[str, Any] = {"cwd": folder}
+        # A MariaDB that starts removes the temporary tables of all others.
+        env = os.environ | {"TMPDIR": folder}
+        popen: dict[str, Any] = {"cwd": folder, "env": env}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
