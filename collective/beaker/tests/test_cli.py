@@ -53,10 +53,9 @@ def invoke(path, *arguments, **options):
 def find_command():
     """Return the command that was installed with these tests.
 
-    It is beside Python, or in a buildout beside the program that tests.
+    It is beside Python, or in the PATH that a buildout gives its tests.
     """
-    programs = (sys.executable, sys.argv[0])
-    folders = [os.path.dirname(os.path.abspath(name)) for name in programs]
+    folders = [os.path.dirname(sys.executable), *os.get_exec_path()]
     command = shutil.which("collective-beaker", path=os.pathsep.join(folders))
     assert command, folders
     return command
