@@ -17,9 +17,6 @@ import click
 
 from collective.beaker import maintenance
 from collective.beaker import wording
-from collective.beaker.config import Configuration
-from collective.beaker.config import read_configuration
-from collective.beaker.config import used_folders
 from collective.beaker.maintenance import StoredSessions
 from collective.beaker.report import DEFAULT
 from collective.beaker.report import INHERITED
@@ -27,9 +24,12 @@ from collective.beaker.report import Health
 from collective.beaker.report import Report
 from collective.beaker.report import make_report
 from collective.beaker.report import told
-from collective.beaker.zope_conf import ZopeConf
-from collective.beaker.zope_conf import ZopeConfError
-from collective.beaker.zope_conf import read_zope_conf
+from collective.beaker.settings.section import Configuration
+from collective.beaker.settings.section import read_configuration
+from collective.beaker.settings.section import used_folders
+from collective.beaker.settings.zope_conf import ZopeConf
+from collective.beaker.settings.zope_conf import ZopeConfError
+from collective.beaker.settings.zope_conf import read_zope_conf
 
 
 WARNINGS = 1

@@ -10,12 +10,12 @@ from zope.configuration.exceptions import ConfigurationError
 from zope.interface import Interface
 from zope.interface import alsoProvides
 
-from collective.beaker.config import make_folders
-from collective.beaker.config import read_configuration
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.options import SESSION_DEFAULTS
-from collective.beaker.zope_conf import running_section
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.section import make_folders
+from collective.beaker.settings.section import read_configuration
+from collective.beaker.settings.zope_conf import running_section
 
 
 logger = logging.getLogger("collective.beaker")

@@ -22,9 +22,6 @@ from importlib.metadata import version
 from platform import python_version
 from typing import Any
 
-from collective.beaker.config import Configuration
-from collective.beaker.config import make_folders
-from collective.beaker.config import read_configuration
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance import CannotMaintain
@@ -33,8 +30,11 @@ from collective.beaker.maintenance import Survey
 from collective.beaker.maintenance import cache_store
 from collective.beaker.maintenance import survey
 from collective.beaker.maintenance import within
-from collective.beaker.options import SESSION_DEFAULTS
-from collective.beaker.options import redacted
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.options import redacted
+from collective.beaker.settings.section import Configuration
+from collective.beaker.settings.section import make_folders
+from collective.beaker.settings.section import read_configuration
 from collective.beaker.stores import Store
 
 

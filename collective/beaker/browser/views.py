@@ -22,7 +22,6 @@ from collective.beaker.browser.charts import charts
 from collective.beaker.browser.tokens import FIELD
 from collective.beaker.browser.tokens import check_token
 from collective.beaker.browser.tokens import make_token
-from collective.beaker.config import read_configuration
 from collective.beaker.ids import ID_LENGTH
 from collective.beaker.ids import is_id
 from collective.beaker.interfaces import ISessionConfig
@@ -35,7 +34,8 @@ from collective.beaker.report import Setting
 from collective.beaker.report import is_available
 from collective.beaker.report import make_report
 from collective.beaker.report import told
-from collective.beaker.zope_conf import running_section
+from collective.beaker.settings.section import read_configuration
+from collective.beaker.settings.zope_conf import running_section
 
 
 COUNT_SECONDS = 1

@@ -24,7 +24,7 @@ from collective.beaker.ids import lease_name
 from collective.beaker.interfaces import IStore
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.options import redacted
+from collective.beaker.settings.options import redacted
 
 
 LEASE_SECONDS = 5

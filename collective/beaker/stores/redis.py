@@ -24,7 +24,7 @@ from redis.retry import Retry
 from collective.beaker.ids import is_id
 from collective.beaker.ids import is_lease
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.options import redacted
+from collective.beaker.settings.options import redacted
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.container import pack

@@ -7,8 +7,8 @@ from types import ModuleType
 import pytest
 from beaker.cache import clsmap
 
-from collective.beaker.backends import BACKENDS
-from collective.beaker.config import read_configuration
+from collective.beaker.settings.backends import BACKENDS
+from collective.beaker.settings.section import read_configuration
 
 
 URLS = {

@@ -12,8 +12,8 @@ from beaker.ext.redisnm import RedisNamespaceManager
 from zope.component import getUtility
 from zope.interface.verify import verifyObject
 
-from collective.beaker.config import read_configuration
 from collective.beaker.interfaces import ICacheManager
+from collective.beaker.settings.section import read_configuration
 
 
 # At module level, before any configuration is read: this is the point.

@@ -6,9 +6,9 @@ import pytest
 from beaker import crypto
 from beaker.crypto import noencryption
 
-from collective.beaker import checks
-from collective.beaker.config import read_configuration
-from collective.beaker.options import SESSION_DEFAULTS
+from collective.beaker.settings import checks
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.section import read_configuration
 
 
 KEY = "a key of many characters"

@@ -20,6 +20,7 @@ from collective.beaker.cli import main
 from collective.beaker.ctl import beaker
 from collective.beaker.ids import new_id
 from collective.beaker.maintenance import StoredSessions
+from collective.beaker.settings.zope_conf import read_zope_conf
 from collective.beaker.tests.servers import START_SECONDS
 from collective.beaker.tests.servers import free_port
 from collective.beaker.tests.test_maintenance import Sessions
@@ -27,7 +28,6 @@ from collective.beaker.tests.test_maintenance import options_of
 from collective.beaker.tests.visits import ZCML
 from collective.beaker.tests.zope import make_instance
 from collective.beaker.tests.zope import zope_server
-from collective.beaker.zope_conf import read_zope_conf
 
 
 needs_root = pytest.mark.skipif(

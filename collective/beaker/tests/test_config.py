@@ -8,11 +8,11 @@ import pytest
 from beaker.session import CookieSession
 from beaker.session import Session
 
-from collective.beaker.config import make_folders
-from collective.beaker.config import read_configuration
-from collective.beaker.options import REFUSED_CACHE_OPTIONS
-from collective.beaker.options import REFUSED_SESSION_OPTIONS
-from collective.beaker.options import SESSION_DEFAULTS
+from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
+from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.section import make_folders
+from collective.beaker.settings.section import read_configuration
 
 
 FOLDER = "/var/sessions"

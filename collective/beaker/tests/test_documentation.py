@@ -24,18 +24,18 @@ from Zope2.Startup.options import ZopeWSGIOptions
 from ZPublisher.HTTPRequest import WSGIRequest
 from ZPublisher.HTTPResponse import WSGIResponse
 
-from collective.beaker.backends import BACKENDS
-from collective.beaker.checks import EXAMPLE_KEY
 from collective.beaker.cli import main
-from collective.beaker.config import Configuration
-from collective.beaker.config import read_configuration
-from collective.beaker.options import CACHE_OPTIONS
-from collective.beaker.options import SESSION_OPTIONS
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
+from collective.beaker.settings.backends import BACKENDS
+from collective.beaker.settings.checks import EXAMPLE_KEY
+from collective.beaker.settings.options import CACHE_OPTIONS
+from collective.beaker.settings.options import SESSION_OPTIONS
+from collective.beaker.settings.section import Configuration
+from collective.beaker.settings.section import read_configuration
+from collective.beaker.settings.zope_conf import read_zope_conf
 from collective.beaker.tests.test_maintenance import Sessions
 from collective.beaker.tests.zope import ZOPE_CONF
-from collective.beaker.zope_conf import read_zope_conf
 
 
 pytest.importorskip("sphinx")

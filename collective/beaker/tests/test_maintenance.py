@@ -14,8 +14,6 @@ from beaker.cache import CacheManager
 from beaker.cache import cache_regions
 
 from collective.beaker import maintenance
-from collective.beaker.config import Configuration
-from collective.beaker.config import read_configuration
 from collective.beaker.ids import new_id
 from collective.beaker.maintenance import CannotMaintain
 from collective.beaker.maintenance import StoredSessions
@@ -26,6 +24,8 @@ from collective.beaker.maintenance import revoke_all
 from collective.beaker.maintenance import survey
 from collective.beaker.maintenance import sweep
 from collective.beaker.session import Session
+from collective.beaker.settings.section import Configuration
+from collective.beaker.settings.section import read_configuration
 from collective.beaker.stores import sql
 from collective.beaker.stores.base import LEASE_SECONDS
 from collective.beaker.stores.lock_files import held
@@ -658,7 +658,7 @@ def test_a_session_that_changes_its_id_meanwhile_is_revoked_too(
     # The first folder, where revoke_all has been already.
     session = Session({}, id=id, **file_sessions.options)
     monkeypatch.setattr(
-        "collective.beaker.stored_session.new_id", lambda: "0" * 32
+        "collective.beaker.session.stored.new_id", lambda: "0" * 32
     )
     session.regenerate_id()
     session.save()

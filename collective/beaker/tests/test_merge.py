@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from collective.beaker.merge import difference
-from collective.beaker.merge import merge
+from collective.beaker.session.merge import difference
+from collective.beaker.session.merge import merge
 
 
 # The same examples everywhere, however slow the machine, and no files.

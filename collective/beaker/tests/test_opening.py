@@ -7,7 +7,7 @@ from ZODB.DB import DB
 from ZODB.MappingStorage import MappingStorage
 
 from collective.beaker.ids import new_id
-from collective.beaker.opening import find_opener
+from collective.beaker.session.opening import find_opener
 
 
 OPTIONS = {"key": "opening", "secret": "a secret of the tests"}

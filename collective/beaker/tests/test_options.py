@@ -4,11 +4,11 @@ import pytest
 from beaker.session import CookieSession
 from beaker.session import Session
 
-from collective.beaker.options import OWN_OPTIONS
-from collective.beaker.options import SESSION_DEFAULTS
-from collective.beaker.options import SESSION_OPTIONS
-from collective.beaker.options import former_keys
-from collective.beaker.options import redacted
+from collective.beaker.settings.options import OWN_OPTIONS
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.options import SESSION_OPTIONS
+from collective.beaker.settings.options import former_keys
+from collective.beaker.settings.options import redacted
 
 
 def test_every_session_option_has_a_default():

@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy
 
 from collective.beaker import report
-from collective.beaker.config import read_configuration
-from collective.beaker.options import SESSION_DEFAULTS
 from collective.beaker.report import check_store
 from collective.beaker.report import check_stores
 from collective.beaker.report import make_report
 from collective.beaker.report import settings_of
 from collective.beaker.report import versions
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.section import read_configuration
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.memory import MemoryStore

@@ -20,12 +20,12 @@ from ZPublisher.pubevents import PubSuccess
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
-from collective.beaker.options import OWN_OPTIONS
 from collective.beaker.session import LazySession
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
 from collective.beaker.session import persistSessionOnFailure
 from collective.beaker.session import persistSessionOnSuccess
+from collective.beaker.settings.options import OWN_OPTIONS
 
 
 RESERVED = {"_accessed_time", "_creation_time", "_domain", "_path"}

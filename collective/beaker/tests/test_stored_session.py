@@ -6,12 +6,12 @@ import pytest
 from beaker.middleware import SessionMiddleware
 from webtest import TestApp
 
-from collective.beaker import stored_session
-from collective.beaker.content import _Pickle
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session import CookieSession
 from collective.beaker.session import Session
+from collective.beaker.session import stored
+from collective.beaker.session.content import _Pickle
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.memory import MemoryStore
 
@@ -131,7 +131,7 @@ def test_a_locked_session_can_be_saved(id):
 def test_a_store_in_which_all_others_are_faster_is_broken(id, monkeypatch):
     session = make_session(id=id)
     session.save()
-    monkeypatch.setattr(stored_session, "_MOST_ATTEMPTS", 5)
+    monkeypatch.setattr(stored, "_MOST_ATTEMPTS", 5)
     monkeypatch.setattr(MemoryStore, "_swap", lambda *args: False)
     session["a"] = 1
 

@@ -9,11 +9,11 @@ from zope.component import getUtility
 from zope.processlifetime import ProcessStarting
 
 from collective.beaker import maintenance
-from collective.beaker import sweeper
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.maintenance.thread import _FIRST_SECONDS
+from collective.beaker.maintenance.thread import Sweeper
+from collective.beaker.maintenance.thread import start_sweeping
 from collective.beaker.stores.base import LEASE_SECONDS
-from collective.beaker.sweeper import Sweeper
-from collective.beaker.sweeper import start_sweeping
 from collective.beaker.tests.servers import START_SECONDS
 from collective.beaker.tests.servers import free_port
 from collective.beaker.tests.test_maintenance import Sessions
@@ -220,4 +220,4 @@ def test_a_sweep_does_not_delay_the_end_of_zope(tmp_path):
     with zope_server(make_instance(tmp_path / "instance", settings)):
         start = time.monotonic()
 
-    assert time.monotonic() - start < sweeper._FIRST_SECONDS / 2
+    assert time.monotonic() - start < _FIRST_SECONDS / 2

@@ -23,6 +23,7 @@ from ZPublisher.interfaces import IPubSuccess
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.session import persistSessionOnSuccess
+from collective.beaker.session.participation import SessionDataManager
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.records import records_of
 from collective.beaker.tests.servers import redis_server
@@ -39,7 +40,6 @@ from collective.beaker.tests.test_http import subscribed
 from collective.beaker.tests.zope import VIEW_NAME
 from collective.beaker.tests.zope import Visitor
 from collective.beaker.tests.zope import published
-from collective.beaker.transaction import SessionDataManager
 
 
 SECONDS = 30

@@ -6,7 +6,7 @@ import pytest
 from beaker.cache import CacheManager
 from redis import Redis
 
-from collective.beaker.config import read_configuration
+from collective.beaker.settings.section import read_configuration
 from collective.beaker.tests.clients import load_on
 from collective.beaker.tests.servers import redis_cluster
 from collective.beaker.tests.test_http import count

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from beaker.cache import CacheManager
 
-from collective.beaker.config import read_configuration
+from collective.beaker.settings.section import read_configuration
 from collective.beaker.tests.scaleout.conftest import Browser
 from collective.beaker.tests.scaleout.conftest import block_of_page
 from collective.beaker.tests.scaleout.conftest import proxy_before

@@ -12,9 +12,9 @@ from beaker.cookie import SimpleCookie
 from beaker.util import PickleSerializer
 
 from collective.beaker.interfaces import RecordTooLarge
-from collective.beaker.merge import Changes
-from collective.beaker.merge import difference
-from collective.beaker.merge import may_change_inside
+from collective.beaker.session.merge import Changes
+from collective.beaker.session.merge import difference
+from collective.beaker.session.merge import may_change_inside
 from collective.beaker.stores.base import KeptText
 
 

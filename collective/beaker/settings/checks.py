@@ -11,13 +11,13 @@ from typing import Any
 
 from beaker.crypto import get_crypto_module
 
-from collective.beaker.backends import Backend
-from collective.beaker.backends import has_library
-from collective.beaker.options import FALLBACK_OPTIONS
-from collective.beaker.options import KEY_OPTIONS
-from collective.beaker.options import SESSION_OPTIONS
-from collective.beaker.options import former_keys
-from collective.beaker.options import redacted
+from collective.beaker.settings.backends import Backend
+from collective.beaker.settings.backends import has_library
+from collective.beaker.settings.options import FALLBACK_OPTIONS
+from collective.beaker.settings.options import KEY_OPTIONS
+from collective.beaker.settings.options import SESSION_OPTIONS
+from collective.beaker.settings.options import former_keys
+from collective.beaker.settings.options import redacted
 
 
 SHORT_KEY = 16

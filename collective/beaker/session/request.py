@@ -14,22 +14,22 @@ from zope.component import getUtility
 from zope.interface import implementer
 from ZPublisher.HTTPRequest import HTTPRequest
 
-from collective.beaker.content import RESERVED_KEYS
-from collective.beaker.content import Content
-from collective.beaker.content import logger
-from collective.beaker.cookies import hide_cookie
-from collective.beaker.cookies import presented_value
 from collective.beaker.ids import is_id
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.opening import Opener
-from collective.beaker.opening import find_opener
-from collective.beaker.options import Reader
-from collective.beaker.options import cookie_domain
-from collective.beaker.options import cookie_path
-from collective.beaker.stored_session import Session
-from collective.beaker.transaction import join
+from collective.beaker.session.content import RESERVED_KEYS
+from collective.beaker.session.content import Content
+from collective.beaker.session.content import logger
+from collective.beaker.session.cookies import hide_cookie
+from collective.beaker.session.cookies import presented_value
+from collective.beaker.session.opening import Opener
+from collective.beaker.session.opening import find_opener
+from collective.beaker.session.participation import join
+from collective.beaker.session.stored import Session
+from collective.beaker.settings.options import Reader
+from collective.beaker.settings.options import cookie_domain
+from collective.beaker.settings.options import cookie_path
 
 
 _RETRY_SECONDS = 5

@@ -7,16 +7,16 @@ from typing import Any
 import beaker.session
 from beaker.session import SignedCookie
 
-from collective.beaker.content import Content
-from collective.beaker.cookies import MAX_COOKIE_SIZE
-from collective.beaker.cookies import SIGNATURE_LENGTH
-from collective.beaker.cookies import cookie_size
-from collective.beaker.cookies import signing_key
-from collective.beaker.cookies import unsigned
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import RecordTooLarge
-from collective.beaker.options import SESSION_DEFAULTS
-from collective.beaker.options import former_keys
+from collective.beaker.session.content import Content
+from collective.beaker.session.cookies import MAX_COOKIE_SIZE
+from collective.beaker.session.cookies import SIGNATURE_LENGTH
+from collective.beaker.session.cookies import cookie_size
+from collective.beaker.session.cookies import signing_key
+from collective.beaker.session.cookies import unsigned
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.options import former_keys
 
 
 class CookieSession(Content, beaker.session.CookieSession):

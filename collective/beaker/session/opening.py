@@ -8,14 +8,14 @@ from typing import Any
 
 import beaker.session
 
-from collective.beaker.content import PRESENTED
-from collective.beaker.content import Content
-from collective.beaker.content import warn_of_unreadable_session
-from collective.beaker.cookie_session import CookieSession
-from collective.beaker.cookies import cookie_header
-from collective.beaker.options import OWN_OPTIONS
-from collective.beaker.options import SESSION_DEFAULTS
-from collective.beaker.stored_session import Session
+from collective.beaker.session.content import PRESENTED
+from collective.beaker.session.content import Content
+from collective.beaker.session.content import warn_of_unreadable_session
+from collective.beaker.session.cookies import cookie_header
+from collective.beaker.session.in_cookie import CookieSession
+from collective.beaker.session.stored import Session
+from collective.beaker.settings.options import OWN_OPTIONS
+from collective.beaker.settings.options import SESSION_DEFAULTS
 
 
 class Opener:

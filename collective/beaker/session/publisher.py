@@ -11,33 +11,17 @@ from ZPublisher.interfaces import IPubFailure
 from ZPublisher.interfaces import IPubStart
 from ZPublisher.interfaces import IPubSuccess
 
-from collective.beaker.cookie_session import CookieSession
-from collective.beaker.cookies import copy_answer
-from collective.beaker.cookies import depend_on_cookie
-from collective.beaker.cookies import forget_answer
-from collective.beaker.cookies import hide_cookie
-from collective.beaker.cookies import keep_private
-from collective.beaker.cookies import send_cookie
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.lazy import LazySession
-from collective.beaker.options import SESSION_DEFAULTS
-from collective.beaker.stored_session import Session
-
-
-__all__ = [
-    "CookieSession",
-    "LazySession",
-    "Session",
-    "ZopeSession",
-    "closeSession",
-    "configureSessionAfterTraversal",
-    "configureSessionOnStart",
-    "initializeSession",
-    "persistSessionOnFailure",
-    "persistSessionOnSuccess",
-]
+from collective.beaker.session.cookies import copy_answer
+from collective.beaker.session.cookies import depend_on_cookie
+from collective.beaker.session.cookies import forget_answer
+from collective.beaker.session.cookies import hide_cookie
+from collective.beaker.session.cookies import keep_private
+from collective.beaker.session.cookies import send_cookie
+from collective.beaker.session.request import LazySession
+from collective.beaker.settings.options import SESSION_DEFAULTS
 
 
 def initializeSession(

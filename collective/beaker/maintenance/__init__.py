@@ -34,15 +34,15 @@ from beaker.ext.redisclusternm import RedisClusterNamespaceManager
 from beaker.ext.redisnm import RedisNamespaceManager
 from beaker.ext.sqla import SqlaNamespaceManager
 
-from collective.beaker.config import Configuration
-from collective.beaker.content import has_expired
-from collective.beaker.content import is_empty
 from collective.beaker.ids import is_id
-from collective.beaker.options import CACHE_OPTIONS
-from collective.beaker.options import FOLDER_OPTIONS
-from collective.beaker.options import SESSION_DEFAULTS
-from collective.beaker.options import redacted
-from collective.beaker.stored_session import Session
+from collective.beaker.session.content import has_expired
+from collective.beaker.session.content import is_empty
+from collective.beaker.session.stored import Session
+from collective.beaker.settings.options import CACHE_OPTIONS
+from collective.beaker.settings.options import FOLDER_OPTIONS
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.options import redacted
+from collective.beaker.settings.section import Configuration
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 from collective.beaker.stores import find_store

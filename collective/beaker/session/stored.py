@@ -14,17 +14,17 @@ from beaker.cookie import SimpleCookie
 from beaker.session import SignedCookie
 from ZODB.POSException import ConflictError
 
-from collective.beaker.content import Content
-from collective.beaker.content import logger
-from collective.beaker.cookies import signing_key
-from collective.beaker.cookies import unsigned
 from collective.beaker.ids import is_id
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.merge import merge
-from collective.beaker.options import SESSION_DEFAULTS
-from collective.beaker.options import former_keys
+from collective.beaker.session.content import Content
+from collective.beaker.session.content import logger
+from collective.beaker.session.cookies import signing_key
+from collective.beaker.session.cookies import unsigned
+from collective.beaker.session.merge import merge
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.options import former_keys
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 from collective.beaker.stores import find_store

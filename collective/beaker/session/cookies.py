@@ -16,8 +16,8 @@ from ZPublisher.cookie import getCookieValuePolicy
 from ZPublisher.HTTPResponse import HTTPBaseResponse
 from ZPublisher.HTTPResponse import HTTPResponse
 
-from collective.beaker.checks import cookie_errors
 from collective.beaker.hidden import HiddenText
+from collective.beaker.settings.checks import cookie_errors
 
 
 MAX_COOKIE_SIZE = 4096

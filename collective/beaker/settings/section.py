@@ -12,23 +12,23 @@ from dataclasses import field
 from difflib import get_close_matches
 from typing import Any
 
-from collective.beaker.backends import Backend
-from collective.beaker.backends import backend_names
-from collective.beaker.backends import find_backend
-from collective.beaker.checks import backend_errors
-from collective.beaker.checks import folder_error
-from collective.beaker.checks import session_errors
-from collective.beaker.checks import session_warnings
-from collective.beaker.options import CACHE_DEFAULTS
-from collective.beaker.options import CACHE_OPTIONS
-from collective.beaker.options import FOLDER_OPTIONS
-from collective.beaker.options import REFUSED_CACHE_OPTIONS
-from collective.beaker.options import REFUSED_SESSION_OPTIONS
-from collective.beaker.options import SESSION_DEFAULTS
-from collective.beaker.options import SESSION_OPTIONS
-from collective.beaker.options import Reader
-from collective.beaker.options import names
-from collective.beaker.options import redacted
+from collective.beaker.settings.backends import Backend
+from collective.beaker.settings.backends import backend_names
+from collective.beaker.settings.backends import find_backend
+from collective.beaker.settings.checks import backend_errors
+from collective.beaker.settings.checks import folder_error
+from collective.beaker.settings.checks import session_errors
+from collective.beaker.settings.checks import session_warnings
+from collective.beaker.settings.options import CACHE_DEFAULTS
+from collective.beaker.settings.options import CACHE_OPTIONS
+from collective.beaker.settings.options import FOLDER_OPTIONS
+from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
+from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
+from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.options import SESSION_OPTIONS
+from collective.beaker.settings.options import Reader
+from collective.beaker.settings.options import names
+from collective.beaker.settings.options import redacted
 
 
 @dataclass

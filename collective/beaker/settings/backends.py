@@ -12,11 +12,11 @@ from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import urlsplit
 
-from collective.beaker.options import Reader
-from collective.beaker.options import boolean
-from collective.beaker.options import choice
-from collective.beaker.options import seconds
-from collective.beaker.options import text
+from collective.beaker.settings.options import Reader
+from collective.beaker.settings.options import boolean
+from collective.beaker.settings.options import choice
+from collective.beaker.settings.options import seconds
+from collective.beaker.settings.options import text
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""From zope.conf's beaker section to checked options."""
