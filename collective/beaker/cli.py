@@ -1,4 +1,4 @@
-"""The command collective-beaker: a shell over config, report, maintenance."""
+"""The command collective-beaker: a shell over report and maintenance."""
 
 import json
 import os
@@ -15,9 +15,17 @@ from typing import TypeVar
 
 import click
 
-from collective.beaker import maintenance
 from collective.beaker import wording
-from collective.beaker.maintenance import StoredSessions
+from collective.beaker.maintenance.caches import clear_region
+from collective.beaker.maintenance.revoke import revoke as revoke_session
+from collective.beaker.maintenance.revoke import revoke_all
+from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.survey import AGES
+from collective.beaker.maintenance.survey import SIZES
+from collective.beaker.maintenance.survey import Survey
+from collective.beaker.maintenance.survey import survey
+from collective.beaker.maintenance.sweep import Sweep
+from collective.beaker.maintenance.sweep import sweep as sweep_sessions
 from collective.beaker.report import DEFAULT
 from collective.beaker.report import INHERITED
 from collective.beaker.report import Health
@@ -133,7 +141,7 @@ def sessions(path: str) -> None:
         options = _session_options(path)
         stored = StoredSessions(options)
         found = _watch(
-            maintenance.survey(options),
+            survey(options),
             stored,
             lambda survey: survey.sessions + survey.empty,
         )
@@ -162,7 +170,7 @@ def sweep(path: str, idle: int | None, dry_run: bool) -> None:
         options = _session_options(path)
         stored = StoredSessions(options, idle)
         swept = _watch(
-            maintenance.sweep(options, idle, dry_run),
+            sweep_sessions(options, idle, dry_run),
             stored,
             lambda swept: swept.looked_at,
         )
@@ -193,11 +201,9 @@ def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
             which = "all sessions" if everyone else "this session"
             _confirm(f"End {which} in {_where(stored)}?")
         if everyone:
-            number = _watch(
-                maintenance.revoke_all(options), stored, lambda number: number
-            )
+            number = _watch(revoke_all(options), stored, lambda number: number)
             click.echo(f"Ended {wording.number(number, 'session')}.")
-        elif maintenance.revoke(options, id or ""):
+        elif revoke_session(options, id or ""):
             click.echo("Ended the session.")
         else:
             raise Failure("There is no session with this ID.")
@@ -216,7 +222,7 @@ def clear(path: str, region: str) -> None:
                 f"cache.{region}.type is 'memory': the values are in each "
                 "process of Zope. Restart Zope to empty them."
             )
-        number = maintenance.clear_region(configuration, region)
+        number = clear_region(configuration, region)
     click.echo(f"Emptied {region}: {wording.number(number, 'piece')} removed.")
     if regions[region]["type"] == "ext:database":
         click.echo(
@@ -384,7 +390,7 @@ def _where(stored: StoredSessions) -> str:
     return f"{stored.store.kind} ({stored.store.address})"
 
 
-def _print_survey(found: maintenance.Survey, stored: StoredSessions) -> None:
+def _print_survey(found: Survey, stored: StoredSessions) -> None:
     average = found.bytes / found.sessions if found.sessions else 0
     click.echo(f"Store       {_where(stored)}")
     click.echo(f"Sessions    {found.sessions:,}")
@@ -398,10 +404,10 @@ def _print_survey(found: maintenance.Survey, stored: StoredSessions) -> None:
     )
     click.echo(f"Oldest      {wording.duration(found.oldest)}")
     if found.sessions:
-        ages = wording.ranges(maintenance.AGES, wording.duration)
+        ages = wording.ranges(AGES, wording.duration)
         _print_chart("Not used for", ages, found.idle)
         _print_chart("Age", ages, found.age)
-        sizes = wording.ranges(maintenance.SIZES, wording.size)
+        sizes = wording.ranges(SIZES, wording.size)
         _print_chart("Size", sizes, found.size)
 
 
@@ -415,7 +421,7 @@ def _print_chart(
         click.echo(f"  {label:20} {number:>9,}  {bar}".rstrip())
 
 
-def _print_sweep(swept: maintenance.Sweep, dry_run: bool) -> None:
+def _print_sweep(swept: Sweep, dry_run: bool) -> None:
     verb = "Would remove" if dry_run else "Removed"
     click.echo(wording.removed(swept, verb))
     verb = "Would keep" if dry_run else "Kept"

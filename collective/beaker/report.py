@@ -24,12 +24,12 @@ from typing import Any
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.maintenance import CannotMaintain
-from collective.beaker.maintenance import StoredSessions
-from collective.beaker.maintenance import Survey
-from collective.beaker.maintenance import cache_store
-from collective.beaker.maintenance import survey
-from collective.beaker.maintenance import within
+from collective.beaker.maintenance.caches import cache_store
+from collective.beaker.maintenance.slices import within
+from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.survey import Survey
+from collective.beaker.maintenance.survey import survey
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import redacted
 from collective.beaker.settings.section import Configuration

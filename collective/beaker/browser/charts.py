@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from collective.beaker import wording
-from collective.beaker.maintenance import AGES
-from collective.beaker.maintenance import SIZES
-from collective.beaker.maintenance import Survey
+from collective.beaker.maintenance.survey import AGES
+from collective.beaker.maintenance.survey import SIZES
+from collective.beaker.maintenance.survey import Survey
 
 
 class Bar(NamedTuple):

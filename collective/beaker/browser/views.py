@@ -14,7 +14,6 @@ from zExceptions import MethodNotAllowed
 from zope.component import getGlobalSiteManager
 from zope.component import queryUtility
 
-from collective.beaker import maintenance
 from collective.beaker import wording
 from collective.beaker.browser import messages
 from collective.beaker.browser.charts import Chart
@@ -25,7 +24,12 @@ from collective.beaker.browser.tokens import make_token
 from collective.beaker.ids import ID_LENGTH
 from collective.beaker.ids import is_id
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.maintenance import CannotMaintain
+from collective.beaker.maintenance.caches import check_can_clear
+from collective.beaker.maintenance.caches import clear_region
+from collective.beaker.maintenance.revoke import revoke
+from collective.beaker.maintenance.slices import within
+from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.sweep import sweep
 from collective.beaker.report import DEFAULT
 from collective.beaker.report import INHERITED
 from collective.beaker.report import Health as StoreHealth
@@ -148,9 +152,7 @@ class Page(View):
     def obstacle(self, region: str) -> str | None:
         """Return why a cache region cannot be emptied; None if it can."""
         try:
-            maintenance.check_can_clear(
-                self.configuration, region, _options_in_force()
-            )
+            check_can_clear(self.configuration, region, _options_in_force())
         except CannotMaintain as error:
             return str(error)
         except Exception:
@@ -229,8 +231,8 @@ class Actions(View):
     @on_post
     def sweep(self) -> str:
         """Remove what has expired, as far as time allows."""
-        swept, is_complete = maintenance.within(
-            SWEEP_SECONDS, maintenance.sweep(self._session_options())
+        swept, is_complete = within(
+            SWEEP_SECONDS, sweep(self._session_options())
         )
         text = f"{wording.removed(swept)} {wording.kept(swept)}"
         if is_complete:
@@ -245,9 +247,7 @@ class Actions(View):
         """Empty a cache region."""
         region = self._field("region")
         configuration = read_configuration(running_section())
-        number = maintenance.clear_region(
-            configuration, region, _options_in_force()
-        )
+        number = clear_region(configuration, region, _options_in_force())
         kind = configuration.cache["cache_regions"][region]["type"]
         text = f"Emptied {region}: {wording.number(number, 'piece')} removed."
         return f"{text} {_ELSEWHERE[kind]}" if kind in _ELSEWHERE else text
@@ -258,7 +258,7 @@ class Actions(View):
         id = self._field("id").strip()
         if not is_id(id):
             id = id[-ID_LENGTH:]
-        if not maintenance.revoke(self._session_options(), id):
+        if not revoke(self._session_options(), id):
             raise CannotMaintain("There is no session with this id.")
         return "Ended the session."
 

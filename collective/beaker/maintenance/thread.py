@@ -16,10 +16,10 @@ from zope.processlifetime import IProcessStarting
 
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.maintenance import CannotMaintain
-from collective.beaker.maintenance import StoredSessions
-from collective.beaker.maintenance import Sweep
-from collective.beaker.maintenance import sweep
+from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.sweep import Sweep
+from collective.beaker.maintenance.sweep import sweep
 
 
 logger = logging.getLogger("collective.beaker")

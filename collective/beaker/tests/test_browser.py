@@ -20,7 +20,7 @@ from collective.beaker.browser.tokens import check_token
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.maintenance import within
+from collective.beaker.maintenance.slices import within
 from collective.beaker.report import count_sessions
 from collective.beaker.report import is_available
 from collective.beaker.tests.servers import free_port

@@ -19,7 +19,7 @@ from collective.beaker.cli import Duration
 from collective.beaker.cli import main
 from collective.beaker.ctl import beaker
 from collective.beaker.ids import new_id
-from collective.beaker.maintenance import StoredSessions
+from collective.beaker.maintenance.stored import StoredSessions
 from collective.beaker.settings.zope_conf import read_zope_conf
 from collective.beaker.tests.servers import START_SECONDS
 from collective.beaker.tests.servers import free_port

@@ -13,16 +13,18 @@ import pytest
 from beaker.cache import CacheManager
 from beaker.cache import cache_regions
 
-from collective.beaker import maintenance
 from collective.beaker.ids import new_id
-from collective.beaker.maintenance import CannotMaintain
-from collective.beaker.maintenance import StoredSessions
-from collective.beaker.maintenance import Sweep
-from collective.beaker.maintenance import clear_region
-from collective.beaker.maintenance import revoke
-from collective.beaker.maintenance import revoke_all
-from collective.beaker.maintenance import survey
-from collective.beaker.maintenance import sweep
+from collective.beaker.maintenance import slices
+from collective.beaker.maintenance.caches import clear_region
+from collective.beaker.maintenance.revoke import _remove_all
+from collective.beaker.maintenance.revoke import revoke
+from collective.beaker.maintenance.revoke import revoke_all
+from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.survey import survey
+from collective.beaker.maintenance.sweep import Sweep
+from collective.beaker.maintenance.sweep import _sweep_slice
+from collective.beaker.maintenance.sweep import sweep
 from collective.beaker.session import Session
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
@@ -125,7 +127,7 @@ def test_a_survey_counts_what_is_empty_or_unreadable_apart(sessions):
 
 
 def test_a_survey_reports_in_slices(file_sessions, monkeypatch):
-    monkeypatch.setattr(maintenance, "SLICE", 2)
+    monkeypatch.setattr(slices, "SLICE", 2)
     for _ in range(5):
         file_sessions.make()
 
@@ -245,7 +247,7 @@ def test_a_session_that_is_used_while_it_is_swept_survives(
 ):
     if server_store.type == "ext:memcached":
         pytest.skip("memcached cannot list its sessions")
-    monkeypatch.setattr(maintenance, "SLICE", 1)
+    monkeypatch.setattr(slices, "SLICE", 1)
     sessions = Sessions(options_of(server_store)).alone()
     visitors = [visitor, other_visitor]
     for each in visitors:
@@ -314,9 +316,7 @@ def test_a_session_that_was_used_meanwhile_is_counted_as_kept(file_sessions):
     file_sessions.store.delete(gone)
     swept = Sweep()
 
-    maintenance._sweep_slice(
-        StoredSessions(file_sessions.options), records, swept, False
-    )
+    _sweep_slice(StoredSessions(file_sessions.options), records, swept, False)
 
     assert (swept.expired, swept.kept, swept.used_meanwhile) == (1, 1, 1)
     assert file_sessions.ids() == {used}
@@ -649,7 +649,7 @@ def test_a_session_whose_clock_is_ahead_is_revoked_too(file_sessions):
 def test_a_session_that_changes_its_id_meanwhile_is_revoked_too(
     file_sessions, monkeypatch
 ):
-    monkeypatch.setattr(maintenance, "SLICE", 1)
+    monkeypatch.setattr(slices, "SLICE", 1)
     for _ in range(2):
         file_sessions.make(idle=60, age=60)
     revoking = revoke_all(file_sessions.options)
@@ -677,7 +677,7 @@ def test_a_session_that_is_changed_meanwhile_is_revoked_all_the_same(
     records = list(sessions.store.walk())
     visitor.visit(count_visit)
 
-    maintenance._remove_all(sessions.store, records)
+    _remove_all(sessions.store, records)
 
     assert sessions.ids() == set()
 

@@ -8,8 +8,8 @@ from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 from zope.processlifetime import ProcessStarting
 
-from collective.beaker import maintenance
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.maintenance import slices
 from collective.beaker.maintenance.thread import _FIRST_SECONDS
 from collective.beaker.maintenance.thread import Sweeper
 from collective.beaker.maintenance.thread import start_sweeping
@@ -111,7 +111,7 @@ def test_the_process_that_swept_may_come_again(sessions):
 
 def test_who_loses_the_turn_stops_in_between(sessions, clock, monkeypatch):
     """A process that was suspended for long must not go on beside others."""
-    monkeypatch.setattr(maintenance, "SLICE", 1)
+    monkeypatch.setattr(slices, "SLICE", 1)
     for _ in range(3):
         sessions.make(idle=7200)
     slow = Sweeper()
@@ -128,7 +128,7 @@ def test_who_loses_the_turn_stops_in_between(sessions, clock, monkeypatch):
 
 
 def test_a_sweep_that_is_to_stop_does_so_after_a_slice(sessions, monkeypatch):
-    monkeypatch.setattr(maintenance, "SLICE", 1)
+    monkeypatch.setattr(slices, "SLICE", 1)
     for _ in range(3):
         sessions.make(idle=7200)
     stopped = Sweeper()
