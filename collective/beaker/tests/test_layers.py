@@ -19,7 +19,6 @@ import collective.beaker
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.layers import SandboxLayer
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
 from collective.beaker.testing import BEAKER_FIXTURE
@@ -27,6 +26,7 @@ from collective.beaker.testing import BEAKER_FUNCTIONAL_TESTING
 from collective.beaker.testing import BEAKER_INTEGRATION_TESTING
 from collective.beaker.testing import BeakerConfigLayer
 from collective.beaker.testing import BeakerFixture
+from collective.beaker.testing.layers import SandboxLayer
 from collective.beaker.tests.zope import VIEW_NAME
 from collective.beaker.tests.zope import published
 

@@ -11,9 +11,9 @@ from zope.configuration import xmlconfig
 from zope.configuration.config import ConfigurationMachine
 
 import collective.beaker
-from collective.beaker.testing import BeakerConfigLayer
-from collective.beaker.testing import popBeakerConfig
-from collective.beaker.testing import pushBeakerConfig
+from collective.beaker.testing.section import BeakerConfigLayer
+from collective.beaker.testing.section import popBeakerConfig
+from collective.beaker.testing.section import pushBeakerConfig
 
 
 try:
