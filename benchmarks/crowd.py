@@ -20,8 +20,8 @@ from benchmarks.subject import serve
 from benchmarks.subject import take_times
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.session import Session
-from collective.beaker.tests.faults.soak import memory
-from collective.beaker.tests.zope import Browser
+from collective.beaker.tests.helpers.soak import memory
+from collective.beaker.tests.helpers.zope import Browser
 
 
 class Crowd:

@@ -7,7 +7,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from collective.beaker.tests.servers import find_program
+from collective.beaker.tests.helpers.servers import find_program
 
 
 DISTRIBUTIONS = (

@@ -15,9 +15,9 @@ from typing import Any
 from benchmarks.subject import Cost
 from benchmarks.subject import Job
 from benchmarks.subject import Subject
-from collective.beaker.tests.servers import memcached_server
-from collective.beaker.tests.servers import postgresql_server
-from collective.beaker.tests.servers import redis_server
+from collective.beaker.tests.helpers.servers import memcached_server
+from collective.beaker.tests.helpers.servers import postgresql_server
+from collective.beaker.tests.helpers.servers import redis_server
 
 
 class Process:

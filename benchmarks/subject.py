@@ -24,10 +24,10 @@ from beaker.middleware import SessionMiddleware
 from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISession
-from collective.beaker.tests.zope import Browser
-from collective.beaker.tests.zope import load_application
-from collective.beaker.tests.zope import make_instance
-from collective.beaker.tests.zope import published
+from collective.beaker.tests.helpers.zope import Browser
+from collective.beaker.tests.helpers.zope import load_application
+from collective.beaker.tests.helpers.zope import make_instance
+from collective.beaker.tests.helpers.zope import published
 
 
 BARE = "Zope alone"

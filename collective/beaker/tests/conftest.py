@@ -16,14 +16,14 @@ from zope.component.persistentregistry import PersistentComponents
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.tests.servers import mariadb_server
-from collective.beaker.tests.servers import memcached_server
-from collective.beaker.tests.servers import postgresql_server
-from collective.beaker.tests.servers import redis_cluster
-from collective.beaker.tests.servers import redis_server
-from collective.beaker.tests.zope import Visitor
-from collective.beaker.tests.zope import load_application
-from collective.beaker.tests.zope import make_instance
+from collective.beaker.tests.helpers.servers import mariadb_server
+from collective.beaker.tests.helpers.servers import memcached_server
+from collective.beaker.tests.helpers.servers import postgresql_server
+from collective.beaker.tests.helpers.servers import redis_cluster
+from collective.beaker.tests.helpers.servers import redis_server
+from collective.beaker.tests.helpers.zope import Visitor
+from collective.beaker.tests.helpers.zope import load_application
+from collective.beaker.tests.helpers.zope import make_instance
 
 
 # How fast examples are made depends on what else the machine does.

@@ -12,13 +12,13 @@ from collective.beaker.tests.conftest import _postgresql
 from collective.beaker.tests.conftest import _redis
 from collective.beaker.tests.conftest import _sqlite
 from collective.beaker.tests.conftest import _store_fixture
-from collective.beaker.tests.faults.forks import forked
-from collective.beaker.tests.test_http import count
-from collective.beaker.tests.test_http import read_count
-from collective.beaker.tests.zope import VIEW_NAME
-from collective.beaker.tests.zope import Browser
-from collective.beaker.tests.zope import Visitor
-from collective.beaker.tests.zope import published
+from collective.beaker.tests.helpers.forks import forked
+from collective.beaker.tests.helpers.zope import VIEW_NAME
+from collective.beaker.tests.helpers.zope import Browser
+from collective.beaker.tests.helpers.zope import Visitor
+from collective.beaker.tests.helpers.zope import published
+from collective.beaker.tests.session.test_http import count
+from collective.beaker.tests.session.test_http import read_count
 
 
 KILLS = 100

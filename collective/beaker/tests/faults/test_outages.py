@@ -12,15 +12,15 @@ from typing import NamedTuple
 import pytest
 import sqlalchemy
 
-from collective.beaker.tests.clients import SECONDS
-from collective.beaker.tests.clients import load_on
-from collective.beaker.tests.test_http import count
-from collective.beaker.tests.test_parallel import log_of
-from collective.beaker.tests.test_unavailable import server_fixture
-from collective.beaker.tests.test_unavailable import start_server
-from collective.beaker.tests.zope import VIEW_NAME
-from collective.beaker.tests.zope import Visitor
-from collective.beaker.tests.zope import published
+from collective.beaker.tests.helpers.clients import SECONDS
+from collective.beaker.tests.helpers.clients import load_on
+from collective.beaker.tests.helpers.zope import VIEW_NAME
+from collective.beaker.tests.helpers.zope import Visitor
+from collective.beaker.tests.helpers.zope import published
+from collective.beaker.tests.session.test_http import count
+from collective.beaker.tests.session.test_parallel import log_of
+from collective.beaker.tests.session.test_unavailable import server_fixture
+from collective.beaker.tests.session.test_unavailable import start_server
 
 
 __all__ = ["start_server"]  # a fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collective.beaker.tests.faults import soak
+from collective.beaker.tests.helpers import soak
 
 
 @pytest.mark.skipif(

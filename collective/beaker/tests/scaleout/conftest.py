@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 import pytest
 
-from collective.beaker.tests.clients import SECONDS
-from collective.beaker.tests.scaleout.views import PROCESS
-from collective.beaker.tests.scaleout.views import ZCML
-from collective.beaker.tests.servers import Server
-from collective.beaker.tests.servers import find_program
-from collective.beaker.tests.servers import free_port
-from collective.beaker.tests.servers import redis_cluster
-from collective.beaker.tests.servers import running
-from collective.beaker.tests.zope import make_instance
-from collective.beaker.tests.zope import zope_server
+from collective.beaker.tests.helpers.clients import SECONDS
+from collective.beaker.tests.helpers.servers import Server
+from collective.beaker.tests.helpers.servers import find_program
+from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.servers import redis_cluster
+from collective.beaker.tests.helpers.servers import running
+from collective.beaker.tests.helpers.site_views import PROCESS
+from collective.beaker.tests.helpers.site_views import ZCML
+from collective.beaker.tests.helpers.zope import make_instance
+from collective.beaker.tests.helpers.zope import zope_server
 
 
 DOCS = Path(__file__).parents[4] / "docs"

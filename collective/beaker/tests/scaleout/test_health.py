@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from collective.beaker.tests.clients import SECONDS
+from collective.beaker.tests.helpers.clients import SECONDS
+from collective.beaker.tests.helpers.servers import redis_server
 from collective.beaker.tests.scaleout.conftest import STORES
 from collective.beaker.tests.scaleout.conftest import Site
 from collective.beaker.tests.scaleout.conftest import proxy_before
 from collective.beaker.tests.scaleout.conftest import zopes_on
-from collective.beaker.tests.servers import redis_server
 
 
 @pytest.fixture

@@ -1,0 +1,278 @@
+"""The page in a real browser, as the one who runs a site uses it.
+
+With BEAKER_SCREENSHOTS, which names a folder, the screenshots of the
+documentation are taken into it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from collective.beaker.tests.helpers.servers import find_program
+from collective.beaker.tests.helpers.servers import write
+from collective.beaker.tests.helpers.visits import ZCML
+from collective.beaker.tests.helpers.zope import make_instance
+from collective.beaker.tests.helpers.zope import zope_server
+from collective.beaker.tests.maintenance.test_maintenance import Sessions
+
+
+playwright = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+SETTINGS = """
+    session.type            file
+    session.data_dir        var/sessions
+    session.timeout         3600
+    session.secret          the-secret-of-the-tests-of-the-page
+    session.data_serializer json
+    cache.type              file
+    cache.data_dir          var/cache
+    cache.regions           short, long, list
+    cache.short.expire      60
+    cache.short.data_dir    var/cache-short
+    cache.long.expire       86400
+    cache.list.type         memory
+    cache.list.expire       300
+"""
+WIDE = {"width": 1100, "height": 1360}
+PHONE = {"width": 360, "height": 1360}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A Zope in a process of its own, with an administrator."""
+    folder = tmp_path_factory.mktemp("page")
+    zope_ini = make_instance(folder / "zope", SETTINGS, ZCML)
+    write(folder / "zope/inituser", "admin:a password\n")
+    with zope_server(zope_ini, popen={"cwd": str(folder)}) as server:
+        server.url = f"http://127.0.0.1:{server.port}"
+        server.folder = folder
+        yield server
+
+
+@pytest.fixture
+def sessions(site):
+    """The stored sessions of that Zope: none, at first."""
+    options = {
+        "type": "file",
+        "data_dir": str(site.folder / "var/sessions"),
+        "timeout": 3600,
+        "secret": "the-secret-of-the-tests-of-the-page",
+        "data_serializer": "json",
+    }
+    return Sessions(options).alone()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser, which shows itself to nobody."""
+    program = find_program("chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=program, args=ARGUMENTS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_browser(chromium, site):
+    """Return a function that opens the browser of somebody."""
+    contexts = []
+
+    def open_browser(password=None, **options):
+        if password:
+            options["http_credentials"] = {
+                "username": "admin",
+                "password": password,
+            }
+        contexts.append(chromium.new_context(base_url=site.url, **options))
+        return contexts[-1].new_page()
+
+    yield open_browser
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(open_browser, sessions):
+    """The page as the administrator sees it, without JavaScript."""
+    page = open_browser("a password", java_script_enabled=False)
+    page.goto("/@@beaker")
+    return page
+
+
+def press(page, button):
+    """Press a button; return the message on the page that comes then."""
+    page.get_by_role("button", name=button, exact=True).click()
+    return page.get_by_role("status").inner_text()
+
+
+# Looking
+
+
+def test_who_does_not_log_in_sees_nothing(open_browser):
+    for password in (None, "wrong"):
+        browser = open_browser(password).context.request
+        assert browser.get("/@@beaker").status == 401
+
+
+def test_who_logs_in_sees_how_all_is(page):
+    assert page.title() == "Sessions and caches: Zope"
+    assert page.locator("#verdict").inner_text() == "All is well"
+    headings = page.get_by_role("heading", level=2).all_inner_texts()
+    assert headings == [
+        "Stores",
+        "Stored sessions",
+        "Caches",
+        "Settings in force",
+        "Versions",
+    ]
+
+
+def test_defaults_are_shown_when_they_are_asked_for(page):
+    setting = page.get_by_role("rowheader", name="session.httponly")
+    assert not setting.is_visible()
+
+    page.locator("summary", has_text="All other").click()
+
+    assert setting.is_visible()
+
+
+def test_the_data_of_the_page_are_there_as_json(page):
+    page.get_by_role("link", name="the same as JSON").click()
+
+    page.wait_for_url("**/@@beaker-status.json")
+    assert '"verdict": "ok"' in page.content()
+
+
+# Buttons
+
+
+def test_sweep_now(page, sessions):
+    sessions.make(idle=7200)
+    alive = sessions.make()
+
+    message = press(page, "Sweep now")
+
+    assert "Removed 1 expired session" in message
+    assert sessions.ids() == {alive}
+
+
+def test_end_a_session(page, open_browser):
+    visitor = open_browser()
+    for count in ("1", "2"):
+        visitor.goto("/@@visits")
+        assert visitor.inner_text("body").endswith(f": {count}")
+    (cookie,) = visitor.context.cookies()
+
+    page.get_by_label("Id of the session").fill(cookie["value"][-32:])
+    message = press(page, "End the session")
+
+    assert message == "Ended the session."
+    visitor.goto("/@@visits")
+    assert visitor.inner_text("body").endswith(": 1")
+
+
+@pytest.mark.parametrize("region", ["short", "list"])
+def test_empty_a_region(page, region):
+    message = press(page, f"Empty {region}")
+
+    assert f"Emptied {region}: 0 pieces removed." in message
+
+
+def test_a_region_that_shares_its_place_is_not_emptied(page):
+    reason = page.get_by_text("the values cannot be told apart")
+    assert not reason.is_visible()
+
+    page.locator("summary", has_text="cannot be emptied").click()
+
+    assert reason.is_visible()
+    assert page.get_by_role("button", name="Empty long").count() == 0
+
+
+def test_a_reload_repeats_nothing(page, sessions):
+    press(page, "Sweep now")
+    sessions.make(idle=7200)
+
+    page.reload()
+
+    assert page.locator("#message").count() == 0
+    assert len(sessions.ids()) == 1
+
+
+def test_a_form_of_another_site_does_nothing(page, open_browser, sessions):
+    sessions.make(idle=7200)
+    attacker = open_browser("a password")
+    attacker.goto("/@@beaker")
+    attacker.set_content(
+        '<form action="/@@beaker-sweep" method="post">'
+        "<button>Win a prize</button></form>"
+    )
+
+    with attacker.expect_response("**/@@beaker-sweep") as answer:
+        attacker.get_by_role("button").click()
+
+    assert answer.value.status == 403
+    assert len(sessions.ids()) == 1
+
+
+# For everyone
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [WIDE, PHONE], ids=["wide", "phone"])
+def test_the_page_is_accessible(scheme, screen, open_browser, sessions):
+    sessions.make(idle=7200)
+    page = open_browser("a password", color_scheme=scheme, viewport=screen)
+    page.goto("/@@beaker")
+    page.locator("summary", has_text="All other").click()
+    page.locator("summary", has_text="cannot be emptied").click()
+    page.get_by_label("Id of the session").fill("none")
+    press(page, "End the session")
+
+    found = axe.Axe().run(page)
+
+    assert found.response["violations"] == [], found.generate_report()
+
+
+def test_a_phone_need_not_scroll_sideways(open_browser, sessions):
+    page = open_browser("a password", viewport=PHONE)
+    page.goto("/@@beaker")
+    page.locator("summary", has_text="All other").click()
+    page.locator("summary", has_text="cannot be emptied").click()
+
+    width = page.evaluate("document.documentElement.scrollWidth")
+
+    assert width == PHONE["width"]
+
+
+# Screenshots
+
+
+@pytest.mark.skipif(
+    "BEAKER_SCREENSHOTS" not in os.environ,
+    reason="BEAKER_SCREENSHOTS names no folder for screenshots",
+)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [WIDE, PHONE], ids=["wide", "phone"])
+def test_screenshots_are_taken(scheme, screen, open_browser, sessions):
+    for idle, number in ((10, 24), (300, 131), (2400, 58), (7200, 17)):
+        for some in range(number):
+            sessions.make(idle, idle + 900 * (some % 5), note="x" * 60 * some)
+    page = open_browser("a password", color_scheme=scheme, viewport=screen)
+    page.goto("/@@beaker")
+    press(page, "Sweep now")
+
+    name = "wide" if screen is WIDE else "phone"
+    folder = Path(os.environ["BEAKER_SCREENSHOTS"])
+    page.screenshot(path=folder / f"page-{name}-{scheme}.png")

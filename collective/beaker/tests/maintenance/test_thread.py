@@ -1,0 +1,223 @@
+"""The sweep inside of Zope."""
+
+import threading
+import time
+
+import pytest
+from zope.component import getGlobalSiteManager
+from zope.component import getUtility
+from zope.processlifetime import ProcessStarting
+
+from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.maintenance import slices
+from collective.beaker.maintenance.thread import _FIRST_SECONDS
+from collective.beaker.maintenance.thread import Sweeper
+from collective.beaker.maintenance.thread import start_sweeping
+from collective.beaker.stores.base import LEASE_SECONDS
+from collective.beaker.tests.helpers.servers import START_SECONDS
+from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.zope import make_instance
+from collective.beaker.tests.helpers.zope import zope_server
+from collective.beaker.tests.maintenance.test_maintenance import Sessions
+
+
+@pytest.fixture
+def sessions(config, tmp_path):
+    """Sessions in files, which Zope is to sweep each hour."""
+    options = {"type": "file", "data_dir": str(tmp_path), "timeout": 3600}
+    config.update(options, sweep_interval=3600)
+    return Sessions(options)
+
+
+@pytest.fixture
+def sweepers():
+    """The threads that sweep, ended after the test."""
+
+    def running():
+        return [
+            thread
+            for thread in threading.enumerate()
+            if isinstance(thread, Sweeper)
+        ]
+
+    yield running
+    for thread in running():
+        thread.stopping.set()
+        thread.join(START_SECONDS)
+
+
+def wait_for(condition):
+    give_up = time.monotonic() + START_SECONDS
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def test_a_turn_sweeps_and_logs_what_was_removed(sessions, caplog):
+    caplog.set_level("INFO")
+    fresh, _ = sessions.make(), sessions.make(idle=7200)
+
+    Sweeper().take_turn()
+
+    assert sessions.ids() == {fresh}
+    assert "Removed 1 sessions, 0 empty records" in caplog.text
+
+
+def test_of_two_processes_one_sweeps_in_an_interval(sessions, clock):
+    Sweeper().take_turn()
+    sessions.make(idle=7200)
+    other = Sweeper()
+
+    other.take_turn()
+    assert len(sessions.ids()) == 1
+
+    clock(3599)
+    other.take_turn()
+    assert len(sessions.ids()) == 1
+
+    clock(2)
+    other.take_turn()
+    assert sessions.ids() == set()
+
+
+def test_a_turn_lasts_longer_than_a_short_interval(sessions, config, clock):
+    config["sweep_interval"] = 1
+    Sweeper().take_turn()
+    sessions.make(idle=7200)
+
+    clock(59)
+    Sweeper().take_turn()
+
+    assert len(sessions.ids()) == 1
+
+
+def test_a_sweep_that_removed_nothing_is_not_logged(sessions, caplog):
+    caplog.set_level("INFO")
+    sessions.make()
+
+    Sweeper().take_turn()
+
+    assert caplog.text == ""
+
+
+def test_the_process_that_swept_may_come_again(sessions):
+    sweeping = Sweeper()
+    sweeping.take_turn()
+    sessions.make(idle=7200)
+    sweeping.take_turn()
+
+    assert sessions.ids() == set()
+
+
+def test_who_loses_the_turn_stops_in_between(sessions, clock, monkeypatch):
+    """A process that was suspended for long must not go on beside others."""
+    monkeypatch.setattr(slices, "SLICE", 1)
+    for _ in range(3):
+        sessions.make(idle=7200)
+    slow = Sweeper()
+
+    def suspend(seconds):
+        clock(2 * 3600 + LEASE_SECONDS)
+        assert sessions.store.take_turn("another", 3600)
+        return False
+
+    monkeypatch.setattr(slow.stopping, "wait", suspend)
+    slow.take_turn()
+
+    assert len(sessions.ids()) >= 2
+
+
+def test_a_sweep_that_is_to_stop_does_so_after_a_slice(sessions, monkeypatch):
+    monkeypatch.setattr(slices, "SLICE", 1)
+    for _ in range(3):
+        sessions.make(idle=7200)
+    stopped = Sweeper()
+    stopped.stopping.set()
+
+    stopped.take_turn()
+
+    assert len(sessions.ids()) >= 2
+
+
+def test_a_store_that_is_down_is_logged(config, caplog):
+    url = f"redis://me:very-secret@127.0.0.1:{free_port()}/0"
+    config.update(type="ext:redis", url=url, timeout=60, sweep_interval=60)
+
+    Sweeper().take_turn()
+
+    assert "Sessions were not swept: The store ext:redis" in (caplog.text)
+    assert "very-secret" not in caplog.text
+
+
+def test_an_unexpected_error_is_logged_by_its_type(config, caplog):
+    config.update(type="no such backend", sweep_interval=60)
+
+    Sweeper().take_turn()
+
+    assert "Sessions were not swept: KeyError." in caplog.text
+
+
+def test_without_the_option_there_is_no_thread(config, sweepers):
+    start_sweeping(ProcessStarting())
+
+    assert sweepers() == []
+
+
+def test_without_sessions_there_is_no_thread(unconfigured, sweepers):
+    start_sweeping(ProcessStarting())
+
+    assert sweepers() == []
+
+
+def test_the_thread_sweeps_again_and_again(sessions, config, sweepers):
+    config["sweep_interval"] = 1
+    start_sweeping(ProcessStarting())
+    (thread,) = sweepers()
+
+    for _ in range(2):
+        sessions.make(idle=7200)
+        wait_for(lambda: sessions.ids() == set())
+    assert thread.daemon
+
+
+def test_the_thread_reads_the_options_at_each_turn(
+    sessions, config, sweepers, tmp_path
+):
+    config["sweep_interval"] = 1
+    start_sweeping(ProcessStarting())
+    other = {**config, "data_dir": str(tmp_path / "other")}
+    utilities = getGlobalSiteManager()
+    utilities.registerUtility(other, ISessionConfig)
+    try:
+        moved = Sessions({"type": "file", "data_dir": other["data_dir"]})
+        moved.make(idle=7200)
+        wait_for(lambda: moved.ids() == set())
+
+        other["sweep_interval"] = None
+        wait_for(lambda: sweepers() == [])
+    finally:
+        utilities.registerUtility(config, ISessionConfig)
+    assert getUtility(ISessionConfig) is config
+
+
+def test_zope_sweeps_when_it_has_started(tmp_path):
+    data_dir = tmp_path / "sessions"
+    sessions = Sessions({"type": "file", "data_dir": str(data_dir)})
+    sessions.make(idle=7200)
+    fresh = sessions.make()
+    settings = f"session.data_dir {data_dir}\nsession.timeout 3600\n"
+
+    settings += "session.sweep_interval 1"
+    with zope_server(make_instance(tmp_path / "instance", settings)):
+        wait_for(lambda: sessions.ids() == {fresh})
+
+
+def test_a_sweep_does_not_delay_the_end_of_zope(tmp_path):
+    data_dir = tmp_path / "sessions"
+    settings = f"session.data_dir {data_dir}\nsession.timeout 3600\n"
+    start = None
+    settings += "session.sweep_interval 3600"
+    with zope_server(make_instance(tmp_path / "instance", settings)):
+        start = time.monotonic()
+
+    assert time.monotonic() - start < _FIRST_SECONDS / 2

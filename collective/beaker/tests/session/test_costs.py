@@ -1,0 +1,87 @@
+"""How often a request reaches the store."""
+
+import pytest
+from pymemcache.client.base import Client
+from redis import Redis
+
+from collective.beaker.tests.session.test_http import count
+from collective.beaker.tests.session.test_http import ignore_session
+from collective.beaker.tests.session.test_http import read_count
+
+
+class RedisCommands:
+    """What a Redis was asked to do since the last look."""
+
+    def __init__(self, server):
+        self.client = Redis.from_url(server.url)
+
+    def forget(self):
+        self.client.config_resetstat()
+
+    def count(self):
+        calls = {
+            name.removeprefix("cmdstat_"): stats["calls"]
+            for name, stats in self.client.info("commandstats").items()
+        }
+        # What the script does is no round trip; nor is what we ask here.
+        own = ("get", "evalsha", "eval", "set", "setex", "del", "exists")
+        if "evalsha" in calls:
+            calls["get"] -= calls["evalsha"]
+            calls.pop("set", None)
+        return sum(calls.get(name, 0) for name in own)
+
+
+class MemcachedCommands:
+    """What a memcached was asked to do since the last look."""
+
+    def __init__(self, server):
+        self.client = Client(server.url)
+        self.before = self.total()
+
+    def total(self):
+        stats = self.client.stats()
+        names = (b"cmd_get", b"cmd_set", b"cmd_touch", b"delete_hits")
+        return sum(int(stats[name]) for name in names)
+
+    def forget(self):
+        self.before = self.total()
+
+    def count(self):
+        return self.total() - self.before
+
+
+@pytest.fixture(params=["redis", "memcached"])
+def commands(request, config):
+    server = request.getfixturevalue(request.param)
+    server.start()
+    config.update(type=f"ext:{request.param}", url=server.url)
+    kinds = {"redis": RedisCommands, "memcached": MemcachedCommands}
+    return kinds[request.param](server)
+
+
+@pytest.mark.parametrize(
+    ("view", "trips"), [(ignore_session, 0), (read_count, 1), (count, 2)]
+)
+def test_a_request_makes_few_round_trips(commands, visitor, view, trips):
+    visitor.visit(count)
+    commands.forget()
+    visitor.visit(view)
+
+    assert commands.count() == trips
+
+
+def test_the_first_save_of_a_new_visitor_is_one_round_trip(
+    commands, visitor, other_visitor
+):
+    other_visitor.visit(count)  # Redis learns the script.
+    commands.forget()
+    visitor.visit(count)
+
+    assert commands.count() == 1
+
+
+def test_reading_in_a_new_visitors_request_is_no_round_trip(commands, visitor):
+    commands.forget()
+    visitor.visit(read_count)
+
+    assert commands.count() == 0

@@ -1,0 +1,52 @@
+"""Zope started as an administrator starts it, with settings to check."""
+
+import subprocess
+from http.client import HTTPConnection
+
+import pytest
+
+from collective.beaker.tests.helpers.servers import START_SECONDS
+from collective.beaker.tests.helpers.zope import make_instance
+from collective.beaker.tests.helpers.zope import serve
+from collective.beaker.tests.helpers.zope import zope_server
+
+
+def test_zope_does_not_start_with_a_wrong_setting(tmp_path):
+    zope_ini = make_instance(tmp_path / "instance", "session.timeout  ten")
+    run = subprocess.run(
+        serve(zope_ini), capture_output=True, text=True, timeout=START_SECONDS
+    )
+
+    assert run.returncode != 0
+    assert (
+        "session.timeout is 'ten'; allowed is a whole number of seconds"
+        in run.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "",
+        "session  type file",
+        "session.type  ext:redis\nsession.url  redis://127.0.0.1:1/0",
+    ],
+    ids=["no section", "blank for dot", "server that is down"],
+)
+def test_zope_starts(tmp_path, settings):
+    zope_ini = make_instance(tmp_path / "instance", settings)
+    with zope_server(zope_ini) as zope:
+        connection = HTTPConnection(
+            "127.0.0.1", zope.port, timeout=START_SECONDS
+        )
+        connection.request("GET", "/")
+
+        assert connection.getresponse().status == 200
+
+
+def test_zope_logs_a_warning_and_starts(tmp_path):
+    settings = "session  type file\nsession.auto  on"
+    with zope_server(make_instance(tmp_path / "instance", settings)) as zope:
+        log = zope.log.read_text()
+
+    assert "session type in the beaker section is ignored" in log
