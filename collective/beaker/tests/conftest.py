@@ -1,26 +1,27 @@
 import time
-from types import SimpleNamespace
+from contextlib import ExitStack
 
-import mongomock
 import pytest
-import sqlalchemy
 from hypothesis import HealthCheck
 from hypothesis import settings
 from OFS.Folder import Folder
 from persistent.mapping import PersistentMapping
 from Products.Five.component import enableSite
-from redis import Redis
 from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 from zope.component.persistentregistry import PersistentComponents
 
-from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.tests.helpers.servers import STARTERS
 from collective.beaker.tests.helpers.servers import mariadb_server
 from collective.beaker.tests.helpers.servers import memcached_server
 from collective.beaker.tests.helpers.servers import postgresql_server
 from collective.beaker.tests.helpers.servers import redis_cluster
 from collective.beaker.tests.helpers.servers import redis_server
+from collective.beaker.tests.helpers.stored_sessions import Sessions
+from collective.beaker.tests.helpers.stored_sessions import options_of
+from collective.beaker.tests.helpers.stores import SERVER_STORES
+from collective.beaker.tests.helpers.stores import store_fixture
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import load_application
 from collective.beaker.tests.helpers.zope import make_instance
@@ -31,6 +32,7 @@ settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("unhurried")
+
 
 SETTINGS = """
     session.secret      a secret of the tests
@@ -149,106 +151,43 @@ def cluster_urls(tmp_path_factory):
         yield ",".join(server.url for server in servers)
 
 
-def _running(request, name):
-    """Return a server, which a test before this one may have ended."""
-    server = request.getfixturevalue(name)
-    server.start()
-    return server
-
-
-def _memory(request, folder):
-    return {"type": "memory"}
-
-
-def _file(request, folder):
-    return {"type": "file", "data_dir": str(folder)}
-
-
-def _dbm(request, folder):
-    return {"type": "dbm", "data_dir": str(folder)}
-
-
-def _sqlite(request, folder):
-    return {"type": "ext:database", "url": f"sqlite:///{folder}/sessions.db"}
-
-
-def _postgresql(request, folder):
-    return _database(_running(request, "postgresql").url)
-
-
-def _mariadb(request, folder):
-    return _database(_running(request, "mariadb").url)
-
-
-def _database(url):
-    """Return the options of a store, and leave nothing in its tables."""
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    with engine.begin() as connection:
-        for name in sqlalchemy.inspect(connection).get_table_names():
-            connection.execute(sqlalchemy.table(name).delete())
-    return {"type": "ext:database", "url": url}
-
-
-def _redis(request, folder):
-    server = _running(request, "redis")
-    Redis.from_url(server.url).flushall()
-    return {"type": "ext:redis", "url": server.url}
-
-
-def _rediscluster(request, folder):
-    urls = request.getfixturevalue("cluster_urls")
-    return {"type": "ext:rediscluster", "urls": urls}
-
-
-def _mongodb(request, folder):
-    """A MongoDB is not to be had here; mongomock stands in for it."""
-    # Clients of one address are equal, whatever they hold.
-    client = mongomock.MongoClient(f"mongodb://{new_id()}/sessions")
-    return {"type": "ext:mongodb", "url": client}
-
-
-def _memcached(request, folder):
-    server = _running(request, "memcached")
-    return {"type": "ext:memcached", "url": server.url}
-
-
-def _cookie(request, folder):
-    return {"type": "cookie", "validate_key": "a key for the tests"}
-
-
-SERVER_STORES = [
-    _memory,
-    _file,
-    _dbm,
-    _sqlite,
-    _postgresql,
-    _mariadb,
-    _redis,
-    _memcached,
-]
-
-
-def _store_fixture(stores):
-    ids = [store.__name__.strip("_") for store in stores]
-
-    @pytest.fixture(params=stores, ids=ids)
-    def store(request, config, tmp_path):
-        options = request.param(request, tmp_path)
-        config.update(options)
-        return SimpleNamespace(folder=tmp_path, **options)
-
-    return store
-
-
-any_store = _store_fixture([*SERVER_STORES, _cookie])
-server_store = _store_fixture(SERVER_STORES)
-every_store = _store_fixture([*SERVER_STORES, _rediscluster, _mongodb])
-cookie_store = _store_fixture([_cookie])
-memcached_store = _store_fixture([_memcached])
-crowded_store = _store_fixture([_redis, _memcached])
-pickling_store = _store_fixture(
-    [store for store in SERVER_STORES if store is not _memory]
+any_store = store_fixture(*SERVER_STORES, "cookie")
+server_store = store_fixture(*SERVER_STORES)
+every_store = store_fixture(*SERVER_STORES, "rediscluster", "mongodb")
+cookie_store = store_fixture("cookie")
+memcached_store = store_fixture("memcached")
+crowded_store = store_fixture("redis", "memcached")
+pickling_store = store_fixture(
+    *(name for name in SERVER_STORES if name != "memory")
 )
-containing_store = _store_fixture(
-    [store for store in SERVER_STORES if store not in (_memory, _memcached)]
+containing_store = store_fixture(
+    *(name for name in SERVER_STORES if name not in ("memory", "memcached"))
 )
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory):
+    """Return a function that starts a server which these tests may end."""
+    servers = {}
+    with ExitStack() as stack:
+
+        def start_server(name):
+            if name not in servers:
+                folder = tmp_path_factory.mktemp(name)
+                servers[name] = stack.enter_context(STARTERS[name](folder))
+            servers[name].start()
+            return servers[name]
+
+        yield start_server
+
+
+@pytest.fixture
+def sessions(every_store):
+    if every_store.type == "ext:memcached":
+        pytest.skip("memcached cannot list its sessions")
+    return Sessions({**options_of(every_store), "timeout": 3600}).alone()
+
+
+@pytest.fixture
+def file_sessions(tmp_path):
+    return Sessions({"data_dir": str(tmp_path), "timeout": 3600})

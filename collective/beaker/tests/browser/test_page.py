@@ -11,10 +11,10 @@ import pytest
 
 from collective.beaker.tests.helpers.servers import find_program
 from collective.beaker.tests.helpers.servers import write
+from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.visits import ZCML
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
-from collective.beaker.tests.maintenance.test_maintenance import Sessions
 
 
 playwright = pytest.importorskip("playwright.sync_api")

@@ -24,10 +24,10 @@ from collective.beaker.maintenance.slices import within
 from collective.beaker.report import count_sessions
 from collective.beaker.report import is_available
 from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.stored_sessions import Sessions
+from collective.beaker.tests.helpers.stored_sessions import options_of
 from collective.beaker.tests.helpers.visits import count_visit
 from collective.beaker.tests.helpers.zope import Visitor
-from collective.beaker.tests.maintenance.test_maintenance import Sessions
-from collective.beaker.tests.maintenance.test_maintenance import options_of
 
 
 VIEWS = ["@@beaker", "@@beaker-status.json"]

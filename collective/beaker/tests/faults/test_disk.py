@@ -8,14 +8,14 @@ import subprocess
 import pytest
 
 from collective.beaker.tests.helpers.forks import in_fork
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import find_program
 from collective.beaker.tests.helpers.servers import unprivileged_folder
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_parallel import data_of
-from collective.beaker.tests.session.test_parallel import delete
-from collective.beaker.tests.session.test_parallel import log_of
-from collective.beaker.tests.session.test_parallel import session_id
-from collective.beaker.tests.session.test_parallel import setting
+from collective.beaker.tests.helpers.views import delete
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import setting
+from collective.beaker.tests.helpers.visitors import data_of
+from collective.beaker.tests.helpers.visitors import session_id
 
 
 LARGE = "a" * 20_000

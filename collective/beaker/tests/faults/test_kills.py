@@ -7,24 +7,20 @@ import threading
 import pytest
 
 from collective.beaker.stores import base
-from collective.beaker.tests.conftest import _file
-from collective.beaker.tests.conftest import _postgresql
-from collective.beaker.tests.conftest import _redis
-from collective.beaker.tests.conftest import _sqlite
-from collective.beaker.tests.conftest import _store_fixture
 from collective.beaker.tests.helpers.forks import forked
+from collective.beaker.tests.helpers.stores import store_fixture
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import Browser
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import published
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import read_count
 
 
 KILLS = 100
 CLIENTS = 4
 
-lasting_store = _store_fixture([_file, _sqlite, _redis, _postgresql])
+lasting_store = store_fixture("file", "sqlite", "redis", "postgresql")
 
 
 def cookie_of(visitor):

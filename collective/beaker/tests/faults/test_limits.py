@@ -5,21 +5,18 @@ import sqlalchemy
 from redis import Redis
 
 from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import redis_server
+from collective.beaker.tests.helpers.servers import server_fixture
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import delete
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import setting
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import data_of
+from collective.beaker.tests.helpers.visitors import session_id
 from collective.beaker.tests.helpers.zope import Visitor
-from collective.beaker.tests.session.test_http import COOKIE
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_parallel import data_of
-from collective.beaker.tests.session.test_parallel import delete
-from collective.beaker.tests.session.test_parallel import log_of
-from collective.beaker.tests.session.test_parallel import session_id
-from collective.beaker.tests.session.test_parallel import setting
-from collective.beaker.tests.session.test_unavailable import server_fixture
-from collective.beaker.tests.session.test_unavailable import start_server
 
-
-__all__ = ["start_server"]  # a fixture
 
 LARGE = "a" * 20_000
 

@@ -14,16 +14,13 @@ import sqlalchemy
 
 from collective.beaker.tests.helpers.clients import SECONDS
 from collective.beaker.tests.helpers.clients import load_on
+from collective.beaker.tests.helpers.logs import log_of
+from collective.beaker.tests.helpers.servers import server_fixture
+from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import published
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_parallel import log_of
-from collective.beaker.tests.session.test_unavailable import server_fixture
-from collective.beaker.tests.session.test_unavailable import start_server
 
-
-__all__ = ["start_server"]  # a fixture
 
 killed_server = server_fixture("redis", "memcached", "postgresql", "mariadb")
 hanging_server = server_fixture("redis", "memcached", "mariadb")

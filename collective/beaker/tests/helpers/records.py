@@ -4,7 +4,9 @@ Tests look at them, replace them and remove them without the code under test.
 """
 
 import dbm
+import pickle
 import socket
+from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -223,3 +225,8 @@ KINDS = {
     "ext:redis": RedisRecords,
     "ext:memcached": MemcachedRecords,
 }
+
+
+def text_of(value: Any) -> str:
+    """Return a value as Beaker keeps it in the container."""
+    return b64encode(pickle.dumps(value)).decode()

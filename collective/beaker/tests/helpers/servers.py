@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import ExitStack
 from contextlib import closing
 from contextlib import contextmanager
@@ -408,3 +409,33 @@ def prepare(command: list[str], popen: dict[str, Any]) -> None:
         **popen,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
+    "redis": redis_server,
+    "memcached": memcached_server,
+    "postgresql": lambda folder: postgresql_server(),
+    "mariadb": lambda folder: mariadb_server(),
+}
+"""The functions that run each server; they are given a folder for it."""
+
+TYPES = {
+    "redis": "ext:redis",
+    "memcached": "ext:memcached",
+    "postgresql": "ext:database",
+    "mariadb": "ext:database",
+}
+"""The types of the stores in each server."""
+
+
+def server_fixture(*names: str) -> Callable:
+    """Return a fixture that keeps sessions in each of these servers."""
+
+    @pytest.fixture(params=names)
+    def server(request, config, start_server):
+        """A server that keeps the sessions, and that a test may end."""
+        server = start_server(request.param)
+        config.update(type=TYPES[request.param], url=server.url)
+        return server
+
+    return server

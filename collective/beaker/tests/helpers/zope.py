@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -237,3 +238,19 @@ def registered_view(view: type, context: Any, name: str) -> Iterator[None]:
         yield
     finally:
         components.unregisterAdapter(**registration)
+
+
+@contextmanager
+def subscribed(handler: Callable[[Any], Any], event: type) -> Iterator[None]:
+    """Subscribe a function to a kind of event."""
+    components = getGlobalSiteManager()
+    components.registerHandler(handler, (event,))
+    try:
+        yield
+    finally:
+        components.unregisterHandler(handler, (event,))
+
+
+def error_page(page: type) -> AbstractContextManager[None]:
+    """Register a view as the error page of Zope."""
+    return registered_view(page, Exception, "index.html")

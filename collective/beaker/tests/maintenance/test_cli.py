@@ -23,11 +23,11 @@ from collective.beaker.maintenance.stored import StoredSessions
 from collective.beaker.settings.zope_conf import read_zope_conf
 from collective.beaker.tests.helpers.servers import START_SECONDS
 from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.stored_sessions import Sessions
+from collective.beaker.tests.helpers.stored_sessions import options_of
 from collective.beaker.tests.helpers.visits import ZCML
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
-from collective.beaker.tests.maintenance.test_maintenance import Sessions
-from collective.beaker.tests.maintenance.test_maintenance import options_of
 
 
 needs_root = pytest.mark.skipif(

@@ -33,62 +33,10 @@ from collective.beaker.stores.base import LEASE_SECONDS
 from collective.beaker.stores.lock_files import held
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
+from collective.beaker.tests.helpers.stored_sessions import Sessions
+from collective.beaker.tests.helpers.stored_sessions import last
+from collective.beaker.tests.helpers.stored_sessions import options_of
 from collective.beaker.tests.helpers.visits import count_visit
-
-
-class Sessions:
-    """Sessions in a store, made for a test."""
-
-    def __init__(self, options):
-        self.options = options
-        self.session = Session({}, **{**options, "use_cookies": False})
-        self.store = self.session.store
-
-    def make(self, idle=0, age=None, **values):
-        """Store a session that nobody has used for so many seconds."""
-        now = time.time()
-        times = {
-            "_creation_time": now - (idle if age is None else age),
-            "_accessed_time": now - idle,
-        }
-        return self.put(self.session._encode(times | values))
-
-    def alone(self):
-        """Remove what tests before this one have left."""
-        for name, _ in list(self.store.walk_all()):
-            self.store.delete(name)
-        return self
-
-    def put(self, payload):
-        id = new_id()
-        assert self.store.swap(id, None, payload)
-        return id
-
-    def ids(self):
-        return {id for id, _ in self.store.walk()}
-
-
-def options_of(store):
-    options = dict(vars(store))
-    del options["folder"]
-    return options
-
-
-@pytest.fixture
-def sessions(every_store):
-    if every_store.type == "ext:memcached":
-        pytest.skip("memcached cannot list its sessions")
-    return Sessions({**options_of(every_store), "timeout": 3600}).alone()
-
-
-@pytest.fixture
-def file_sessions(tmp_path):
-    return Sessions({"data_dir": str(tmp_path), "timeout": 3600})
-
-
-def last(results):
-    *_, result = results
-    return result
 
 
 # Counting

@@ -16,9 +16,9 @@ from collective.beaker.maintenance.thread import start_sweeping
 from collective.beaker.stores.base import LEASE_SECONDS
 from collective.beaker.tests.helpers.servers import START_SECONDS
 from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
-from collective.beaker.tests.maintenance.test_maintenance import Sessions
 
 
 @pytest.fixture

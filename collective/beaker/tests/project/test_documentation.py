@@ -34,8 +34,8 @@ from collective.beaker.settings.options import SESSION_OPTIONS
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import read_zope_conf
+from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.zope import ZOPE_CONF
-from collective.beaker.tests.maintenance.test_maintenance import Sessions
 
 
 pytest.importorskip("sphinx")

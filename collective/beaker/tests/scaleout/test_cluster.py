@@ -8,10 +8,10 @@ from redis import Redis
 
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.tests.helpers.clients import load_on
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import redis_cluster
+from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.zope import Visitor
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_parallel import log_of
 
 
 @pytest.fixture(scope="module")

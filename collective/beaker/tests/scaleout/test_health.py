@@ -6,10 +6,10 @@ import pytest
 
 from collective.beaker.tests.helpers.clients import SECONDS
 from collective.beaker.tests.helpers.servers import redis_server
-from collective.beaker.tests.scaleout.conftest import STORES
-from collective.beaker.tests.scaleout.conftest import Site
-from collective.beaker.tests.scaleout.conftest import proxy_before
-from collective.beaker.tests.scaleout.conftest import zopes_on
+from collective.beaker.tests.helpers.sites import STORES
+from collective.beaker.tests.helpers.sites import Site
+from collective.beaker.tests.helpers.sites import proxy_before
+from collective.beaker.tests.helpers.sites import zopes_on
 
 
 @pytest.fixture

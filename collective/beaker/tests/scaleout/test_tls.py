@@ -10,16 +10,16 @@ import pytest
 from beaker.cache import CacheManager
 
 from collective.beaker.settings.section import read_configuration
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import postgresql_server
 from collective.beaker.tests.helpers.servers import redis_server
 from collective.beaker.tests.helpers.site_views import ZCML
+from collective.beaker.tests.helpers.sites import Browser
+from collective.beaker.tests.helpers.sites import block_of_page
+from collective.beaker.tests.helpers.sites import proxy_before
+from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
-from collective.beaker.tests.scaleout.conftest import Browser
-from collective.beaker.tests.scaleout.conftest import block_of_page
-from collective.beaker.tests.scaleout.conftest import proxy_before
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_parallel import log_of
 
 
 @pytest.fixture(scope="module")

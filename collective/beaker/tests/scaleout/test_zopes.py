@@ -7,10 +7,10 @@ import pytest
 
 from collective.beaker.tests.helpers.clients import load_by
 from collective.beaker.tests.helpers.servers import wait_for_redis
-from collective.beaker.tests.scaleout.conftest import CUT_OFF
-from collective.beaker.tests.scaleout.conftest import STORES
-from collective.beaker.tests.scaleout.conftest import ZOPES
-from collective.beaker.tests.scaleout.conftest import on_stores
+from collective.beaker.tests.helpers.sites import CUT_OFF
+from collective.beaker.tests.helpers.sites import STORES
+from collective.beaker.tests.helpers.sites import ZOPES
+from collective.beaker.tests.helpers.sites import on_stores
 
 
 def test_a_visitor_goes_on_in_whichever_zope_answers(site):

@@ -32,7 +32,7 @@ from collective.beaker.session.cookies import signing_key
 from collective.beaker.session.cookies import unsigned
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import published
-from collective.beaker.tests.session.test_http import subscribed
+from collective.beaker.tests.helpers.zope import subscribed
 
 
 ID = "0123456789abcdef0123456789abcdef"

@@ -4,9 +4,9 @@ import pytest
 from pymemcache.client.base import Client
 from redis import Redis
 
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import ignore_session
-from collective.beaker.tests.session.test_http import read_count
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import ignore_session
+from collective.beaker.tests.helpers.views import read_count
 
 
 class RedisCommands:

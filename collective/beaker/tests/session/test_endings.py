@@ -20,16 +20,12 @@ from ZPublisher.Iterators import IUnboundStreamIterator
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.session import configureSessionOnStart
-from collective.beaker.tests.helpers.zope import registered_view
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import ignore_session
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_http import session_cookie
-from collective.beaker.tests.session.test_http import subscribed
-
-
-def error_page(page):
-    return registered_view(page, Exception, "index.html")
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import ignore_session
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.visitors import session_cookie
+from collective.beaker.tests.helpers.zope import error_page
+from collective.beaker.tests.helpers.zope import subscribed
 
 
 SHARED_ERROR = NotFound("x")

@@ -9,15 +9,15 @@ from zExceptions import Redirect
 from ZPublisher.interfaces import IPubBeforeCommit
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import ignore_session
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import read_id
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import session_cookie
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import published
-from collective.beaker.tests.session.test_http import COOKIE
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import ignore_session
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_http import read_id
-from collective.beaker.tests.session.test_http import session_cookie
-from collective.beaker.tests.session.test_http import subscribed
+from collective.beaker.tests.helpers.zope import subscribed
 
 
 def words(response, name):

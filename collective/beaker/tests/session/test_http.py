@@ -1,10 +1,8 @@
 """Sessions as visitors see them: over HTTP, in a real Zope."""
 
 import logging
-from contextlib import contextmanager
 from datetime import date
 from datetime import datetime
-from http.cookies import SimpleCookie
 from io import BytesIO
 
 import beaker.session
@@ -16,7 +14,6 @@ from plone.subrequest import subrequest
 from zExceptions import NotFound
 from zExceptions import Redirect
 from ZODB.POSException import ConflictError
-from zope.component import getGlobalSiteManager
 from zope.globalrequest import getRequest
 from zope.interface import implementer
 from ZPublisher.interfaces import IPubSuccess
@@ -24,55 +21,17 @@ from ZPublisher.Iterators import IStreamIterator
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.views import begin_basket
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import ignore_session
+from collective.beaker.tests.helpers.views import look_into_basket
+from collective.beaker.tests.helpers.views import put_into_basket
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import read_id
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import session_cookie
 from collective.beaker.tests.helpers.zope import Visitor
-
-
-COOKIE = "beaker.session.id"
-
-
-def count(request):
-    """Count this visitor's visits, and save."""
-    session = ISession(request)
-    session["count"] = session.get("count", 0) + 1
-    session.save()
-    return str(session["count"])
-
-
-def read_count(request):
-    return str(ISession(request).get("count"))
-
-
-def read_id(request):
-    return ISession(request).id
-
-
-def ignore_session(request):
-    return "nothing"
-
-
-def begin_basket(request):
-    session = ISession(request)
-    session["basket"] = []
-    session.save()
-
-
-def put_into_basket(request):
-    ISession(request)["basket"].append("a book")
-
-
-def look_into_basket(request):
-    return repr(ISession(request)["basket"])
-
-
-def session_cookie(response, name=COOKIE):
-    """Return the session cookie that a response sets, or None."""
-    headers = [
-        value
-        for key, value in response.headers.items()
-        if key.lower() == "set-cookie" and value.startswith(f"{name}=")
-    ]
-    assert len(headers) < 2, "two cookies for the session in one response"
-    return SimpleCookie(headers[0])[name] if headers else None
+from collective.beaker.tests.helpers.zope import subscribed
 
 
 # What a visitor keeps
@@ -449,16 +408,6 @@ def test_a_failure_after_success_saves_once(config, visitor):
 
     assert len(saved) == 1
     assert session_cookie(response) is not None
-
-
-@contextmanager
-def subscribed(handler, event):
-    components = getGlobalSiteManager()
-    components.registerHandler(handler, (event,))
-    try:
-        yield
-    finally:
-        components.unregisterHandler(handler, (event,))
 
 
 def test_response_write_in_a_new_visitors_request_sends_the_cookie(visitor):

@@ -11,17 +11,17 @@ from beaker.session import Session
 from beaker.session import SignedCookie
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.servers import free_port
-from collective.beaker.tests.session.test_http import COOKIE
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_http import read_id
-from collective.beaker.tests.session.test_http import session_cookie
-from collective.beaker.tests.session.test_parallel import log_of
-from collective.beaker.tests.session.test_parallel import put_into_basket
-from collective.beaker.tests.session.test_parallel import session_id
-from collective.beaker.tests.session.test_parallel import setting
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import put_into_basket
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import read_id
+from collective.beaker.tests.helpers.views import setting
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import session_cookie
+from collective.beaker.tests.helpers.visitors import session_id
 
 
 ODD_IDS = {

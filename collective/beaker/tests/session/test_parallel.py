@@ -7,63 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import records_of
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import delete
+from collective.beaker.tests.helpers.views import put_into_basket
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import removing
+from collective.beaker.tests.helpers.views import setting
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import data_of
+from collective.beaker.tests.helpers.visitors import session_cookie
+from collective.beaker.tests.helpers.visitors import session_id
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import published
-from collective.beaker.tests.session.test_http import COOKIE
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_http import session_cookie
-
-
-SECONDS = 30
-"""How long a test waits for another request before it fails."""
-
-
-def setting(**values):
-    """Return a view that sets keys of the session and saves."""
-
-    def view(request):
-        session = ISession(request)
-        session.update(values)
-        session.save()
-
-    return view
-
-
-def removing(*keys):
-    """Return a view that removes keys of the session and saves."""
-
-    def view(request):
-        session = ISession(request)
-        for key in keys:
-            del session[key]
-        session.save()
-
-    return view
-
-
-def delete(request):
-    ISession(request).delete()
-
-
-def session_id(visitor):
-    """Return the id in a visitor's cookie, where a signature precedes it."""
-    return visitor.cookies[COOKIE][-32:]
-
-
-def data_of(visitor):
-    """Return a visitor's session without Beaker's own keys."""
-    found = {}
-
-    def look(request):
-        found.update(ISession(request))
-
-    visitor.visit(look)
-    return {
-        key: value for key, value in found.items() if not key.startswith("_")
-    }
 
 
 def overlap(visitor, *views):
@@ -198,11 +157,6 @@ def test_clear_leaves_what_another_request_added(
     overlap(visitor, *(views if cleared_first else reversed(views)))
 
     assert data_of(visitor) == {"b": 2}
-
-
-def put_into_basket(request):
-    """Change what is inside a stored value, without save()."""
-    ISession(request)["basket"].append("a book")
 
 
 @pytest.mark.parametrize("nested_first", [True, False])
@@ -430,14 +384,6 @@ def test_a_session_that_is_not_read_expires(any_store, config, visitor, clock):
 
 
 # A record that disappears while a request runs
-
-
-def log_of(caplog):
-    return [
-        record
-        for record in caplog.records
-        if record.name == "collective.beaker"
-    ]
 
 
 @pytest.mark.parametrize(

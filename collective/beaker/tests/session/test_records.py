@@ -4,7 +4,6 @@ import importlib
 import os
 import pickle
 import stat
-from base64 import b64encode
 from datetime import date
 
 import pytest
@@ -13,13 +12,14 @@ from webtest import TestApp
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import KEY
 from collective.beaker.tests.helpers.records import records_of
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_http import session_cookie
-from collective.beaker.tests.session.test_parallel import log_of
-from collective.beaker.tests.session.test_parallel import session_id
+from collective.beaker.tests.helpers.records import text_of
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.visitors import session_cookie
+from collective.beaker.tests.helpers.visitors import session_id
 
 
 # Sessions of Beaker's middleware, and sessions for it
@@ -147,11 +147,6 @@ def stored_as(store, value, protocol=pickle.DEFAULT_PROTOCOL):
     if store.type in ("file", "ext:database"):
         value = {KEY: value}
     return pickle.dumps(value, protocol)
-
-
-def text_of(value):
-    """Return a value as Beaker keeps it in the container."""
-    return b64encode(pickle.dumps(value)).decode()
 
 
 PAYLOAD = text_of({"count": 7, "_creation_time": 1.0, "_accessed_time": 1.0})

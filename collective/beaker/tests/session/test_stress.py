@@ -10,9 +10,9 @@ import pytest
 
 from collective.beaker.tests.helpers import stress
 from collective.beaker.tests.helpers.stress import run_clients
-from collective.beaker.tests.session.test_http import COOKIE
-from collective.beaker.tests.session.test_parallel import data_of
-from collective.beaker.tests.session.test_parallel import setting
+from collective.beaker.tests.helpers.views import setting
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import data_of
 
 
 TIMES = 250

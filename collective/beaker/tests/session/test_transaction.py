@@ -27,19 +27,19 @@ from collective.beaker.session.participation import SessionDataManager
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.servers import redis_server
+from collective.beaker.tests.helpers.views import begin_basket
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import ignore_session
+from collective.beaker.tests.helpers.views import look_into_basket
+from collective.beaker.tests.helpers.views import put_into_basket
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import read_id
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import session_cookie
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import published
-from collective.beaker.tests.session.test_http import COOKIE
-from collective.beaker.tests.session.test_http import begin_basket
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import ignore_session
-from collective.beaker.tests.session.test_http import look_into_basket
-from collective.beaker.tests.session.test_http import put_into_basket
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_http import read_id
-from collective.beaker.tests.session.test_http import session_cookie
-from collective.beaker.tests.session.test_http import subscribed
+from collective.beaker.tests.helpers.zope import subscribed
 
 
 SECONDS = 30
@@ -590,7 +590,7 @@ def test_an_error_page_may_read_the_session_after_a_failed_commit(
 ):
     from Products.Five.browser import BrowserView
 
-    from collective.beaker.tests.session.test_endings import error_page
+    from collective.beaker.tests.helpers.zope import error_page
 
     class ErrorPage(BrowserView):
         __roles__ = None

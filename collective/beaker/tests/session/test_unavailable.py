@@ -4,71 +4,27 @@ import logging
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import records_of
-from collective.beaker.tests.helpers.servers import mariadb_server
-from collective.beaker.tests.helpers.servers import memcached_server
-from collective.beaker.tests.helpers.servers import postgresql_server
-from collective.beaker.tests.helpers.servers import redis_server
+from collective.beaker.tests.helpers.records import text_of
+from collective.beaker.tests.helpers.servers import TYPES
+from collective.beaker.tests.helpers.servers import server_fixture
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import delete
+from collective.beaker.tests.helpers.views import ignore_session
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import setting
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import data_of
+from collective.beaker.tests.helpers.visitors import session_cookie
+from collective.beaker.tests.helpers.visitors import session_id
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import Visitor
-from collective.beaker.tests.session.test_http import COOKIE
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import ignore_session
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_http import session_cookie
-from collective.beaker.tests.session.test_parallel import SECONDS
-from collective.beaker.tests.session.test_parallel import data_of
-from collective.beaker.tests.session.test_parallel import delete
-from collective.beaker.tests.session.test_parallel import log_of
-from collective.beaker.tests.session.test_parallel import session_id
-from collective.beaker.tests.session.test_parallel import setting
-from collective.beaker.tests.session.test_records import text_of
-
-
-STARTERS = {
-    "redis": redis_server,
-    "memcached": memcached_server,
-    "postgresql": lambda folder: postgresql_server(),
-    "mariadb": lambda folder: mariadb_server(),
-}
-TYPES = {
-    "redis": "ext:redis",
-    "memcached": "ext:memcached",
-    "postgresql": "ext:database",
-    "mariadb": "ext:database",
-}
-
-
-@pytest.fixture(scope="module")
-def start_server(tmp_path_factory):
-    """Return a function that starts a server which these tests may end."""
-    servers = {}
-    with ExitStack() as stack:
-
-        def start_server(name):
-            if name not in servers:
-                folder = tmp_path_factory.mktemp(name)
-                servers[name] = stack.enter_context(STARTERS[name](folder))
-            servers[name].start()
-            return servers[name]
-
-        yield start_server
-
-
-def server_fixture(*names):
-    @pytest.fixture(params=names)
-    def server(request, config, start_server):
-        """A server that keeps the sessions, and that a test may end."""
-        server = start_server(request.param)
-        config.update(type=TYPES[request.param], url=server.url)
-        return server
-
-    return server
 
 
 server = server_fixture(*TYPES)

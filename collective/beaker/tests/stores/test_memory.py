@@ -10,9 +10,9 @@ from collective.beaker.session import Session
 from collective.beaker.stores import find_store
 from collective.beaker.stores import memory
 from collective.beaker.stores.memory import _MOST_REMOVED
-from collective.beaker.tests.session.test_http import count
-from collective.beaker.tests.session.test_http import read_count
-from collective.beaker.tests.session.test_parallel import setting
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import setting
 
 
 def memory_store(timeout=None):

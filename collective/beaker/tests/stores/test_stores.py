@@ -42,10 +42,8 @@ from collective.beaker.stores.generic import GenericStore
 from collective.beaker.stores.sql import _connect_arguments
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.servers import memcached_server
-
-
-def make_store(kind, **options):
-    return find_store(kind, clsmap[kind], options, socket_timeout=5)
+from collective.beaker.tests.helpers.stores import make_store
+from collective.beaker.tests.helpers.stores import text
 
 
 @pytest.fixture
@@ -65,11 +63,6 @@ def record(store, id):
     """A record that is stored under the id."""
     assert store.swap(id, None, "first")
     return store.load(id)
-
-
-def text(store, id):
-    record = store.load(id)
-    return None if record is None else store.payload(record)
 
 
 def test_a_store_keeps_the_contract(store):

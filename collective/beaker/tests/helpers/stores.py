@@ -1,0 +1,132 @@
+"""The stores that tests run on: their options, and fixtures of them."""
+
+from types import SimpleNamespace
+
+import mongomock
+import pytest
+import sqlalchemy
+from beaker.cache import clsmap
+from redis import Redis
+
+from collective.beaker.ids import new_id
+from collective.beaker.stores import find_store
+
+
+def _running(request, name):
+    """Return a server, which a test before this one may have ended."""
+    server = request.getfixturevalue(name)
+    server.start()
+    return server
+
+
+def _memory(request, folder):
+    return {"type": "memory"}
+
+
+def _file(request, folder):
+    return {"type": "file", "data_dir": str(folder)}
+
+
+def _dbm(request, folder):
+    return {"type": "dbm", "data_dir": str(folder)}
+
+
+def _sqlite(request, folder):
+    return {"type": "ext:database", "url": f"sqlite:///{folder}/sessions.db"}
+
+
+def _postgresql(request, folder):
+    return _database(_running(request, "postgresql").url)
+
+
+def _mariadb(request, folder):
+    return _database(_running(request, "mariadb").url)
+
+
+def _database(url):
+    """Return the options of a store, and leave nothing in its tables."""
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        for name in sqlalchemy.inspect(connection).get_table_names():
+            connection.execute(sqlalchemy.table(name).delete())
+    return {"type": "ext:database", "url": url}
+
+
+def _redis(request, folder):
+    server = _running(request, "redis")
+    Redis.from_url(server.url).flushall()
+    return {"type": "ext:redis", "url": server.url}
+
+
+def _rediscluster(request, folder):
+    urls = request.getfixturevalue("cluster_urls")
+    return {"type": "ext:rediscluster", "urls": urls}
+
+
+def _mongodb(request, folder):
+    """A MongoDB is not to be had here; mongomock stands in for it."""
+    # Clients of one address are equal, whatever they hold.
+    client = mongomock.MongoClient(f"mongodb://{new_id()}/sessions")
+    return {"type": "ext:mongodb", "url": client}
+
+
+def _memcached(request, folder):
+    server = _running(request, "memcached")
+    return {"type": "ext:memcached", "url": server.url}
+
+
+def _cookie(request, folder):
+    return {"type": "cookie", "validate_key": "a key for the tests"}
+
+
+OPTIONS = {
+    "memory": _memory,
+    "file": _file,
+    "dbm": _dbm,
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+    "mariadb": _mariadb,
+    "redis": _redis,
+    "memcached": _memcached,
+    "rediscluster": _rediscluster,
+    "mongodb": _mongodb,
+    "cookie": _cookie,
+}
+"""The functions that return the options of each store.
+
+Each is called with pytest's ``request`` and with a folder of the test.
+"""
+
+SERVER_STORES = [
+    "memory",
+    "file",
+    "dbm",
+    "sqlite",
+    "postgresql",
+    "mariadb",
+    "redis",
+    "memcached",
+]
+"""The stores in which a session stays on the server."""
+
+
+def store_fixture(*names):
+    """Return a fixture that keeps sessions in each of these stores."""
+
+    @pytest.fixture(params=names)
+    def store(request, config, tmp_path):
+        options = OPTIONS[request.param](request, tmp_path)
+        config.update(options)
+        return SimpleNamespace(folder=tmp_path, **options)
+
+    return store
+
+
+def make_store(kind, **options):
+    return find_store(kind, clsmap[kind], options, socket_timeout=5)
+
+
+def text(store, id):
+    """Return the text that is stored under an id, or None."""
+    record = store.load(id)
+    return None if record is None else store.payload(record)

@@ -1,0 +1,37 @@
+"""What a visitor has: the session cookie, and the session behind it."""
+
+from http.cookies import SimpleCookie
+
+from collective.beaker.interfaces import ISession
+
+
+COOKIE = "beaker.session.id"
+
+
+def session_cookie(response, name=COOKIE):
+    """Return the session cookie that a response sets, or None."""
+    headers = [
+        value
+        for key, value in response.headers.items()
+        if key.lower() == "set-cookie" and value.startswith(f"{name}=")
+    ]
+    assert len(headers) < 2, "two cookies for the session in one response"
+    return SimpleCookie(headers[0])[name] if headers else None
+
+
+def session_id(visitor):
+    """Return the id in a visitor's cookie, where a signature precedes it."""
+    return visitor.cookies[COOKIE][-32:]
+
+
+def data_of(visitor):
+    """Return a visitor's session without Beaker's own keys."""
+    found = {}
+
+    def look(request):
+        found.update(ISession(request))
+
+    visitor.visit(look)
+    return {
+        key: value for key, value in found.items() if not key.startswith("_")
+    }
