@@ -1,5 +1,7 @@
+import os
 import time
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck
@@ -191,3 +193,22 @@ def sessions(every_store):
 @pytest.fixture
 def file_sessions(tmp_path):
     return Sessions({"data_dir": str(tmp_path), "timeout": 3600})
+
+
+@pytest.fixture
+def lock_files(file_sessions):
+    """The lock files of the sessions, and a function that makes them old."""
+    folder = file_sessions.store._lock_folder
+
+    def paths():
+        return [
+            os.path.join(where, name)
+            for where, _, names in os.walk(folder)
+            for name in names
+        ]
+
+    def make_old():
+        for path in paths():
+            os.utime(path, (1, 1))
+
+    return SimpleNamespace(paths=paths, make_old=make_old)

@@ -343,3 +343,16 @@ def test_the_end_of_a_session_is_a_change(id, end):
     getattr(session, end)()
 
     assert session.changed()
+
+
+def test_a_new_id_takes_along_what_was_saved_in_between(id):
+    first = Session({}, id=id, use_cookies=False)
+    first.save()
+    session = Session({}, id=id, use_cookies=False)
+    session.regenerate_id()
+    first["a"] = 1
+    first.save()
+    session.save()
+
+    assert Session({}, id=session.id, use_cookies=False)["a"] == 1
+    assert Session({}, id=id, use_cookies=False).is_new

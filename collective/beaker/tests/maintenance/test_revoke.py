@@ -1,0 +1,112 @@
+"""Ending sessions."""
+
+import hashlib
+
+import pytest
+from beaker.cache import CacheManager
+
+from collective.beaker.maintenance import slices
+from collective.beaker.maintenance.revoke import _remove_all
+from collective.beaker.maintenance.revoke import revoke
+from collective.beaker.maintenance.revoke import revoke_all
+from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.session import Session
+from collective.beaker.tests.helpers.stored_sessions import Sessions
+from collective.beaker.tests.helpers.stored_sessions import last
+from collective.beaker.tests.helpers.stored_sessions import options_of
+from collective.beaker.tests.helpers.visits import count_visit
+
+
+# Ending sessions
+
+
+def test_one_session_is_revoked(any_store):
+    if any_store.type == "cookie":
+        pytest.skip("it is not in a store")
+    sessions = Sessions(options_of(any_store))
+    one, other = sessions.make(), sessions.make()
+
+    assert revoke(sessions.options, one)
+    assert not revoke(sessions.options, one)
+    assert sessions.store.load(one) is None
+    assert sessions.store.load(other) is not None
+
+
+def test_what_is_no_id_is_not_revoked(file_sessions):
+    with pytest.raises(CannotMaintain, match="32 hexadecimal digits"):
+        revoke(file_sessions.options, "../../etc/passwd")
+
+
+def test_all_sessions_are_revoked(sessions):
+    sessions.make()
+    sessions.put("no session at all")
+
+    assert last(revoke_all(sessions.options)) == 2
+    assert sessions.ids() == set()
+
+
+def test_a_session_whose_clock_is_ahead_is_revoked_too(file_sessions):
+    file_sessions.make(age=-3600)
+
+    assert last(revoke_all(file_sessions.options)) == 1
+    assert file_sessions.ids() == set()
+
+
+def test_a_session_that_changes_its_id_meanwhile_is_revoked_too(
+    file_sessions, monkeypatch
+):
+    monkeypatch.setattr(slices, "SLICE", 1)
+    for _ in range(2):
+        file_sessions.make(idle=60, age=60)
+    revoking = revoke_all(file_sessions.options)
+    next(revoking)
+    (id,) = file_sessions.ids()
+    # The first folder, where revoke_all has been already.
+    session = Session({}, id=id, **file_sessions.options)
+    monkeypatch.setattr(
+        "collective.beaker.session.stored.new_id", lambda: "0" * 32
+    )
+    session.regenerate_id()
+    session.save()
+
+    assert last(revoking) == 2
+    assert file_sessions.ids() == set()
+
+
+def test_a_session_that_is_changed_meanwhile_is_revoked_all_the_same(
+    server_store, config, visitor
+):
+    if server_store.type == "ext:memcached":
+        pytest.skip("memcached cannot list its sessions")
+    sessions = Sessions(options_of(server_store)).alone()
+    visitor.visit(count_visit)
+    records = list(sessions.store.walk())
+    visitor.visit(count_visit)
+
+    _remove_all(sessions.store, records)
+
+    assert sessions.ids() == set()
+
+
+def test_a_revoked_session_is_not_brought_back_by_a_request_in_between(
+    config, visitor, tmp_path
+):
+    config.update(type="file", data_dir=str(tmp_path))
+    visitor.visit(count_visit)
+
+    def count_and_revoke(request):
+        count_visit(request)
+        return str(last(revoke_all(config)))
+
+    assert visitor.visit(count_and_revoke).text == "1"
+    assert visitor.visit(count_visit).text == "1"
+
+
+def test_a_cache_is_not_revoked_for_a_session(file_sessions):
+    options = {"type": "file", "data_dir": file_sessions.options["data_dir"]}
+    cache = CacheManager(**options).get_cache("prices")
+    cache.put("apple", 1)
+    name = hashlib.sha1(b"prices").hexdigest()
+
+    assert not revoke(file_sessions.options, name)
+    assert "apple" in cache

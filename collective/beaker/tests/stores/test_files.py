@@ -1,0 +1,116 @@
+"""Sessions in files."""
+
+import pickle
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from beaker.exceptions import MissingCacheParameter
+
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores import base
+from collective.beaker.tests.helpers.stored_sessions import Sessions
+from collective.beaker.tests.helpers.stores import make_store
+from collective.beaker.tests.helpers.stores import text
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_files_are_for_their_owner_only(kind, id, tmp_path, umask):
+    top = tmp_path / "sessions"
+    store = make_store(kind, data_dir=str(top))
+    store.swap(id, None, "first")
+    store.swap(id, store.load(id), "second")
+    paths = [top, *top.rglob("*")]
+
+    assert {
+        stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_dir()
+    } == {0o700}
+    assert {
+        stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_file()
+    } == {0o600}
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_looking_for_a_session_makes_no_files(kind, id, tmp_path):
+    store = make_store(kind, data_dir=str(tmp_path))
+    store.load(id)
+    store.delete(id)
+    assert list(store.walk()) == []
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_folders_can_be_named_one_by_one(kind, id, tmp_path):
+    options = {
+        f"{kind}_dir": str(tmp_path / "a"),
+        "lock_dir": str(tmp_path / "b"),
+    }
+    make_store(kind, **options).swap(id, None, "first")
+
+    assert list((tmp_path / "a").rglob(f"{id}*"))
+    assert list((tmp_path / "b").rglob("*.lock"))
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_a_folder_is_needed(kind):
+    with pytest.raises(MissingCacheParameter, match=r"session\.data_dir"):
+        make_store(kind)
+
+
+def test_a_failed_write_leaves_the_record_and_no_rubbish(
+    id, tmp_path, monkeypatch
+):
+    store = make_store("file", data_dir=str(tmp_path))
+    store.swap(id, None, "first")
+    files = set(tmp_path.rglob("*"))
+
+    def fail(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(StoreUnavailable, match="No space left on device"):
+        store.swap(id, store.load(id), "second")
+
+    assert text(store, id) == "first"
+    assert set(tmp_path.rglob("*")) == files
+
+
+def test_stores_write_nothing_outside_their_folder(id, tmp_path):
+    store = make_store("file", data_dir=str(tmp_path / "a"))
+    store.swap(id, None, "first")
+
+    assert list(tmp_path.iterdir()) == [Path(tmp_path / "a")]
+
+
+def test_a_folder_may_be_named_from_where_zope_was_started(
+    id, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    store = make_store("file", data_dir="sessions")
+    store.swap(id, None, "first")
+
+    assert list(tmp_path.rglob(f"{id}.cache"))
+
+
+def test_a_container_without_a_session_holds_none(id, tmp_path):
+    store = make_store("file", data_dir=str(tmp_path))
+
+    assert store.payload(base.Record(pickle.dumps({"a": "b"}))) is None
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_a_session_that_a_transaction_has_locked_stays(
+    kind, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("collective.beaker.stores.base.WAIT_SECONDS", 0)
+    sessions = Sessions({"type": kind, "data_dir": str(tmp_path)})
+    id, _ = sessions.make(idle=7200), sessions.make(idle=7200)
+    records = list(sessions.store.walk())
+
+    with sessions.store.lock(id), ThreadPoolExecutor(1) as threads:
+        removing = threads.submit(sessions.store.remove, records)
+        assert removing.result(30) == 1
+
+    assert sessions.ids() == {id}

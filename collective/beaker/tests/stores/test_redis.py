@@ -1,0 +1,66 @@
+"""Sessions in Redis."""
+
+import pytest
+from redis import Redis
+from redis import RedisCluster
+from redis.connection import ConnectionPool
+
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.stores import make_store
+from collective.beaker.tests.helpers.stores import text
+
+
+def test_redis_forgets_after_the_timeout(redis, id):
+    redis.start()
+    store = make_store("ext:redis", url=redis.url, timeout=100)
+    store.swap(id, None, "first")
+    store.swap(id, store.load(id), "second")
+
+    left = Redis.from_url(redis.url).ttl(f"beaker_cache:{id}:session")
+    assert 40 < left <= 100
+
+
+def test_a_client_of_ones_own_will_do(redis, id):
+    redis.start()
+    store = make_store("ext:redis", url=Redis.from_url(redis.url))
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+
+
+def test_a_cluster_that_is_gone_is_an_unavailable_store():
+    urls = f"redis://:secret@127.0.0.1:{free_port()}"
+
+    with pytest.raises(StoreUnavailable) as raised:
+        make_store("ext:rediscluster", urls=urls)
+    assert str(raised.value).endswith(" fails: ConnectionError.")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_cluster_client_of_ones_own_will_do(cluster_urls, id):
+    first = cluster_urls.split(",")[0]
+    client = RedisCluster.from_url(first)
+    store = make_store("ext:rediscluster", urls=client)
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+
+
+def test_a_client_that_code_gives_asks_for_connections_by_itself(redis, id):
+    redis.start()
+
+    class FindsItsServer(ConnectionPool):
+        """A pool that knows the server only when it connects."""
+
+        def get_connection(self, *arguments, **options):
+            asked.append(1)
+            return super().get_connection(*arguments, **options)
+
+    asked = []
+    client = Redis(connection_pool=FindsItsServer.from_url(redis.url))
+    store = make_store("ext:redis", url=client)
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+    assert len(asked) >= 2

@@ -1,0 +1,286 @@
+"""Sessions in a database."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy
+from beaker.ext.sqla import SqlaNamespaceManager
+from beaker.ext.sqla import make_cache_table
+from sqlalchemy import exc
+
+from collective.beaker.ids import new_id
+from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores import sql
+from collective.beaker.stores.sql import _connect_arguments
+from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.stored_sessions import Sessions
+from collective.beaker.tests.helpers.stores import make_store
+from collective.beaker.tests.helpers.stores import text
+
+
+def test_what_is_larger_than_a_column_of_mariadb_is_refused(mariadb, id):
+    mariadb.start()
+    store = make_store("ext:database", url=mariadb.url)
+    store.swap(id, None, "small")
+
+    with pytest.raises(RecordTooLarge, match=r"64 kB.*LONGBLOB"):
+        store.swap(id, store.load(id), "x" * 70_000)
+    assert text(store, id) == "small"
+
+
+def test_the_file_of_sqlite_is_for_its_owner_only(id, tmp_path, umask):
+    file = tmp_path / "sessions.db"
+    store = make_store("ext:database", url=f"sqlite:///{file}")
+    assert store.load(id) is None
+    assert not file.exists()
+    store.swap(id, None, "first")
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_table_in_memory_will_do(id):
+    store = make_store("ext:database", url="sqlite://", table_name="memory")
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+
+
+def test_two_processes_that_make_the_table_at_once_both_have_it(
+    postgresql, id, monkeypatch
+):
+    postgresql.start()
+    options = {"url": postgresql.url, "table_name": f"table_{id}"}
+    slow, fast = (
+        make_store("ext:database", **options, data_dir=name) for name in "ab"
+    )
+    create = slow._table.create
+
+    def create_too_late(engine):
+        fast.swap(new_id(), None, "first")
+        create(engine)
+
+    monkeypatch.setattr(slow._table, "create", create_too_late)
+    assert slow.swap(id, None, "second")
+    assert text(fast, id) == "second"
+
+
+def test_a_table_that_cannot_be_made_is_an_unavailable_store(id, tmp_path):
+    url = f"sqlite:///file:{tmp_path}/a.db?mode=ro&uri=true"
+    store = make_store("ext:database", url=url)
+
+    with pytest.raises(StoreUnavailable):
+        store.swap(id, None, "first")
+
+
+@pytest.mark.skipif(
+    not hasattr(sqlite3, "SQLITE_READONLY"),
+    reason="Python 3.11 and later name the errors of SQLite",
+)
+def test_an_outage_of_sqlite_has_its_reason(id, tmp_path):
+    file = tmp_path / "sessions.db"
+    make_store("ext:database", url=f"sqlite:///{file}").swap(id, None, "first")
+    url = f"sqlite:///file:{file}?mode=ro&uri=true"
+    store = make_store("ext:database", url=url)
+
+    with pytest.raises(StoreUnavailable, match=": SQLITE_READONLY"):
+        store.swap(id, store.load(id), "second")
+
+
+def test_an_outage_of_mariadb_has_the_number_of_its_error(id):
+    url = f"mysql+pymysql://127.0.0.1:{free_port()}/sessions"
+    store = make_store("ext:database", url=url)
+
+    with pytest.raises(StoreUnavailable, match=r"Connection refused: 2003\."):
+        store.load(id)
+
+
+POSTGRESQL_DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "pg8000"])
+
+
+@pytest.fixture
+def postgresql_store(postgresql, driver, id):
+    postgresql.start()
+    url = postgresql.url.replace("+psycopg:", f"+{driver}:")
+    return make_store("ext:database", url=url, table_name=f"table_{id}")
+
+
+@POSTGRESQL_DRIVERS
+def test_with_each_driver_one_of_two_who_make_a_record_is_told_so(
+    postgresql_store, id
+):
+    assert postgresql_store.swap(id, None, "first")
+    assert not postgresql_store.swap(id, None, "second")
+    assert text(postgresql_store, id) == "first"
+
+
+@POSTGRESQL_DRIVERS
+def test_with_each_driver_an_outage_of_postgresql_has_its_state_and_no_id(
+    postgresql_store, id
+):
+    postgresql_store.swap(id, None, "first")
+    assert text(postgresql_store, id) == "first"
+    postgresql_store._table.drop(postgresql_store._engine)
+    with pytest.raises(StoreUnavailable, match=r": 42P01\.") as raised:
+        postgresql_store.load(id)
+
+    assert id not in str(raised.value)
+
+
+def test_an_engine_and_a_table_of_ones_own_will_do(id, tmp_path):
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/sessions.db")
+    SqlaNamespaceManager._init_dependencies()
+    table = make_cache_table(sqlalchemy.MetaData())
+    store = make_store("ext:sqla", bind=engine, table=table)
+    store.swap(id, None, "first")
+    namespace = SqlaNamespaceManager(id, engine, table, lock_dir=str(tmp_path))
+    namespace.acquire_read_lock()
+
+    assert namespace["session"] == "first"
+
+
+def test_options_of_the_engine_may_hold_the_url(id, tmp_path):
+    options = {"sa.url": f"sqlite:///{tmp_path}/sessions.db"}
+    store = make_store("ext:database", sa_opts=options)
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+
+
+def test_an_option_in_the_url_goes_before():
+    url = "postgresql+psycopg://a@127.0.0.1:9/a?connect_timeout=2"
+    arguments = _connect_arguments(sqlalchemy.make_url(url), 7)
+
+    assert "connect_timeout" not in arguments
+    assert arguments["keepalives_idle"] == 7
+
+
+# Processes
+
+
+def test_a_forked_process_has_connections_of_its_own(postgresql):
+    postgresql.start()
+    store = make_store("ext:database", url=postgresql.url)
+    script = subprocess.run(
+        [sys.executable, "-c", FORK, postgresql.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert script.stdout == "another\n", script.stderr
+    assert store is make_store("ext:database", url=postgresql.url)
+
+
+FORK = """
+import os, sys
+from beaker.cache import clsmap
+from collective.beaker.stores import find_store
+def store():
+    options = {"url": sys.argv[1]}
+    return find_store("ext:database", clsmap["ext:database"], options, 5)
+before = store()
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+else:
+    print("the same" if store() is before else "another", flush=True)
+    os._exit(0)
+"""
+
+
+# Databases in which statements get into each other's way
+
+
+class Refusal(Exception):
+    """An error as drivers raise it."""
+
+    def __init__(self, code, sqlstate=None):
+        super().__init__(code, "Deadlock found")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    "refusal", [Refusal(1213), Refusal(None, "40001"), Refusal(1205)]
+)
+def test_a_statement_that_was_in_the_way_of_another_is_executed_again(
+    id, tmp_path, monkeypatch, refusal
+):
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/a.db")
+    store.swap(id, None, "first")
+    record = store.load(id)
+    refuse = [exc.OperationalError("", {}, refusal)] * 3
+    execute = store._execute
+
+    def refuse_thrice(*arguments):
+        if refuse:
+            raise refuse.pop()
+        return execute(*arguments)
+
+    monkeypatch.setattr(store, "_execute", refuse_thrice)
+    assert store.swap(id, record, "second")
+    assert text(store, id) == "second"
+
+
+def test_a_statement_that_is_refused_again_and_again_is_an_outage(
+    id, tmp_path, monkeypatch
+):
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/b.db")
+    store.swap(id, None, "first")
+
+    def refuse(*arguments):
+        raise exc.OperationalError("", {}, Refusal(1213))
+
+    monkeypatch.setattr(store, "_execute", refuse)
+    with pytest.raises(StoreUnavailable):
+        store.load(id)
+
+
+def test_without_a_table_there_is_nothing_to_list_or_remove(
+    id, tmp_path, caplog
+):
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/c.db")
+    store.delete(id)
+
+    assert list(store.walk()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_cannot_be_made_is_an_outage(id, tmp_path, monkeypatch):
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/d.db")
+
+    def refuse(engine):
+        raise exc.ProgrammingError("", {}, Refusal(1142))
+
+    monkeypatch.setattr(store._table, "create", refuse)
+    with pytest.raises(StoreUnavailable, match="ProgrammingError"):
+        store.swap(id, None, "first")
+
+
+def test_the_log_of_sqlalchemy_shows_no_ids_of_those_it_lists(
+    id, tmp_path, caplog
+):
+    caplog.set_level("DEBUG", "sqlalchemy.engine")
+    store = make_store("ext:database", url=f"sqlite:///{tmp_path}/e.db")
+    store.swap(id, None, "first")
+    [(found, _)] = store.walk()
+
+    assert found == id
+    assert "Row" in caplog.text
+    assert id not in caplog.text
+
+
+def test_a_database_removes_large_records_in_several_statements(
+    postgresql, monkeypatch
+):
+    postgresql.start()
+    monkeypatch.setattr(sql, "_LARGEST_SHARE", 100)
+    sessions = Sessions({"type": "ext:database", "url": postgresql.url})
+    sessions.alone()
+    for _ in range(3):
+        sessions.make()
+
+    assert sessions.store.remove(list(sessions.store.walk())) == 3
