@@ -19,7 +19,8 @@ from benchmarks.subject import make_data
 from benchmarks.subject import serve
 from benchmarks.subject import take_times
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.session import Session
+from collective.beaker.session.opening import open_session
+from collective.beaker.session.opening import policy_for
 from collective.beaker.tests.helpers.soak import memory
 from collective.beaker.tests.helpers.zope import Browser
 
@@ -38,11 +39,9 @@ class Crowd:
         return asdict(take_times(self._store_one, times))
 
     def _store_one(self) -> None:
-        options = dict(getUtility(ISessionConfig)) | {"secure": False}
-        options.pop("auto", None)
-        session = Session({}, **options)
-        session.update(make_data(1))
-        session["key 0"] = 0
+        session = open_session(policy_for(getUtility(ISessionConfig)), "")
+        session.data.update(make_data(1))
+        session.data["key 0"] = 0
         session.save()
         self._ids.append(session.id)
 

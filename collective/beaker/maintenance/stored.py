@@ -9,8 +9,8 @@ from typing import Any
 from typing import NamedTuple
 
 from collective.beaker.ids import is_id
-from collective.beaker.session.content import has_expired
-from collective.beaker.session.stored import Session
+from collective.beaker.session.policy import make_policy
+from collective.beaker.session.times import Timeouts
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
@@ -58,28 +58,28 @@ class StoredSessions:
                 "session.type is 'cookie': the sessions are in the visitors' "
                 "browsers. Change session.validate_key to end them all."
             )
-        self._timeout, self._absolute_timeout = (
+        timeout, absolute_timeout = (
             options[name] and options[name] + grace
             for name in ("timeout", "absolute_timeout")
         )
         if idle is not None:
             _check_idle(options, idle)
-            self._timeout = min(idle, self._timeout or idle)
-        options |= {"use_cookies": False, "secure": False}
-        self._session = Session({}, **options)
+            timeout = min(idle, timeout or idle)
+        self._timeouts = Timeouts(timeout, absolute_timeout)
+        self._policy = make_policy(options)
 
     @property
     def ever_expire(self) -> bool:
         """Whether any session ends by itself."""
-        return bool(self._timeout or self._absolute_timeout)
+        return bool(self._timeouts.idle or self._timeouts.absolute)
 
     def has_expired(self, data: dict[Any, Any]) -> bool:
         """Tell whether a session with such data has ended by itself."""
-        return has_expired(data, self._timeout, self._absolute_timeout)
+        return self._timeouts.have_ended(data)
 
     @property
     def store(self) -> Store:
-        return self._session.store
+        return self._policy.store
 
     def estimate(self) -> int:
         """Return about how much there is to look at; 0 if nobody knows."""
@@ -104,7 +104,8 @@ class StoredSessions:
         A file of a cache may be in the same folder, under such a name.
         """
         try:
-            data = self._session.data_of(record)
+            text = self.store.payload(record)
+            data = {} if text is None else self._policy.codec.decode(text)
             self.has_expired(data)
         except Exception:
             # Whatever it is: a former key, a class that is gone, garbage.

@@ -10,7 +10,7 @@ from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import Findings
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import StoredSessions
-from collective.beaker.session.content import is_empty
+from collective.beaker.session.working_copy import is_empty
 
 
 _MINUTE = 60

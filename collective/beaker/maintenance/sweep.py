@@ -11,7 +11,7 @@ from collective.beaker.ids import is_id
 from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import StoredSessions
-from collective.beaker.session.content import is_empty
+from collective.beaker.session.working_copy import is_empty
 from collective.beaker.stores import Record
 from collective.beaker.stores.base import LEEWAY_SECONDS
 from collective.beaker.stores.base import Leftover

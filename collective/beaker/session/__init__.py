@@ -1,6 +1,7 @@
 """The session of a request: what Zope's publisher and its code get."""
 
-from collective.beaker.session.in_cookie import CookieSession
+from beaker.session import SessionObject
+
 from collective.beaker.session.publisher import ZopeSession
 from collective.beaker.session.publisher import closeSession
 from collective.beaker.session.publisher import configureSessionAfterTraversal
@@ -9,13 +10,11 @@ from collective.beaker.session.publisher import initializeSession
 from collective.beaker.session.publisher import persistSessionOnFailure
 from collective.beaker.session.publisher import persistSessionOnSuccess
 from collective.beaker.session.request import LazySession
-from collective.beaker.session.stored import Session
 
 
 __all__ = [
-    "CookieSession",
     "LazySession",
-    "Session",
+    "SessionObject",
     "ZopeSession",
     "closeSession",
     "configureSessionAfterTraversal",

@@ -1,23 +1,22 @@
-"""The session cookie: from a request, and onto its response."""
+"""The session cookie: its values in a request, its signature, its form."""
 
 import hmac
-import re
-import threading
 from collections.abc import Mapping
 from collections.abc import MutableMapping
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from datetime import timedelta
+from datetime import timezone
 from functools import lru_cache
 from http.cookies import Morsel
 from http.cookies import SimpleCookie
-from itertools import filterfalse
+from typing import Any
 
-from zExceptions import HTTPException
+from beaker.session import Session
 from ZPublisher.cookie import getCookieValuePolicy
-from ZPublisher.HTTPResponse import HTTPBaseResponse
-from ZPublisher.HTTPResponse import HTTPResponse
 
 from collective.beaker.hidden import HiddenText
-from collective.beaker.settings.checks import cookie_errors
 
 
 MAX_COOKIE_SIZE = 4096
@@ -25,16 +24,6 @@ MAX_COOKIE_SIZE = 4096
 
 SIGNATURE_LENGTH = 40
 """Hexadecimal digits of an HMAC-SHA1, which Beaker puts before a value."""
-
-_VISIBLE_ASCII = re.compile("[!-~]+")
-_ID = re.compile("[0-9A-Fa-f]{32,}")
-
-# A quote that is not closed is a character like any other.
-_DIRECTIVE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"|")+')
-_SHARING = frozenset(["public", "s-maxage"])
-
-
-# From the request
 
 
 def hide_cookie(cookies: MutableMapping[str, str], name: str) -> None:
@@ -54,7 +43,8 @@ def presented_value(cookies: Mapping[str, str], header: str, name: str) -> str:
     or one that cannot be ours.
     """
     value = cookies.get(name) or _buried_cookie(header, name)
-    return value if _VISIBLE_ASCII.fullmatch(value) else ""
+    is_visible = value.isascii() and value.isprintable() and " " not in value
+    return value if is_visible else ""
 
 
 def cookie_header(name: str, value: str) -> str:
@@ -74,25 +64,9 @@ def _buried_cookie(header: str, name: str) -> str:
     for pair in header.split(";"):
         key, _, value = pair.strip().partition("=")
         if key == name:
-            return getCookieValuePolicy().load(name, value.strip('"'))
+            found: str = getCookieValuePolicy().load(name, value.strip('"'))
+            return found
     return ""
-
-
-def signing_key(value: str, keys: Sequence[str]) -> int | None:
-    """Return the position of the first key whose signature a value bears.
-
-    The signature is Beaker's, see ``beaker.session.SignedCookie``.
-    """
-    if not value.isascii():
-        return None
-    signature = value[:SIGNATURE_LENGTH]
-    content = unsigned(value).encode()
-    for position, key in enumerate(keys):
-        signer = _signer(key).copy()
-        signer.update(content)
-        if hmac.compare_digest(signature, signer.hexdigest()):
-            return position
-    return None
 
 
 @lru_cache(maxsize=16)
@@ -101,160 +75,97 @@ def _signer(key: str) -> hmac.HMAC:
     return hmac.new(key.encode(), digestmod="sha1")
 
 
-def unsigned(value: str) -> str:
-    """Return what stands behind the signature of a value."""
-    return value[SIGNATURE_LENGTH:]
+def sign(content: str, key: str) -> str:
+    """Return the signature that Beaker puts before a value."""
+    signer = _signer(key).copy()
+    signer.update(content.encode())
+    return signer.hexdigest()
 
 
-# Onto the response
+@dataclass(frozen=True)
+class CookieMaker:
+    """Verifies session cookies, and makes them as the options want them."""
+
+    name: str
+    secrets: Sequence[str] = ()
+    """The first signs; a cookie may be signed with any.  Without a secret
+    cookies are not signed."""
+
+    expires: bool | timedelta | datetime = True
+    """True is when the browser closes, False is the year 2038."""
+
+    domain: str | None = None
+    path: str = "/"
+    httponly: bool = False
+    samesite: str | None = None
+
+    def verify(self, value: str) -> tuple[str, int] | None:
+        """Return what a cookie holds, and the position of its secret.
+
+        It is None for a cookie that was signed with none of the secrets.  The
+        signature is Beaker's, see ``beaker.session.SignedCookie``.
+        """
+        if not self.secrets:
+            return value, 0
+        if not value.isascii():
+            return None
+        signature = value[:SIGNATURE_LENGTH]
+        content = value[SIGNATURE_LENGTH:]
+        for position, key in enumerate(self.secrets):
+            if hmac.compare_digest(signature, sign(content, key)):
+                return content, position
+        return None
+
+    def make(
+        self, content: str, domain: str | None, path: str | None
+    ) -> "Morsel[str]":
+        """Return a cookie that holds some content.
+
+        Raises ValueError for an expiry that is of none of the three types.
+        """
+        return self._morsel(content, domain, path, _expiry(self.expires))
+
+    def expire(
+        self, content: str, domain: str | None, path: str | None
+    ) -> "Morsel[str]":
+        """Return a cookie that removes the one with this domain and path."""
+        return self._morsel(content, domain, path, _expiry(-_YEAR))
+
+    def _morsel(
+        self, content: str, domain: str | None, path: str | None, expires: str
+    ) -> "Morsel[str]":
+        signature = sign(content, self.secrets[0]) if self.secrets else ""
+        cookie: Morsel[str] = Morsel()
+        cookie.set(self.name, content, signature + content)
+        cookie["path"] = path or ""
+        cookie["domain"] = domain or ""
+        cookie["expires"] = expires
+        cookie["samesite"] = self.samesite or ""
+        cookie["httponly"] = self.httponly
+        return cookie
+
+
+_YEAR = timedelta(365)
+
+
+def _expiry(expires: Any) -> str:
+    if expires is True:
+        return ""
+    if expires is False:
+        # The last second of a signed 32-bit clock, as Beaker has it.
+        expires = datetime.fromtimestamp(0x7FFFFFFF)
+    elif isinstance(expires, timedelta):
+        expires = datetime.now(timezone.utc) + expires
+    elif not isinstance(expires, datetime):
+        raise ValueError(
+            f"session.cookie_expires is {expires!r}; allowed are True, "
+            "False, a timedelta and a datetime."
+        )
+    date: str = Session.serialize_cookie_date(expires)
+    return date
 
 
 def cookie_size(name: str, value: str) -> int:
     """Return the bytes of a cookie's name and value as Zope sends them."""
     sent = getCookieValuePolicy().dump(name, value)
     return len(f"{name}={sent}".encode())
-
-
-def send_cookie(
-    response: HTTPBaseResponse, cookie: Morsel, secure: bool
-) -> None:
-    """Set the session cookie, in place of an earlier one of its name.
-
-    Raises ValueError if it would break out of its header, or if browsers
-    would reject it; then the response stays as it is.
-    """
-    options = {
-        "key": cookie.key,
-        "cookie_domain": cookie["domain"],
-        "cookie_path": cookie["path"],
-        "samesite": cookie["samesite"],
-        "secure": secure,
-    }
-    for error in cookie_errors(options):
-        # Code may have made a path of an id.
-        raise ValueError(_ID.sub("***", error))
-    attributes = {name: value for name, value in cookie.items() if value}
-    attributes["secure"] = secure
-    _drop_cookie(response, cookie.key)
-    response.setCookie(cookie.key, cookie.coded_value, **attributes)
-
-
-def depend_on_cookie(response: HTTPBaseResponse) -> None:
-    """Tell caches that a response depends on the visitor's cookies."""
-    if not _has_header(response, "vary"):
-        response.setHeader("Vary", "Cookie")
-        return
-    vary = ", ".join(_take_headers(response, "vary"))
-    fields = {field.strip().lower() for field in vary.split(",")}
-    if not fields & {"*", "cookie"}:
-        vary = f"{vary}, Cookie" if vary else "Cookie"
-    response.setHeader("vary", vary)
-
-
-def keep_private(response: HTTPBaseResponse) -> None:
-    """Tell shared caches that they must not store a response."""
-    directives = ", ".join(_take_headers(response, "cache-control"))
-    response.setHeader("cache-control", _private(directives))
-
-
-def _private(cache_control: str) -> str:
-    """Return directives that let no shared cache store a response.
-
-    With a value, ``private`` speaks of some header fields only (RFC 9111,
-    section 5.2.2.7).
-    """
-    names = {
-        text: text.partition("=")[0].strip().lower()
-        for text in map(str.strip, _DIRECTIVE.findall(cache_control))
-    }
-    words = {text.lower() for text in names}
-    private = "private" in words and _SHARING.isdisjoint(names.values())
-    if private or "no-store" in words:
-        return cache_control
-    dropped = _SHARING | {"private", ""}
-    kept = [text for text, name in names.items() if name not in dropped]
-    return ", ".join(["private", *kept])
-
-
-def _drop_cookie(response: HTTPBaseResponse, name: str) -> None:
-    response.cookies.pop(name, None)
-    _take_headers(response, "set-cookie", f"{name}=")
-
-
-def _has_header(response: HTTPBaseResponse, name: str) -> bool:
-    names = [*response.headers, *dict(response.accumulated_headers)]
-    return name in map(str.lower, names)
-
-
-def _take_headers(
-    response: HTTPBaseResponse, name: str, start: str = ""
-) -> list[str]:
-    """Remove headers, and return their values.
-
-    Zope keeps headers in two places, with names in any case.
-    """
-
-    def wanted(header: tuple[str, str]) -> bool:
-        return header[0].lower() == name and header[1].startswith(start)
-
-    headers = response.headers.items()
-    more = response.accumulated_headers
-    response.headers = dict(filterfalse(wanted, headers))
-    response.accumulated_headers = list(filterfalse(wanted, more))
-    return [value for _, value in filter(wanted, [*headers, *more])]
-
-
-# Onto an exception
-
-
-class _Answer(threading.local):
-    """What an exception that answers in this thread adds to its headers."""
-
-    of_session = False
-    cookie = ""
-
-
-_answer = _Answer()
-
-
-def copy_answer(
-    response: HTTPBaseResponse, name: str, error: BaseException | None
-) -> None:
-    """Have the exception that may answer in a response's place say the same.
-
-    ``Redirect`` and its kin reach the client with headers of their own.  Call
-    this only if the session was used: the answer depends on the cookie.
-    """
-    if not isinstance(error, HTTPException):
-        return
-    _answer.of_session = True
-    if name in response.cookies:
-        rendered = HTTPResponse()
-        rendered.cookies[name] = response.cookies[name]
-        _answer.cookie = dict(rendered.listHeaders())["Set-Cookie"]
-    error.headers = _Headers(getattr(error, "headers", {}))
-
-
-def forget_answer() -> None:
-    """Forget what this thread answered to the request before."""
-    vars(_answer).clear()
-
-
-class _Headers(dict):
-    """The headers of an exception, with those of this thread's answer.
-
-    One exception may be raised to many visitors, also at the same time: as
-    an object at module level, or with headers that belong to its class.  So
-    nothing that belongs to a visitor is kept with it.
-    """
-
-    def items(self) -> list[tuple[str, str]]:
-        answer = HTTPResponse()
-        answer.headers = dict(super().items())
-        if _answer.of_session:
-            depend_on_cookie(answer)
-        if _answer.cookie:
-            keep_private(answer)
-            _drop_cookie(answer, _answer.cookie.partition("=")[0])
-            answer.addHeader("Set-Cookie", _answer.cookie)
-        return [*answer.headers.items(), *answer.accumulated_headers]

@@ -1,97 +1,134 @@
 """A session that the visitor's browser keeps in a cookie."""
 
-from collections.abc import Iterable
-from functools import cached_property
-from typing import Any
-
-import beaker.session
-from beaker.session import SignedCookie
-
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import RecordTooLarge
-from collective.beaker.session.content import Content
 from collective.beaker.session.cookies import MAX_COOKIE_SIZE
 from collective.beaker.session.cookies import SIGNATURE_LENGTH
 from collective.beaker.session.cookies import cookie_size
-from collective.beaker.session.cookies import signing_key
-from collective.beaker.session.cookies import unsigned
-from collective.beaker.settings.options import SESSION_DEFAULTS
-from collective.beaker.settings.options import former_keys
+from collective.beaker.session.opened import SessionOfCopy
+from collective.beaker.session.policy import warn_of_unreadable_session
+from collective.beaker.session.times import ACCESSED
+from collective.beaker.session.working_copy import ID
+from collective.beaker.session.working_copy import Data
+from collective.beaker.session.working_copy import is_empty
 
 
-class CookieSession(Content, beaker.session.CookieSession):
-    """Beaker's session in a cookie, with what it lacks beside the others.
+class CookieSession(SessionOfCopy):
+    """A session whose data are in a cookie, in Beaker's own format.
 
-    Beaker's neither knows when it was used last, nor can it change its id;
-    it forgets that it was invalidated unless it is also saved, and sends its
-    cookie at every use.
+    It sends its cookie only if it has to.  Unlike Beaker's, it knows when it
+    was used last, can change its id, and remembers that it was invalidated.
     """
 
-    def __init__(
-        self,
-        request: dict[str, Any],
-        key: str = "beaker.session.id",
-        validate_key: str | None = None,
-        invalidate_corrupt: bool = False,
-        resolution_seconds: int = SESSION_DEFAULTS["resolution_seconds"],
-        absolute_timeout: int | None = None,
-        validate_key_fallbacks: Iterable[str] = (),
-        **options: Any,
-    ):
-        self._prepare_content(
-            invalidate_corrupt,
-            resolution_seconds,
-            absolute_timeout,
-            [validate_key, *former_keys(validate_key_fallbacks)],
-        )
-        self.was_invalidated = False
-        self.accessed_dict = {}
-        super().__init__({}, key=key, validate_key=validate_key, **options)
-        self._open(request)
-
-    def _open(self, request: dict[str, Any], id: str | None = None) -> None:
-        """Take the session of a request's cookie, or begin one."""
-        self._take_request(request)
-        self._begin()
-        value = self._presented_value()
-        self._has_cookie = bool(value)
-        if value:
-            self._load_value(value)
-
-    @cached_property
-    def cookie(self) -> SignedCookie:
-        """The cookie to be sent, as Beaker makes it."""
-        return SignedCookie(self.validate_key)
-
-    def _load_value(self, value: str) -> None:
-        position = signing_key(value, self._validate_keys)
-        if position is None:
-            self.bad_signature = True
-            return
-        payload = unsigned(value)
-        found = self._read(lambda: payload)
-        if found is None:
-            return
-        data, _ = found
-        self._sent_id = data.get("_id")
-        data.setdefault("_id", self.id)
-        self._hold(data, payload)
-        self._former_key = position > 0
-
-    _former_key = False
+    _has_former_key = False
     _sent_id: str | None = None
     """The id in the visitor's cookie."""
 
-    # Beaker's own extension points
+    # Opening
+
+    def open_presented(self, value: str) -> None:
+        """Open the session in a cookie, or begin a new one.
+
+        ``value`` is the cookie's; it is empty if there is none.
+        """
+        self._has_cookie = bool(value)
+        if not (value and self._load(value)):
+            self._begin()
+
+    def _load(self, value: str) -> bool:
+        verified = self._policy.cookies.verify(value)
+        if verified is None:
+            self.bad_signature = True
+            return False
+        text, position = verified
+        data = self._decode(text)
+        if data is None:
+            return False
+        self._sent_id = data.get(ID)
+        if self._sent_id is None:
+            data[ID] = new_id()
+        self._has_former_key = position > 0
+        self.last_accessed = data.get(ACCESSED)
+        self.is_new = False
+        self._copy.hold(data, text)
+        return True
+
+    def _decode(self, text: str) -> Data | None:
+        """Return the data of a session that has not ended."""
+        try:
+            data = self._policy.codec.decode(text)
+            ended = is_empty(data) or self._policy.timeouts.have_ended(data)
+        except Exception as error:
+            if not self._policy.replaces_unreadable:
+                raise
+            warn_of_unreadable_session(error)
+            return None
+        return None if ended else data
 
     def _begin(self) -> None:
-        super()._begin()
-        self["_id"] = self.accessed_dict["_id"] = new_id()
+        self._copy.begin({**self._scope, ID: new_id()})
+        self.last_accessed = None
+        self.is_new = True
+        self._is_deleted = False
 
-    def _encrypt_data(self, session_data: dict[Any, Any] | None = None) -> str:
-        """Return the payload; raise RecordTooLarge if browsers refuse it."""
-        payload = super()._encrypt_data(session_data)
-        size = cookie_size(self.key, "0" * SIGNATURE_LENGTH + payload)
+    # What code sees
+
+    @property
+    def id(self) -> str:
+        id: str = self._copy.get_own(ID)
+        return id
+
+    def invalidate(self) -> None:
+        """Begin a new session under a new id."""
+        self.was_invalidated = True
+        if not self.is_new:
+            self._replaces_another = True
+        self._begin()
+
+    def regenerate_id(self) -> None:
+        """Go on under a new id."""
+        if self._is_deleted:
+            self.invalidate()
+        id = new_id()
+        self._copy.set_own(ID, id)
+        self._copy.loaded[ID] = id
+
+    # Storing
+
+    def save(self, everything: bool = True) -> None:
+        """Make the cookie, with all changes or only those inside values.
+
+        Raises RecordTooLarge, and TypeError for a value that cannot be
+        serialized.
+        """
+        if self._is_deleted:
+            if self._has_cookie:
+                self.cookie = self._policy.cookies.expire(
+                    self.id, self.domain, self.path
+                )
+        elif everything or self._must_be_sent():
+            text = self._encode(everything)
+            self.cookie = self._policy.cookies.make(
+                text, self.domain, self.path
+            )
+
+    def _must_be_sent(self) -> bool:
+        """Tell whether the cookie must be sent, even if nothing was saved."""
+        if self.is_new:
+            return self._replaces_another
+        return (
+            self._has_former_key
+            or self.id != self._sent_id
+            or self._copy.has_changed_inside()
+            or self._policy.timeouts.is_access_due(self.last_accessed)
+        )
+
+    def _encode(self, everything: bool) -> str:
+        """Return the text to be sent; raise RecordTooLarge for too much."""
+        text = self._policy.codec.encode(self._copy.to_store(everything))
+        size = cookie_size(
+            self._policy.cookies.name, "0" * SIGNATURE_LENGTH + text
+        )
         if size > MAX_COOKIE_SIZE:
             raise RecordTooLarge(
                 f"session.type is 'cookie', and the session takes {size} "
@@ -99,56 +136,14 @@ class CookieSession(Content, beaker.session.CookieSession):
                 "less in it, or choose a session.type that stores on the "
                 "server."
             )
-        return payload
+        return text
 
-    def _empty(self) -> None:
-        id = self.get("_id")
-        super()._empty()
-        self["_id"] = id
+    # Storing in two phases.  See participation.py.
 
-    def invalidate(self) -> None:
-        self.was_invalidated = True
-        self._started_anew = self._started_anew or not self.is_new
-        self._begin()
-
-    def regenerate_id(self) -> None:
-        if self._deleted:
-            self.invalidate()
-        self["_id"] = self.accessed_dict["_id"] = new_id()
-
-    def save(self, accessed_only: bool = False) -> None:
-        """Write the cookie; with ``accessed_only`` where that is needed.
-
-        Raises RecordTooLarge, and TypeError for a value that cannot be
-        serialized.
-        """
-        if self._deleted:
-            if self._has_cookie:
-                self._delete_cookie()
-            return
-        if accessed_only:
-            if not self._is_due():
-                return
-            self._fill(self.accessed_dict)
-        self._encode(dict(self))
-        self._create_cookie()
-
-    def _is_due(self) -> bool:
-        if self.is_new:
-            return self._started_anew
-        return (
-            self._former_key
-            or self.accessed_dict["_id"] != self._sent_id
-            or self._has_changed_inside()
-            or self._access_is_due()
-        )
-
-    # Storing in two phases.  See transaction.py.
-
-    def prepare(self, accessed_only: bool) -> None:
+    def prepare(self, everything: bool) -> None:
         """Make sure that ``save`` will succeed.  Raises what it does."""
-        if not self._deleted:
-            self._encode(self.accessed_dict if accessed_only else dict(self))
+        if not self._is_deleted:
+            self._encode(everything)
 
     def release(self) -> None:
         """There is nothing to release."""

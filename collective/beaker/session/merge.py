@@ -40,7 +40,7 @@ class Changes:
 def difference(
     base: Mapping[Any, Any],
     mine: Mapping[Any, Any],
-    dumps: Callable[[Any], Any] = pickle.dumps,
+    dumps: Callable[[Any], bytes] = pickle.dumps,
 ) -> Changes:
     """Return what must be done to ``base`` to get ``mine``.
 
@@ -64,7 +64,7 @@ def merge(theirs: Mapping[Any, Any], changes: Changes) -> dict[Any, Any]:
         for key, value in theirs.items()
         if key not in changes.removed
     }
-    return kept | changes.values
+    return {**kept, **changes.values}
 
 
 def may_change_inside(values: Iterable[Any]) -> bool:
@@ -72,13 +72,13 @@ def may_change_inside(values: Iterable[Any]) -> bool:
     return not _IMMUTABLE.issuperset(map(type, values))
 
 
-def _same(one: Any, other: Any, dumps: Callable[[Any], Any]) -> bool:
+def _same(one: Any, other: Any, dumps: Callable[[Any], bytes]) -> bool:
     if one is other:
         return True
     if type(one) is not type(other):
         return False
     if type(one) in _COMPARABLE:
-        return one == other
+        return bool(one == other)
     try:
         return dumps(one) == dumps(other)
     except Exception:

@@ -6,77 +6,38 @@ from collections.abc import Mapping
 from collections.abc import Set
 from typing import Any
 
-import beaker.session
-
-from collective.beaker.session.content import PRESENTED
-from collective.beaker.session.content import Content
-from collective.beaker.session.content import warn_of_unreadable_session
-from collective.beaker.session.cookies import cookie_header
+from collective.beaker.ids import is_id
+from collective.beaker.session.foreign import ForeignSession
 from collective.beaker.session.in_cookie import CookieSession
-from collective.beaker.session.stored import Session
-from collective.beaker.settings.options import OWN_OPTIONS
+from collective.beaker.session.opened import OpenedSession
+from collective.beaker.session.policy import Policy
+from collective.beaker.session.policy import make_policy
+from collective.beaker.session.stored import StoredSession
 from collective.beaker.settings.options import SESSION_DEFAULTS
 
 
-class Opener:
-    """Opens sessions with certain options.
+_policies: dict[str, tuple[dict[str, Any], Policy]] = {}
+"""Options and what was made of them, by the names of their cookies."""
 
-    To read options takes longer than all else.  It is done once, for a
-    session that nobody uses, and the others are made like that one.
-    """
-
-    def __init__(self, given: dict[str, Any]):
-        self._given = given
-        self.options = SESSION_DEFAULTS | given
-        self._arguments = self.options | {
-            "secure": self.options["secure"] is True
-        }
-        # One that code gives, for all visitors; the model is nobody's.
-        self._id = self.options.get("id")
-        self._class = self.options.get("session_class")
-        self._model: Content | None = None
-        if self._class is None:
-            cookie_only = self.options["type"] == "cookie"
-            make = CookieSession if cookie_only else Session
-            self._model = make(
-                {PRESENTED: ""}, **self._arguments | {"id": None}
-            )
-
-    def fits(self, given: dict[str, Any]) -> bool:
-        """Tell whether these are its options."""
-        return self._given == given
-
-    def open(self, value: str) -> beaker.session.Session:
-        """Return the session of a cookie's value, or a new one.
-
-        Raises StoreUnavailable.
-        """
-        if self._model is not None:
-            return self._model.alike({PRESENTED: value}, self._id)
-        if issubclass(self._class, Content):
-            return self._class({PRESENTED: value}, **self._arguments)
-        return _open_foreign(self._class, self._arguments, value)
-
-
-_openers: dict[str, Opener] = {}
-
-# A process that was forked must not use its parent's connections.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_openers.clear)
+    # A forked process must not use the connections of its parent.
+    os.register_at_fork(after_in_child=_policies.clear)
 
 
-def find_opener(config: Mapping[str, Any]) -> Opener:
-    """Return the opener for the options in force.
+def policy_for(config: Mapping[str, Any]) -> Policy:
+    """Return the policy for the options in force.
 
-    Sites with sessions of their own have a cookie of their own, by whose
-    name it is found again.
+    To make one takes long, so it is kept as long as the options stay the
+    same.  Sites with sessions of their own have a cookie of their own, by
+    whose name the policy is found again.
     """
-    given = dict(config)
+    given = config if type(config) is dict else dict(config)
     name = given.get("key", SESSION_DEFAULTS["key"])
-    opener = _openers.get(name)
-    if opener is None or not opener.fits(given):
-        opener = _openers[name] = Opener(_copied(given))
-    return opener
+    known = _policies.get(name)
+    if known is None or known[0] != given:
+        copied = _copied(given)
+        known = _policies[name] = copied, make_policy(copied)
+    return known[1]
 
 
 def _copied(value: Any) -> Any:
@@ -93,29 +54,37 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def _open_foreign(
-    session_class: type[beaker.session.Session],
-    options: dict[str, Any],
-    value: str,
-) -> beaker.session.Session:
-    """Return a session of a class that knows Beaker's options only."""
-    header = cookie_header(options["key"], value)
-    exchange = {"cookie": header, "cookie_out": None, "set_cookie": False}
-    known = {
-        name: value
-        for name, value in options.items()
-        if name not in OWN_OPTIONS
-    }
-    try:
-        session = session_class(
-            exchange, **known | {"invalidate_corrupt": False}
-        )
-    except Exception as error:
-        if not value or not options["invalidate_corrupt"]:
-            raise
-        warn_of_unreadable_session(error)
-        session = session_class(exchange | {"cookie": ""}, **known)
-    if session.is_new:
-        # An expired session is replaced, but not before something is saved.
-        session.request["set_cookie"] = False
-    return session
+def open_session(policy: Policy, value: str) -> OpenedSession:
+    """Return the session of a cookie's value, or a new one.
+
+    Raises StoreUnavailable.
+    """
+    options = policy.options
+    if session_class := options.get("session_class"):
+        foreign = ForeignSession(policy, session_class)
+        foreign.open_presented(value)
+        return foreign
+    if options["type"] == "cookie":
+        in_cookie = CookieSession(policy)
+        in_cookie.open_presented(value)
+        return in_cookie
+    cookies = policy.cookies if options["use_cookies"] else None
+    stored = StoredSession(policy, cookies)
+    if id := options.get("id"):
+        # Code gives it, for all visitors.
+        stored.open_id(id)
+    else:
+        stored.open_presented(value)
+    return stored
+
+
+def open_by_id(policy: Policy, id: str) -> StoredSession | None:
+    """Return the stored session of an id, or None if there is none.
+
+    Nobody's cookie follows it.  Raises StoreUnavailable.
+    """
+    if policy.options["type"] == "cookie" or not is_id(id):
+        return None
+    session = StoredSession(policy, cookies=None)
+    session.open_id(id)
+    return None if session.is_new else session

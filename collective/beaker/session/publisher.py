@@ -14,12 +14,12 @@ from ZPublisher.interfaces import IPubSuccess
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.session.cookies import copy_answer
-from collective.beaker.session.cookies import depend_on_cookie
-from collective.beaker.session.cookies import forget_answer
+from collective.beaker.session.answers import copy_answer
+from collective.beaker.session.answers import depend_on_cookie
+from collective.beaker.session.answers import forget_answer
+from collective.beaker.session.answers import keep_private
+from collective.beaker.session.answers import send_cookie
 from collective.beaker.session.cookies import hide_cookie
-from collective.beaker.session.cookies import keep_private
-from collective.beaker.session.cookies import send_cookie
 from collective.beaker.session.request import LazySession
 from collective.beaker.settings.options import SESSION_DEFAULTS
 
@@ -34,8 +34,9 @@ def initializeSession(
     config = queryUtility(ISessionConfig)
     if config is not None:
         name = config.get("key", SESSION_DEFAULTS["key"])
-        hide_cookie(request.cookies, name)
-        hide_cookie(request.environ, "HTTP_COOKIE")
+        if "HTTP_COOKIE" in request.environ:
+            hide_cookie(request.cookies, name)
+            hide_cookie(request.environ, "HTTP_COOKIE")
         request.environ[environ_key] = LazySession(request)
 
 
@@ -96,8 +97,8 @@ def persistSessionOnFailure(event: IPubFailure) -> None:
     session = request.environ.get(ENVIRON_KEY)
     if not isinstance(session, LazySession):
         return
-    if session.unavailable and isinstance(error, HTTPServiceUnavailable):
+    if session.is_unavailable and isinstance(error, HTTPServiceUnavailable):
         # Where an error page answers, Zope takes its status for 500.
         request.response.setStatus(HTTPServiceUnavailable.status)
     if session.accessed():
-        copy_answer(request.response, session.cookie_name, error)
+        copy_answer(request.response, session.key, error)

@@ -1,176 +1,163 @@
 """A session in a store, which loses nobody's changes."""
 
+import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from functools import cache
-from functools import cached_property
-from functools import partial
-from http.cookies import BaseCookie
-from typing import Any
+from enum import Enum
+from enum import auto
 
-import beaker.session
-from beaker.cookie import SimpleCookie
-from beaker.session import SignedCookie
 from ZODB.POSException import ConflictError
 
 from collective.beaker.ids import is_id
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.session.content import Content
-from collective.beaker.session.content import logger
-from collective.beaker.session.cookies import signing_key
-from collective.beaker.session.cookies import unsigned
-from collective.beaker.session.merge import merge
-from collective.beaker.settings.options import SESSION_DEFAULTS
-from collective.beaker.settings.options import former_keys
+from collective.beaker.session.opened import SessionOfCopy
+from collective.beaker.session.policy import warn_of_unreadable_session
+from collective.beaker.session.times import ACCESSED
+from collective.beaker.session.working_copy import DOMAIN
+from collective.beaker.session.working_copy import PATH
+from collective.beaker.session.working_copy import Data
+from collective.beaker.session.working_copy import is_empty
 from collective.beaker.stores import Record
-from collective.beaker.stores import Store
-from collective.beaker.stores import find_store
-from collective.beaker.stores.base import LEEWAY_SECONDS
 
+
+logger = logging.getLogger("collective.beaker")
 
 _MOST_ATTEMPTS = 1000
-"""So often others may be faster before a store counts as broken."""
-
-_FOR_REQUESTS = (
-    "auto",
-    "log_file",
-    "session_class",
-    "sweep_interval",
-    "transactional",
-    "webtest_varname",
-)
-"""Options that neither a session nor its store reads."""
+"""How often others may be faster before a store counts as broken."""
 
 
-class Session(Content, beaker.session.Session):
-    """A Beaker session that is stored by compare and swap.
+class _Step(Enum):
+    """What ``save`` has to do."""
 
-    What is stored is Beaker's own format.  It differs from Beaker's class:
+    END = auto()
+    CREATE = auto()
+    MOVE = auto()
+    UPDATE = auto()
+    TOUCH = auto()
 
-    * Of two requests that overlap both changes are kept.
+
+class StoredSession(SessionOfCopy):
+    """A session that is stored by compare and swap.
+
+    What is stored is Beaker's own format.
+
+    * Of two requests that overlap the changes of both are kept.
     * An id that is not in the store is not adopted.
-    * Reading writes nothing but, now and then, the time.
+    * Reading writes nothing but, now and then, the time of access.
     * ``delete``, ``invalidate`` and ``regenerate_id`` leave nothing under the
       former id once the session is saved.
     * An unreachable store raises ``StoreUnavailable``.
 
-    ``id``, unlike one in a cookie, is adopted.  Raises ValueError if it has
-    not the form of an id.
+    Without ``cookies`` none is read and none is sent.
     """
 
-    def __init__(
-        self,
-        request: dict[str, Any],
-        id: str | None = None,
-        invalidate_corrupt: bool = False,
-        use_cookies: bool = True,
-        secret: str | None = None,
-        key: str = "beaker.session.id",
-        validate_key: str | None = None,
-        resolution_seconds: int = SESSION_DEFAULTS["resolution_seconds"],
-        absolute_timeout: int | None = None,
-        secret_fallbacks: Iterable[str] = (),
-        validate_key_fallbacks: Iterable[str] = (),
-        socket_timeout: int = SESSION_DEFAULTS["socket_timeout"],
-        **options: Any,
-    ):
-        for name in _FOR_REQUESTS:
-            options.pop(name, None)
-        self._prepare_content(
-            invalidate_corrupt,
-            resolution_seconds,
-            absolute_timeout,
-            [validate_key, *former_keys(validate_key_fallbacks)],
-        )
-        self._record: Record | None = None
-        self._stored_id: str | None = None
-        self._former_ids: tuple[str, ...] = ()
-        self._lock: AbstractContextManager[None] | None = None
-        self._scope: tuple[str | None, str] | None = None
-        self._has_cookie = False
-        super().__init__(
-            {},
-            use_cookies=use_cookies,
-            secret=secret,
-            key=key,
-            validate_key=validate_key,
-            **options,
-        )
-        if absolute_timeout and self.timeout is None:
-            self.namespace_args["timeout"] = absolute_timeout + LEEWAY_SECONDS
-        self._secrets = [secret, *former_keys(secret_fallbacks)]
-        # It may need a server, which not every session does.
-        self._find_store = cache(
-            partial(
-                find_store,
-                self.type,
-                self.namespace_class,
-                {"data_dir": self.data_dir, **self.namespace_args},
-                socket_timeout,
-            )
-        )
-        self._open(request, id)
+    id: str
+    _record: Record | None = None
+    """What was loaded, until it is replaced."""
 
-    def _open(self, request: dict[str, Any], id: str | None = None) -> None:
-        """Load the session of an id, or of a request's cookie, or begin one.
+    _stored_id: str | None = None
+    """The id under which the session is stored."""
 
-        Raises StoreUnavailable, and ValueError for what is no id.
+    _former_ids: tuple[str, ...] = ()
+    _sent_scope: tuple[str | None, str | None] = (None, None)
+    """The domain and path of the visitor's cookie."""
+
+    _has_vanished = False
+    """Whether another request has ended it."""
+
+    _lock: AbstractContextManager[None] | None = None
+
+    # Opening
+
+    def open_presented(self, value: str) -> None:
+        """Load the session that a cookie names, or begin a new one.
+
+        ``value`` is the cookie's; it is empty if there is none.  Raises
+        StoreUnavailable.
         """
-        if id is not None and not is_id(id):
+        if value and self._cookies:
+            self._has_cookie = True
+            verified = self._cookies.verify(value)
+            if verified is None:
+                self.bad_signature = True
+            elif is_id(verified[0]):
+                self.id, position = verified
+                self.load()
+                if not self.is_new:
+                    if position:
+                        # It is signed with a former secret.
+                        self._send_cookie()
+                    return
+        self.id, self._record = new_id(), None
+        self._begin()
+
+    def open_id(self, id: str) -> None:
+        """Load the session of an id, or begin a new one under this id.
+
+        Raises StoreUnavailable, and ValueError for what is not an id.
+        """
+        if not is_id(id):
             raise ValueError("A session id has 32 hexadecimal digits.")
-        self._take_request(request)
-        if id is not None:
-            self.id = id
-            self.load()
-        elif not (self.use_cookies and self._load_presented()):
-            self.id, self._record = new_id(), None
-            self._begin()
-
-    @cached_property
-    def cookie(self) -> BaseCookie:
-        """The cookie to be sent, as Beaker makes it."""
-        return SignedCookie(self.secret) if self.secret else SimpleCookie()
-
-    @property
-    def store(self) -> Store:
-        """Where sessions with these options are stored."""
-        return self._find_store()
-
-    def data_of(self, record: Record) -> dict[Any, Any]:
-        """Return what any record of the store holds.
-
-        Raises any exception for a record that cannot be read.
-        """
-        payload = self.store.payload(record)
-        return {} if payload is None else self._decode(payload)
-
-    def _load_presented(self) -> bool:
-        """Load the session that the visitor's cookie names, if any.
-
-        Returns whether there is one.
-        """
-        id, position = self._presented_value(), 0
-        self._has_cookie = bool(id)
-        if id and self.secret:
-            position = signing_key(id, self._secrets)
-            self.bad_signature = position is None
-            id = unsigned(id)
-        if self.bad_signature or not is_id(id):
-            return False
         self.id = id
         self.load()
-        if position and not self.is_new:
-            # The cookie is signed with a former secret.
-            self._send_cookie()
-        return not self.is_new
 
-    # Beaker's own extension points
+    def load(self) -> None:
+        """Load what is stored under the id, or begin a new session there."""
+        record = self._record = self._policy.store.load(self.id)
+        found = self._decode(record)
+        if found is None:
+            self._stored_id = None
+            self._begin()
+            return
+        data, text = found
+        self.last_accessed = data.get(ACCESSED)
+        self.is_new = False
+        self._stored_id = self.id
+        self._copy.hold(data, text)
+        self._sent_scope = data.get(DOMAIN), data.get(PATH)
 
-    def _create_id(self, set_new: bool = True) -> None:
-        """Do nothing: an id is made when it is known to be needed."""
+    def _decode(self, record: Record | None) -> tuple[Data, str] | None:
+        """Return the data of a session that has not ended, and its text."""
+        if record is None:
+            return None
+        policy = self._policy
+        try:
+            text = policy.store.payload(record)
+            data = {} if text is None else policy.codec.decode(text)
+            ended = policy.timeouts.have_ended(data) or is_empty(data)
+        except Exception as error:
+            if not policy.replaces_unreadable:
+                raise
+            warn_of_unreadable_session(error)
+            return None
+        return None if ended or text is None else (data, text)
+
+    def _begin(self) -> None:
+        """Hold a new session, whose cookie replaces that of the former."""
+        self._copy.begin(self._scope)
+        self.last_accessed = None
+        self.is_new = True
+        self._is_deleted = self._has_vanished = False
+
+    # What code sees
+
+    def invalidate(self) -> None:
+        """Begin a new session under a new id, and end the former one."""
+        self.was_invalidated = True
+        if self._stored_id is not None:
+            self._replaces_another = True
+        self._leave_record()
+        self.id = new_id()
+        self._begin()
+
+    def regenerate_id(self) -> None:
+        """Go on under a new id; ``save`` moves the record."""
+        if self._is_deleted:
+            self.invalidate()
+        self.id = new_id()
 
     def lock(self) -> None:
         """Wait until nobody else has locked the session, and lock it.
@@ -179,9 +166,10 @@ class Session(Content, beaker.session.Session):
         """
         self._acquire("")
 
-    def _acquire(self, payload: str) -> None:
+    def _acquire(self, text: str) -> None:
         if self._lock is None:
-            lock = self.store.lock(self._stored_id or self.id, payload)
+            id = self._stored_id or self.id
+            lock = self._policy.store.lock(id, text)
             lock.__enter__()
             self._lock = lock
 
@@ -191,240 +179,208 @@ class Session(Content, beaker.session.Session):
         if lock is not None:
             lock.__exit__(None, None, None)
 
-    def load(self) -> None:
-        """Load what is stored under the id, or begin a new session there."""
-        self._record = self.store.load(self.id)
-        found = self._found(self._record)
-        if found is None:
-            self._stored_id = None
-            self._begin()
-            return
-        self._hold(*found)
-        self._stored_id = self.id
-        self._scope = self.domain, self.path
+    # Storing
 
-    def invalidate(self) -> None:
-        """Begin a new session under a new id, and end the former one."""
-        self.was_invalidated = True
-        self._started_anew = self._started_anew or self._stored_id is not None
+    def save(self, everything: bool = True) -> None:
+        """Store all changes, or only those inside values.
+
+        Raises StoreUnavailable, RecordTooLarge, and TypeError for a value
+        that cannot be serialized.
+        """
+        match self._next_step(everything):
+            case None:
+                return
+            case _Step.END:
+                self._end()
+            case _Step.CREATE:
+                self._create(everything)
+            case _Step.MOVE:
+                self._move(everything)
+            case _Step.UPDATE:
+                self._update(everything)
+            case _Step.TOUCH:
+                self._touch()
+        self._delete_former()
+
+    def _next_step(self, everything: bool) -> _Step | None:
+        if self._is_deleted:
+            return _Step.END
+        if self._has_vanished:
+            return None
+        if self._stored_id is None:
+            wanted = everything or self._replaces_another
+            return _Step.CREATE if wanted else None
+        if self.id != self._stored_id:
+            return _Step.MOVE
+        if everything or self._copy.has_changed_inside():
+            return _Step.UPDATE
+        timeouts = self._policy.timeouts
+        if self._record and timeouts.is_access_due(self.last_accessed):
+            return _Step.TOUCH
+        return None
+
+    def _end(self) -> None:
         self._leave_record()
-        self.id = new_id()
-        self._begin()
-
-    def regenerate_id(self) -> None:
-        """Go on under a new id; ``save`` moves the record."""
-        if self._deleted:
-            self.invalidate()
-        self.id = new_id()
+        if self._cookies and self._has_cookie:
+            self.cookie = self._cookies.expire(self.id, self.domain, self.path)
 
     def _leave_record(self) -> None:
         if self._stored_id is not None:
             self._former_ids += (self._stored_id,)
         self._record = self._stored_id = None
 
-    # Storing
-
-    def save(self, accessed_only: bool = False) -> None:
-        """Store the changes; with ``accessed_only`` those inside values.
-
-        Raises StoreUnavailable, RecordTooLarge, and TypeError for a value
-        that cannot be serialized.
-        """
-        task = self._task(accessed_only)
-        if task is not None:
-            task(self._mine(accessed_only))
-            self._remove_former()
-
-    def _mine(self, accessed_only: bool) -> dict[Any, Any]:
-        return self.accessed_dict if accessed_only else dict(self)
-
-    def _task(self, accessed_only: bool) -> Any:
-        """Return the method that stores what there is, or None."""
-        if self._deleted:
-            return self._end
-        if self._vanished:
-            return None
-        if self._stored_id is None:
-            wanted = not accessed_only or self._started_anew
-            return self._create if wanted else None
-        if self.id != self._stored_id:
-            return self._move
-        if not accessed_only or self._has_changed_inside():
-            return self._update
-        due = self._record is not None and self._access_is_due()
-        return self._touch if due else None
-
-    def _end(self, mine: dict[Any, Any]) -> None:
-        self._leave_record()
-        if self.use_cookies and self._has_cookie:
-            self._delete_cookie()
-
-    def _remove_former(self) -> None:
+    def _delete_former(self) -> None:
         while self._former_ids:
-            self.store.delete(self._former_ids[-1])
+            self._policy.store.delete(self._former_ids[-1])
             self._former_ids = self._former_ids[:-1]
 
-    def _create(self, mine: dict[Any, Any]) -> None:
+    def _create(self, everything: bool) -> None:
         """Store a new session, also in place of one that has expired.
 
         It may be there already, if code has given the id.
         """
-        payload = self._encode(mine)
-        if self.store.swap(self.id, self._record, payload):
-            self._stored(payload)
+        text = self._policy.codec.encode(self._copy.to_store(everything))
+        if self._policy.store.swap(self.id, self._record, text):
+            self._mark_stored(text)
         else:
             self._record = None
-            self._update(mine)
+            self._update(everything)
         self._send_cookie()
 
-    def _update(self, mine: dict[Any, Any]) -> None:
+    def _update(self, everything: bool) -> None:
         """Store changes, together with those of others."""
-        for data, record in self._attempts(mine):
-            payload = self._encode(data)
-            if self.store.swap(self.id, record, payload):
-                if (self.domain, self.path) != self._scope:
+        mine = self._copy.to_store(everything)
+        for data, record in self._attempts(mine, everything):
+            text = self._policy.codec.encode(data)
+            if self._policy.store.swap(self.id, record, text):
+                if (self.domain, self.path) != self._sent_scope:
                     self._send_cookie()
-                self._stored(payload if data is mine else self._encode(mine))
+                self._mark_stored(self._text_of(mine, data, text))
                 return
 
-    def _move(self, mine: dict[Any, Any]) -> None:
+    def _move(self, everything: bool) -> None:
         """Store the session under its new id and nothing under the old one.
 
-        It is there under one of the two at any time.  Where it was, a record
-        says that it has ended, before that is removed, too: so a request
-        whose answer was lost on its way can tell its own removal from that
-        of somebody else.
+        It is there under one of the two at any time.  Where it was, a
+        tombstone says that it has ended, before that is removed, too.  So a
+        request that did not get the store's answer can tell its own removal
+        from that of another request.
         """
-        ended = self._encode(
-            {"_domain": None, "_path": "/", "_accessed_time": time.time()}
+        store, codec = self._policy.store, self._policy.codec
+        tombstone = codec.encode(
+            {DOMAIN: None, PATH: "/", ACCESSED: time.time()}
         )
-        former_id, moved = self._stored_id, None
-        for data, record in self._attempts(mine):
-            payload = self._encode(data)
-            self.store.swap(self.id, moved, payload)
-            if self.store.swap(former_id, record, ended) or self._holds(
-                former_id, ended
+        mine = self._copy.to_store(everything)
+        former_id, moved = self._stored_id or self.id, None
+        for data, record in self._attempts(mine, everything):
+            text = codec.encode(data)
+            store.swap(self.id, moved, text)
+            if store.swap(former_id, record, tombstone) or (
+                self._is_stored(former_id, tombstone)
             ):
                 self._former_ids += (former_id,)
-                self._stored(payload if data is mine else self._encode(mine))
+                self._mark_stored(self._text_of(mine, data, text))
                 self._send_cookie()
                 return
-            moved = self.store.load(self.id)
-        self.store.delete(self.id)
+            moved = store.load(self.id)
+        store.delete(self.id)
 
-    def _holds(self, id: str, payload: str) -> bool:
-        record = self.store.load(id)
-        return record is not None and self.store.payload(record) == payload
+    def _is_stored(self, id: str, text: str) -> bool:
+        store = self._policy.store
+        record = store.load(id)
+        return record is not None and store.payload(record) == text
 
-    def _touch(self, mine: dict[Any, Any]) -> None:
-        """Store the time.  Who was faster has stored it, too.
+    def _touch(self) -> None:
+        """Store the time of access.
 
-        Who only reads can do without, as where a disk is full.
+        If another request was faster, it has already stored the time.  A
+        request that only reads can do without, for example if a disk is full.
         """
+        text = self._policy.codec.encode(self._copy.to_store(False))
         try:
-            self.store.swap(self.id, self._record, self._encode(mine))
+            self._policy.store.swap(self.id, self._record, text)
         except StoreUnavailable as error:
             logger.error("%s", error)
 
-    def _attempts(self, mine: dict[Any, Any]) -> Any:
-        """Yield what to store, and the record in whose place, again and again.
+    def _attempts(
+        self, mine: Data, everything: bool
+    ) -> Iterator[tuple[Data, Record]]:
+        """Yield what to store, and the record to replace, again and again.
 
         It ends when the record has disappeared, which is logged.
         """
+        store = self._policy.store
         record, data = self._record, mine
-        if record is None:
-            record = self.store.load(self._stored_id or self.id)
-            data = self._merged(record, mine)
         for _ in range(_MOST_ATTEMPTS):
-            if data is None:
+            if record is not None:
+                yield data, record
+            record = store.load(self._stored_id or self.id)
+            found = self._decode(record)
+            if found is None or record is None:
                 logger.info(
                     "A session ended while a request used it. "
                     "What the request changed in it is not kept."
                 )
                 self._record = self._stored_id = None
-                self._vanished = True
+                self._has_vanished = True
                 return
-            yield data, record
-            record = self.store.load(self._stored_id or self.id)
-            data = self._merged(record, mine)
-        raise StoreUnavailable(
-            self.store.kind, self.store.address, "it never stores"
-        )
+            data = self._copy.merge_into(found[0], everything)
+        raise StoreUnavailable(store.kind, store.address, "it never stores")
 
-    def _merged(
-        self, record: Record | None, mine: dict[Any, Any]
-    ) -> dict[Any, Any] | None:
-        """Return what others have stored, with my changes; None if nothing."""
-        found = self._found(record)
-        if found is None:
-            return None
-        data = merge(found[0], self._difference(mine))
-        data["_accessed_time"] = mine["_accessed_time"]
-        return data
+    def _text_of(self, mine: Data, stored: Data, text: str) -> str:
+        """Return the text of what this request knows to be stored."""
+        return text if stored is mine else self._policy.codec.encode(mine)
 
-    def _found(
-        self, record: Record | None
-    ) -> tuple[dict[Any, Any], str] | None:
-        if record is None:
-            return None
-        return self._read(lambda: self.store.payload(record))
-
-    def _stored(self, payload: str) -> None:
+    def _mark_stored(self, text: str) -> None:
         # A later save in the same request must load the record again.  It
-        # compares with what this one knew, not with what others had done.
+        # compares with what this request knew, not with what others did.
         self._record = None
         self._stored_id = self.id
-        self._payload = payload
-        self._started_anew = False
-        self._scope = self.domain, self.path
+        self._copy.text = text
+        self._replaces_another = False
+        self._sent_scope = self.domain, self.path
 
     def _send_cookie(self) -> None:
-        if self.use_cookies:
-            self._update_cookie_out(set_cookie=True)
+        if self._cookies:
+            self.cookie = self._cookies.make(self.id, self.domain, self.path)
 
-    # Storing in two phases.  See transaction.py.
+    # Storing in two phases.  See participation.py.
 
-    def prepare(self, accessed_only: bool) -> None:
+    def prepare(self, everything: bool) -> None:
         """Make sure that ``save`` will succeed, and nobody comes between.
 
         Raises what ``save`` does, and ConflictError if another request has
         changed what this one changed.  ``release`` must follow.
         """
-        if self._task(accessed_only) in (None, self._touch):
+        if self._next_step(everything) in (None, _Step.TOUCH):
             return
+        data = self._copy.to_store(everything)
         try:
-            self._acquire(self._encode(self._mine(accessed_only)))
+            self._acquire(self._policy.codec.encode(data))
         except StoreLocked:
             # Others may need what this transaction holds meanwhile.
             raise ConflictError("A session is locked.") from None
-        if self._stored_id is not None and not self._deleted:
-            record = self.store.load(self._stored_id)
-            self._take_in(record, accessed_only)
+        if self._stored_id is not None and not self._is_deleted:
+            record = self._policy.store.load(self._stored_id)
+            self._take_over(record, everything)
 
     def release(self) -> None:
-        """Let others come, too."""
+        """Let others lock the session."""
         self.unlock()
 
-    def _take_in(self, record: Record | None, accessed_only: bool) -> None:
-        """Take in what others have stored since the session was loaded."""
+    def _take_over(self, record: Record | None, everything: bool) -> None:
+        """Take over what others have stored since the session was loaded."""
         if self._record and record and record.raw == self._record.raw:
             self._record = record
             return
-        found = self._found(record)
+        found = self._decode(record)
         if found is None:
             # It has ended; save will find that out, too.
             return
-        theirs, payload = found
-        mine = self._mine(accessed_only)
-        changes = self._difference(mine)
-        if changes.keys() & self._difference(theirs).keys():
+        theirs, text = found
+        if self._copy.conflicts_with(theirs, everything):
             raise ConflictError(
                 "Two requests of one visitor changed the same in the session."
             )
-        times = {"_accessed_time": mine["_accessed_time"]}
-        # What was not saved yet may be saved later.
-        everything = merge(theirs, self._difference(dict(self)))
-        self.accessed_dict = merge(theirs, changes) | times
-        self._fill(everything | times)
+        self._copy.take_over(theirs, text, everything)
         self._record = record
-        self._payload = payload

@@ -3,7 +3,7 @@
 import time
 
 from collective.beaker.ids import new_id
-from collective.beaker.session import Session
+from collective.beaker.tests.helpers.sessions import open_stored
 
 
 class Sessions:
@@ -11,7 +11,7 @@ class Sessions:
 
     def __init__(self, options):
         self.options = options
-        self.session = Session({}, **{**options, "use_cookies": False})
+        self.session = open_stored(**options)
         self.store = self.session.store
 
     def make(self, idle=0, age=None, **values):
@@ -21,7 +21,7 @@ class Sessions:
             "_creation_time": now - (idle if age is None else age),
             "_accessed_time": now - idle,
         }
-        return self.put(self.session._encode(times | values))
+        return self.put(self.session.policy.codec.encode(times | values))
 
     def alone(self):
         """Remove what tests before this one have left."""

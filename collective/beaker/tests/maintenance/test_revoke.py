@@ -10,7 +10,7 @@ from collective.beaker.maintenance.revoke import _remove_all
 from collective.beaker.maintenance.revoke import revoke
 from collective.beaker.maintenance.revoke import revoke_all
 from collective.beaker.maintenance.stored import CannotMaintain
-from collective.beaker.session import Session
+from collective.beaker.tests.helpers.sessions import open_stored
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.stored_sessions import options_of
@@ -62,7 +62,7 @@ def test_a_session_that_changes_its_id_meanwhile_is_revoked_too(
     next(revoking)
     (id,) = file_sessions.ids()
     # The first folder, where revoke_all has been already.
-    session = Session({}, id=id, **file_sessions.options)
+    session = open_stored(id, **file_sessions.options)
     monkeypatch.setattr(
         "collective.beaker.session.stored.new_id", lambda: "0" * 32
     )

@@ -36,7 +36,7 @@ def test_a_survey_knows_how_large_sessions_are(sessions):
 
 def test_a_survey_counts_what_is_empty_or_unreadable_apart(sessions):
     sessions.put("no session at all")
-    sessions.put(sessions.session._encode({"_accessed_time": 1}))
+    sessions.put(sessions.session.policy.codec.encode({"_accessed_time": 1}))
 
     found = last(survey(sessions.options))
 

@@ -88,7 +88,9 @@ def test_the_absolute_timeout_counts_from_the_beginning(file_sessions):
 
 
 def test_a_sweep_removes_records_that_hold_no_session(sessions):
-    sessions.put(sessions.session._encode({"_domain": None, "_path": "/"}))
+    sessions.put(
+        sessions.session.policy.codec.encode({"_domain": None, "_path": "/"})
+    )
 
     swept = last(sweep(sessions.options))
 
@@ -146,9 +148,10 @@ def test_a_session_that_is_used_while_it_is_swept_survives(
 def make_old(sessions):
     """Have the stored sessions look as if nobody had used them for long."""
     for id, record in sessions.store.walk():
-        data = sessions.session.data_of(record)
+        text = sessions.store.payload(record)
+        data = sessions.session.policy.codec.decode(text)
         data["_accessed_time"] -= 7200
-        payload = sessions.session._encode(data)
+        payload = sessions.session.policy.codec.encode(data)
         assert sessions.store.swap(id, record, payload)
 
 
@@ -184,7 +187,9 @@ def test_a_session_that_was_used_meanwhile_is_counted_as_kept(file_sessions):
     used, gone, _ = (file_sessions.make(idle=7200) for _ in range(3))
     records = list(file_sessions.store.walk_all())
     old = file_sessions.store.load(used)
-    payload = file_sessions.session._encode({"_accessed_time": time.time()})
+    payload = file_sessions.session.policy.codec.encode(
+        {"_accessed_time": time.time()}
+    )
     assert file_sessions.store.swap(used, old, payload)
     file_sessions.store.delete(gone)
     swept = Sweep()

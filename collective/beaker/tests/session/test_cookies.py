@@ -18,18 +18,17 @@ from ZPublisher.HTTPResponse import HTTPResponse
 from ZPublisher.interfaces import ICookieValuePolicy
 from ZPublisher.interfaces import IPubFailure
 
+from collective.beaker.session.answers import copy_answer
+from collective.beaker.session.answers import depend_on_cookie
+from collective.beaker.session.answers import forget_answer
+from collective.beaker.session.answers import keep_private
+from collective.beaker.session.answers import send_cookie
 from collective.beaker.session.cookies import MAX_COOKIE_SIZE
+from collective.beaker.session.cookies import CookieMaker
 from collective.beaker.session.cookies import cookie_header
 from collective.beaker.session.cookies import cookie_size
-from collective.beaker.session.cookies import copy_answer
-from collective.beaker.session.cookies import depend_on_cookie
-from collective.beaker.session.cookies import forget_answer
 from collective.beaker.session.cookies import hide_cookie
-from collective.beaker.session.cookies import keep_private
 from collective.beaker.session.cookies import presented_value
-from collective.beaker.session.cookies import send_cookie
-from collective.beaker.session.cookies import signing_key
-from collective.beaker.session.cookies import unsigned
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import published
 from collective.beaker.tests.helpers.zope import subscribed
@@ -107,24 +106,27 @@ def test_the_key_that_signed_a_value_is_found(content, keys, data):
     key = data.draw(st.sampled_from(keys))
     value = signed(content, key)
 
-    assert keys[signing_key(value, keys)] == key
-    assert unsigned(value) == content
+    found, position = CookieMaker("id", keys).verify(value)
+    assert (found, keys[position]) == (content, key)
 
 
 def test_the_first_of_equal_keys_is_found():
-    assert signing_key(signed(ID, "b"), ["a", "b", "b"]) == 1
+    assert CookieMaker("id", ["a", "b", "b"]).verify(signed(ID, "b")) == (
+        ID,
+        1,
+    )
 
 
-@given(value=ANY_TEXT, keys=st.lists(st.text()))
+@given(value=ANY_TEXT, keys=KEYS)
 def test_what_nobody_signed_bears_no_signature(value, keys):
-    assert signing_key(value, keys) is None
+    assert CookieMaker("id", keys).verify(value) is None
 
 
 @given(value=ANY_TEXT)
 def test_a_signature_does_not_hold_for_another_value(value):
     signature = signed(ID, "key")[: -len(ID)]
 
-    assert signing_key(signature + value, ["key"]) is None
+    assert CookieMaker("id", ["key"]).verify(signature + value) is None
 
 
 @pytest.mark.parametrize(
@@ -143,13 +145,14 @@ def test_a_signature_does_not_hold_for_another_value(value):
 def test_a_tampered_value_bears_no_signature(tamper):
     value = signed(ID, "key")
 
-    assert signing_key(value, ["key"]) == 0
-    assert signing_key(tamper(value), ["key"]) is None
+    cookies = CookieMaker("id", ["key"])
+
+    assert cookies.verify(value) == (ID, 0)
+    assert cookies.verify(tamper(value)) is None
 
 
 def test_without_the_key_a_signature_is_worth_nothing():
-    assert signing_key(signed(ID, "key"), ["other"]) is None
-    assert signing_key(signed(ID, "key"), []) is None
+    assert CookieMaker("id", ["other"]).verify(signed(ID, "key")) is None
 
 
 # Setting the cookie

@@ -304,9 +304,9 @@ def test_the_error_names_the_limit_the_size_and_the_remedy(
     cookie_sessions, visitor
 ):
     from collective.beaker.interfaces import RecordTooLarge
-    from collective.beaker.session import CookieSession
+    from collective.beaker.tests.helpers.sessions import open_cookie
 
-    session = CookieSession({}, validate_key="a key for the tests")
+    session = open_cookie(validate_key="a key for the tests")
     session["text"] = "x" * 3100
 
     with pytest.raises(

@@ -6,7 +6,6 @@ from beaker.container import MemoryNamespaceManager
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ISession
-from collective.beaker.session import Session
 from collective.beaker.stores import find_store
 from collective.beaker.stores import memory
 from collective.beaker.stores.memory import _MOST_REMOVED
@@ -113,16 +112,6 @@ def test_sessions_of_a_former_timeout_leave_memory_too(store, clock):
     store_new(memory_store(timeout=6000))
 
     assert store.load(expired) is None
-
-
-def test_a_session_that_was_read_before_is_not_decoded_again(
-    config, visitor, monkeypatch
-):
-    visitor.visit(count)
-    assert visitor.visit(read_count).text == "1"
-    monkeypatch.setattr(Session, "_decrypt_data", None)
-
-    assert visitor.visit(read_count).text == "1"
 
 
 def test_what_one_request_does_to_a_session_is_not_seen_before_it_is_saved(

@@ -1,0 +1,188 @@
+"""What a response tells of the session: its cookie, and who may store it."""
+
+import re
+import threading
+from functools import lru_cache
+from http.cookies import Morsel
+from itertools import filterfalse
+from typing import Any
+
+from zExceptions import HTTPException
+from ZPublisher.HTTPResponse import HTTPBaseResponse
+from ZPublisher.HTTPResponse import HTTPResponse
+
+from collective.beaker.settings.checks import cookie_errors
+
+
+_ID = re.compile("[0-9A-Fa-f]{32,}")
+"""What may be the id of a session, in a path that code has made of it."""
+
+_DIRECTIVE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"|")+')
+"""A directive of Cache-Control.
+
+A quote that is not closed is a character like any other.
+"""
+
+_SHARING = frozenset(["public", "s-maxage"])
+"""Directives that let shared caches store a response."""
+
+
+def send_cookie(
+    response: HTTPBaseResponse, cookie: "Morsel[str]", secure: bool
+) -> None:
+    """Set the session cookie, in place of an earlier one of its name.
+
+    Raises ValueError if it would break out of its header, or if browsers
+    would reject it; then the response stays as it is.
+    """
+    error = _cookie_error(
+        cookie.key,
+        cookie["domain"],
+        cookie["path"],
+        cookie["samesite"],
+        secure,
+    )
+    if error:
+        raise ValueError(error)
+    attributes = {name: value for name, value in cookie.items() if value}
+    attributes["secure"] = secure
+    _drop_cookie(response, cookie.key)
+    response.setCookie(cookie.key, cookie.coded_value, **attributes)
+
+
+@lru_cache(maxsize=64)
+def _cookie_error(
+    name: str, domain: str, path: str, samesite: str, secure: bool
+) -> str | None:
+    """Return what is wrong with a cookie; the same ones are sent often."""
+    options = {
+        "key": name,
+        "cookie_domain": domain,
+        "cookie_path": path,
+        "samesite": samesite,
+        "secure": secure,
+    }
+    for error in cookie_errors(options):
+        # Code may have made a path of an id.
+        return _ID.sub("***", error)
+    return None
+
+
+def depend_on_cookie(response: HTTPBaseResponse) -> None:
+    """Tell caches that a response depends on the visitor's cookies."""
+    names = [*response.headers, *dict(response.accumulated_headers)]
+    if "vary" not in map(str.lower, names):
+        response.setHeader("vary", "Cookie")
+        return
+    vary = ", ".join(_take_headers(response, "vary"))
+    fields = {field.strip().lower() for field in vary.split(",")}
+    if not fields & {"*", "cookie"}:
+        vary = f"{vary}, Cookie" if vary else "Cookie"
+    response.setHeader("vary", vary)
+
+
+def keep_private(response: HTTPBaseResponse) -> None:
+    """Tell shared caches that they must not store a response."""
+    directives = ", ".join(_take_headers(response, "cache-control"))
+    response.setHeader("cache-control", _private(directives))
+
+
+def _private(cache_control: str) -> str:
+    """Return directives that let no shared cache store a response.
+
+    With a value, ``private`` speaks of some header fields only (RFC 9111,
+    section 5.2.2.7).
+    """
+    names = {
+        text: text.partition("=")[0].strip().lower()
+        for text in map(str.strip, _DIRECTIVE.findall(cache_control))
+    }
+    words = {text.lower() for text in names}
+    private = "private" in words and _SHARING.isdisjoint(names.values())
+    if private or "no-store" in words:
+        return cache_control
+    dropped = _SHARING | {"private", ""}
+    kept = [text for text, name in names.items() if name not in dropped]
+    return ", ".join(["private", *kept])
+
+
+def _drop_cookie(response: HTTPBaseResponse, name: str) -> None:
+    response.cookies.pop(name, None)
+    _take_headers(response, "set-cookie", f"{name}=")
+
+
+def _take_headers(
+    response: HTTPBaseResponse, name: str, start: str = ""
+) -> list[str]:
+    """Remove headers, and return their values.
+
+    Zope keeps headers in two places, with names in any case.
+    """
+
+    def wanted(header: tuple[str, str]) -> bool:
+        return header[0].lower() == name and header[1].startswith(start)
+
+    headers = response.headers.items()
+    more = response.accumulated_headers
+    response.headers = dict(filterfalse(wanted, headers))
+    response.accumulated_headers = list(filterfalse(wanted, more))
+    return [value for _, value in filter(wanted, [*headers, *more])]
+
+
+# Onto an exception
+
+
+class _Answer(threading.local):
+    """What an exception that answers in this thread adds to its headers."""
+
+    of_session = False
+    cookie = ""
+
+
+_answer = _Answer()
+
+
+def copy_answer(
+    response: HTTPBaseResponse, name: str, error: BaseException | None
+) -> None:
+    """Have the exception that may answer in a response's place say the same.
+
+    ``Redirect`` and its kin reach the client with headers of their own.  Call
+    this only if the session was used: the answer depends on the cookie.
+    """
+    if not isinstance(error, HTTPException):
+        return
+    _answer.of_session = True
+    if name in response.cookies:
+        rendered = HTTPResponse()
+        rendered.cookies[name] = response.cookies[name]
+        _answer.cookie = dict(rendered.listHeaders())["Set-Cookie"]
+    error.headers = _Headers(getattr(error, "headers", {}))
+
+
+def forget_answer() -> None:
+    """Forget what this thread answered to the request before."""
+    vars(_answer).clear()
+
+
+class _Headers(dict[str, str]):
+    """The headers of an exception, with those of this thread's answer.
+
+    One exception may be raised to many visitors, also at the same time: as
+    an object at module level, or with headers that belong to its class.  So
+    nothing that belongs to a visitor is kept with it.
+
+    It is enough to change ``items``: Zope's publisher and zExceptions, which
+    make the answer, read the headers of an exception by no other method.
+    """
+
+    def items(self) -> Any:
+        answer = HTTPResponse()
+        answer.headers = dict(super().items())
+        if _answer.of_session:
+            depend_on_cookie(answer)
+        if _answer.cookie:
+            keep_private(answer)
+            _drop_cookie(answer, _answer.cookie.partition("=")[0])
+            answer.addHeader("Set-Cookie", _answer.cookie)
+        return [*answer.headers.items(), *answer.accumulated_headers]

@@ -1,0 +1,65 @@
+"""A session of another visitor, opened by its id."""
+
+from collections.abc import Callable
+from typing import Any
+
+from zope.interface import implementer
+
+from collective.beaker.interfaces import ISession
+from collective.beaker.session.mapping import SessionMapping
+from collective.beaker.session.opened import OpenedSession
+from collective.beaker.session.opening import open_by_id
+from collective.beaker.session.policy import Policy
+
+
+Guard = Callable[..., Any]
+"""Calls its first argument with the others; says what an outage means."""
+
+
+@implementer(ISession)
+class SessionById(SessionMapping):
+    """A session that was opened by its id.  See ISession.get_by_id.
+
+    Nobody's cookie follows it.  It is saved and ended at once.
+    """
+
+    def __init__(self, policy: Policy, session: OpenedSession, guard: Guard):
+        self._policy = policy
+        self._session = session
+        self._guard = guard
+        self._is_saved = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def _open(self) -> OpenedSession:
+        return self._session
+
+    def accessed(self) -> bool:
+        return True
+
+    def dirty(self) -> bool:
+        """Tell whether save() or delete() was called."""
+        return self._is_saved
+
+    def save(self) -> None:
+        self._guard(self._session.save)
+        self._is_saved = True
+
+    def delete(self) -> None:
+        self._session.delete()
+        self.save()
+
+    invalidate = delete
+
+    def regenerate_id(self) -> None:
+        self._session.regenerate_id()
+
+    def get_by_id(self, id: str) -> "SessionById | None":
+        return find_by_id(self._policy, id, self._guard)
+
+
+def find_by_id(policy: Policy, id: str, guard: Guard) -> SessionById | None:
+    """Return the stored session of an id, or None if there is none."""
+    found = guard(open_by_id, policy, id)
+    return None if found is None else SessionById(policy, found, guard)

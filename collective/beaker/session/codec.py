@@ -1,0 +1,194 @@
+"""Between the data of a session and the text that Beaker stores of it."""
+
+import os
+import pickle
+from binascii import a2b_base64
+from binascii import b2a_base64
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+from typing import Protocol
+
+from beaker.crypto import generateCryptoKeys
+from beaker.crypto import get_crypto_module
+from beaker.crypto import get_nonce_size
+from beaker.exceptions import BeakerException
+from beaker.util import JsonSerializer
+from beaker.util import PickleSerializer
+
+from collective.beaker.settings.options import former_keys
+
+
+class Serializer(Protocol):
+    """What the option ``data_serializer`` may be besides a name."""
+
+    def dumps(self, data: Any) -> bytes:
+        """Return data as bytes."""
+
+    def loads(self, data: bytes) -> Any:
+        """Return the data that ``dumps`` got."""
+
+
+class StrictPickle(PickleSerializer):  # type: ignore[misc]
+    """Beaker's serializer, which looks at a pickle before it loads it.
+
+    Data that were encrypted with another key decrypt to garbage, and loading
+    garbage may do anything.
+    """
+
+    def loads(self, data: bytes) -> Any:
+        if data[:1] + data[-1:] != b"\x80.":
+            raise pickle.UnpicklingError("This is no pickle.")
+        return pickle.loads(data)
+
+
+@dataclass(frozen=True)
+class Encryption:
+    """Beaker's encryption of session data.
+
+    The first of ``validate_keys`` encrypts; any of them may decrypt.
+    """
+
+    encrypt_key: str
+    validate_keys: Sequence[str]
+    nonce_size: tuple[int, int]
+    """The bytes of a nonce, and the characters that they take in base64."""
+
+    module: ModuleType
+
+    def encrypt(self, data: bytes) -> str:
+        length, characters = self.nonce_size
+        nonce = _to_base64(os.urandom(length))[:characters]
+        key = self._key(self.validate_keys[0], nonce)
+        return nonce + _to_base64(self.module.aesEncrypt(data, key))
+
+    def decrypt(self, text: str, validate_key: str) -> bytes:
+        """Return what is encrypted; garbage if it was another key."""
+        _, characters = self.nonce_size
+        key = self._key(validate_key, text[:characters])
+        data: bytes = self.module.aesDecrypt(
+            a2b_base64(text[characters:]), key
+        )
+        return data
+
+    def _key(self, validate_key: str, nonce: str) -> bytes:
+        key: bytes = generateCryptoKeys(
+            self.encrypt_key,
+            validate_key + nonce,
+            1,
+            self.module.getKeyLength(),
+        )
+        return key
+
+
+class Codec:
+    """Encodes the data of sessions, and decodes what was stored of them."""
+
+    def __init__(
+        self,
+        serializer: Serializer,
+        name: str,
+        encryption: Encryption | None = None,
+    ):
+        self.dumps = serializer.dumps
+        self._loads = serializer.loads
+        self._name = name
+        self._encryption = encryption
+
+    def encode(self, data: Mapping[Any, Any]) -> str:
+        """Return the text to be stored.
+
+        Raises TypeError, which names no data, for what the serializer does
+        not take.
+        """
+        try:
+            serialized = self.dumps(data)
+            if self._encryption is None:
+                return _to_base64(serialized)
+            return self._encryption.encrypt(serialized)
+        except Exception as error:
+            reason = type(error).__name__
+        # Not while the error is handled: it may hold data.
+        raise TypeError(
+            f"A session holds {self._unstorable(data)}, which cannot be "
+            f"stored with session.data_serializer {self._name} ({reason}). "
+            "Store text, numbers, lists and dictionaries."
+        )
+
+    def _unstorable(self, data: Mapping[Any, Any]) -> str:
+        for key, value in data.items():
+            try:
+                self.dumps({key: value})
+            except Exception:
+                return f"a value of the type {type(value).__name__}"
+        return "values"
+
+    def decode(self, text: str) -> dict[Any, Any]:
+        """Return the data in a text; raise any exception if it has none."""
+        if self._encryption is None:
+            return self._deserialize(a2b_base64(text))
+        failure: Exception | None = None
+        for key in self._encryption.validate_keys:
+            try:
+                return self._deserialize(self._encryption.decrypt(text, key))
+            except Exception as error:
+                failure = failure or error
+        raise failure or ValueError("There is no key.")
+
+    def _deserialize(self, serialized: bytes) -> dict[Any, Any]:
+        data = self._loads(serialized)
+        if type(data) is not dict:
+            raise ValueError("A session is a dictionary.")
+        return data
+
+
+def _to_base64(data: bytes) -> str:
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
+def make_codec(options: Mapping[str, Any]) -> Codec:
+    """Return the codec for the options of sessions.
+
+    Raises BeakerException for an unknown serializer, and where an AES library
+    is missing.
+    """
+    given = options["data_serializer"]
+    name = given if isinstance(given, str) else type(given).__name__
+    return Codec(_serializer(given), name, _encryption(options))
+
+
+def _serializer(given: "str | Serializer") -> Serializer:
+    if given == "pickle":
+        return StrictPickle()
+    if given == "json":
+        json: Serializer = JsonSerializer()
+        return json
+    if isinstance(given, str):
+        raise BeakerException(
+            f"session.data_serializer is {given!r}; allowed are pickle, json "
+            "and, in Python, an object with the methods loads and dumps."
+        )
+    return given
+
+
+def _encryption(options: Mapping[str, Any]) -> Encryption | None:
+    if not options["encrypt_key"]:
+        return None
+    module = get_crypto_module(options["crypto_type"])
+    if not module.has_aes or not options["validate_key"]:
+        raise BeakerException(
+            "session.encrypt_key (hidden) needs session.validate_key and an "
+            "AES library. Set both keys, and install "
+            "collective.beaker[crypto]."
+        )
+    return Encryption(
+        options["encrypt_key"],
+        [
+            options["validate_key"],
+            *former_keys(options["validate_key_fallbacks"]),
+        ],
+        get_nonce_size(options["encrypt_nonce_bits"]),
+        module,
+    )

@@ -1,0 +1,171 @@
+"""A session whose class is given by the option ``session_class``."""
+
+import time
+from collections.abc import Callable
+from collections.abc import ItemsView
+from collections.abc import Mapping
+from collections.abc import MutableMapping
+from http.cookies import Morsel
+from http.cookies import SimpleCookie
+from typing import Any
+from typing import Protocol
+from typing import cast
+
+from collective.beaker.session.cookies import cookie_header
+from collective.beaker.session.policy import Policy
+from collective.beaker.session.policy import warn_of_unreadable_session
+from collective.beaker.session.times import CREATED
+from collective.beaker.settings.options import OWN_OPTIONS
+
+
+class BeakerSession(Protocol):
+    """What the classes of Beaker's sessions offer, which declare no types."""
+
+    id: str
+    key: str
+    is_new: bool
+    last_accessed: float | None
+    domain: str | None
+    path: str
+    request: dict[str, Any]
+    cookie: "SimpleCookie"
+
+    def get(self, key: str) -> Any: ...
+    def clear(self) -> None: ...
+    def update(self, data: Mapping[Any, Any]) -> None: ...
+    def items(self) -> ItemsView[Any, Any]: ...
+    def delete(self) -> None: ...
+    def invalidate(self) -> None: ...
+    def regenerate_id(self) -> None: ...
+    def save(self, accessed_only: bool = False) -> None: ...
+
+
+class ForeignSession:
+    """A session of any class that is derived from Beaker's.
+
+    It does what that class does.  It has none of the promises of a
+    ``StoredSession``: its class knows Beaker's options only.
+    """
+
+    bad_signature = False
+
+    def __init__(
+        self, policy: Policy, session_class: Callable[..., BeakerSession]
+    ):
+        self._options = {
+            name: value
+            for name, value in policy.options.items()
+            if name not in OWN_OPTIONS
+        } | {"secure": policy.options["secure"] is True}
+        self._policy = policy
+        self._session: BeakerSession
+        self._class = session_class
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the class has beside the methods of all sessions."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._session, name)
+
+    def open_presented(self, value: str) -> None:
+        """Open the session of a cookie's value, or begin a new one.
+
+        Raises what the class raises.
+        """
+        name = self._policy.cookies.name
+        exchange = {
+            "cookie": cookie_header(name, value),
+            "cookie_out": None,
+            "set_cookie": False,
+        }
+        try:
+            session = self._class(
+                exchange, **self._options | {"invalidate_corrupt": False}
+            )
+        except Exception as error:
+            if not value or not self._policy.replaces_unreadable:
+                raise
+            warn_of_unreadable_session(error)
+            session = self._class(exchange | {"cookie": ""}, **self._options)
+        if session.is_new:
+            # An expired session is replaced only if something is saved.
+            session.request["set_cookie"] = False
+        self._session = session
+
+    @property
+    def cookie(self) -> "Morsel[str] | None":
+        exchange = self._session.request
+        if exchange["set_cookie"] and exchange["cookie_out"]:
+            return self._session.cookie[self._session.key]
+        return None
+
+    @property
+    def data(self) -> MutableMapping[Any, Any]:
+        # Beaker's classes are derived from dict.
+        return cast(MutableMapping[Any, Any], self._session)
+
+    @property
+    def id(self) -> str:
+        return self._session.id
+
+    @property
+    def is_new(self) -> bool:
+        return self._session.is_new
+
+    @property
+    def created(self) -> float:
+        return self._session.get(CREATED) or time.time()
+
+    @property
+    def last_accessed(self) -> float | None:
+        return self._session.last_accessed
+
+    @property
+    def domain(self) -> str | None:
+        return self._session.domain
+
+    @domain.setter
+    def domain(self, domain: str | None) -> None:
+        self._session.domain = domain
+
+    @property
+    def path(self) -> str:
+        return self._session.path
+
+    @path.setter
+    def path(self, path: str) -> None:
+        self._session.path = path
+
+    def delete(self) -> None:
+        self._session.delete()
+
+    def invalidate(self) -> None:
+        self._session.invalidate()
+
+    def regenerate_id(self) -> None:
+        self._session.regenerate_id()
+
+    def has_changed(self) -> bool:
+        """Beaker's classes do not know; with ``auto`` they are stored."""
+        return True
+
+    def save(self, everything: bool = True) -> None:
+        self._session.save(accessed_only=not everything)
+
+    # A class of Beaker's knows no transactions.
+
+    def prepare(self, everything: bool) -> None:
+        """Nothing can be prepared."""
+
+    def release(self) -> None:
+        """There is nothing to release."""
+
+    def snapshot(self) -> Any:
+        return dict(self._session.items())
+
+    def restore(self, snapshot: Any) -> None:
+        self._session.clear()
+        self._session.update(snapshot)

@@ -1,0 +1,185 @@
+"""What a request needs of a session that was opened for it."""
+
+import time
+from collections.abc import MutableMapping
+from http.cookies import Morsel
+from typing import Any
+from typing import Protocol
+
+from collective.beaker.session.cookies import CookieMaker
+from collective.beaker.session.policy import Policy
+from collective.beaker.session.times import CREATED
+from collective.beaker.session.working_copy import DOMAIN
+from collective.beaker.session.working_copy import PATH
+from collective.beaker.session.working_copy import WorkingCopy
+
+
+class OpenedSession(Protocol):
+    """A session that was loaded or begun.
+
+    It may be in a store, in a cookie, or of a class of another package.
+    Methods that need a store raise StoreUnavailable.
+    """
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no stored session was found for the visitor."""
+
+    @property
+    def last_accessed(self) -> float | None:
+        """When it was used before this request: seconds since 1970."""
+
+    @property
+    def bad_signature(self) -> bool:
+        """Whether the visitor's cookie was signed with an unknown secret."""
+
+    @property
+    def cookie(self) -> "Morsel[str] | None":
+        """The cookie to be sent, once the session is saved."""
+
+    @property
+    def data(self) -> MutableMapping[Any, Any]:
+        """What code sees and changes; always the same object."""
+
+    @property
+    def id(self) -> str:
+        """The id under which ``save`` stores the session."""
+
+    @property
+    def created(self) -> float:
+        """When the session began: seconds since 1970."""
+
+    @property
+    def domain(self) -> str | None:
+        """The domain of the cookie."""
+
+    @domain.setter
+    def domain(self, domain: str | None) -> None: ...
+
+    @property
+    def path(self) -> str:
+        """The path of the cookie."""
+
+    @path.setter
+    def path(self, path: str) -> None: ...
+
+    def delete(self) -> None:
+        """End the session; ``save`` removes what is stored and the cookie."""
+
+    def invalidate(self) -> None:
+        """Begin a new session under a new id; ``save`` ends the former one."""
+
+    def regenerate_id(self) -> None:
+        """Go on under a new id."""
+
+    def has_changed(self) -> bool:
+        """Tell whether there is anything that was not stored yet."""
+
+    def save(self, everything: bool = True) -> None:
+        """Store all changes, or only those inside values.
+
+        Raises RecordTooLarge, and TypeError for a value that cannot be
+        serialized.
+        """
+
+    def prepare(self, everything: bool) -> None:
+        """Make sure that ``save`` will succeed, and nobody comes between.
+
+        Raises what ``save`` does, and ConflictError if another request has
+        changed what this one changed.  ``release`` must follow.
+        """
+
+    def release(self) -> None:
+        """Let others store the session."""
+
+    def snapshot(self) -> Any:
+        """Return all that ``restore`` needs to bring back this state."""
+
+    def restore(self, snapshot: Any) -> None:
+        """Bring back an earlier state."""
+
+
+class SessionOfCopy:
+    """What a session in a store and one in a cookie have in common.
+
+    Both hold a working copy of data that are stored elsewhere.
+    """
+
+    cookie: "Morsel[str] | None" = None
+    bad_signature = False
+    was_invalidated = False
+    is_new = True
+    last_accessed: float | None = None
+
+    _has_cookie = False
+    """Whether the visitor's request has a cookie."""
+
+    _is_deleted = False
+    _replaces_another = False
+    """Whether it was begun in place of one that was stored."""
+
+    def __init__(self, policy: Policy, cookies: CookieMaker | None = None):
+        self._policy = policy
+        self._cookies = cookies
+        self._copy = WorkingCopy(policy.codec)
+        self.data = self._copy.data
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an option, as it is an attribute of Beaker's sessions."""
+        if name.startswith("_") or name not in self._policy.options:
+            raise AttributeError(f"A session has no attribute {name!r}.")
+        option = self._policy.options[name]
+        return option is True if name == "secure" else option
+
+    @property
+    def created(self) -> float:
+        # A session that was deleted has lost this time.
+        return self._copy.loaded.get(CREATED) or time.time()
+
+    @property
+    def domain(self) -> str | None:
+        domain: str | None = self._copy.get_own(DOMAIN, self._policy.domain)
+        return domain
+
+    @domain.setter
+    def domain(self, domain: str | None) -> None:
+        self._copy.set_own(DOMAIN, domain)
+
+    @property
+    def path(self) -> str:
+        path: str = self._copy.get_own(PATH, self._policy.path)
+        return path
+
+    @path.setter
+    def path(self, path: str) -> None:
+        self._copy.set_own(PATH, path)
+
+    @property
+    def _scope(self) -> dict[str, str | None]:
+        """The own keys that are a cookie's scope."""
+        return {DOMAIN: self.domain, PATH: self.path}
+
+    def delete(self) -> None:
+        self._copy.empty()
+        self._is_deleted = True
+
+    def revert(self) -> None:
+        """Take back all changes, also those inside values."""
+        self._copy.revert()
+
+    def has_changed(self) -> bool:
+        if self._is_deleted or self._replaces_another:
+            return True
+        return self._copy.has_changed()
+
+    def snapshot(self) -> Any:
+        return self._copy.snapshot(), vars(self).copy()
+
+    def restore(self, snapshot: Any) -> None:
+        data, state = snapshot
+        vars(self).clear()
+        vars(self).update(state)
+        self._copy.restore(data)
