@@ -6,8 +6,8 @@ import secrets
 ID_LENGTH = 32
 """The number of digits of an id that is made today."""
 
-_LENGTHS = (ID_LENGTH, 40)
-"""Older releases of Beaker wrote 40 digits."""
+LONGEST_ID = 40
+"""The number of digits of an id that older releases of Beaker made."""
 
 _DIGITS = "0123456789abcdef"
 
@@ -21,7 +21,7 @@ def is_id(value: object) -> bool:
     """Tell whether a value has the form of a session id."""
     return (
         isinstance(value, str)
-        and len(value) in _LENGTHS
+        and len(value) in (ID_LENGTH, LONGEST_ID)
         and not value.strip(_DIGITS)
     )
 

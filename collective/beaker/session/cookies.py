@@ -17,6 +17,7 @@ from beaker.session import Session
 from ZPublisher.cookie import getCookieValuePolicy
 
 from collective.beaker.hidden import HiddenText
+from collective.beaker.ids import LONGEST_ID
 
 
 MAX_COOKIE_SIZE = 4096
@@ -75,6 +76,16 @@ def _signer(key: str) -> hmac.HMAC:
     return hmac.new(key.encode(), digestmod="sha1")
 
 
+@lru_cache(maxsize=1024)
+def sign_id(id: str, key: str) -> str:
+    """Return the signature of an id.
+
+    A visitor often comes back soon, and a signature takes as long as loading
+    a small session from memory.
+    """
+    return sign(id, key)
+
+
 def sign(content: str, key: str) -> str:
     """Return the signature that Beaker puts before a value."""
     signer = _signer(key).copy()
@@ -111,8 +122,10 @@ class CookieMaker:
             return None
         signature = value[:SIGNATURE_LENGTH]
         content = value[SIGNATURE_LENGTH:]
+        # Not the data of a session in a cookie, which are long.
+        sign_content = sign_id if len(content) <= LONGEST_ID else sign
         for position, key in enumerate(self.secrets):
-            if hmac.compare_digest(signature, sign(content, key)):
+            if hmac.compare_digest(signature, sign_content(content, key)):
                 return content, position
         return None
 

@@ -16,6 +16,7 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session.opened import SessionOfCopy
 from collective.beaker.session.policy import warn_of_unreadable_session
 from collective.beaker.session.times import ACCESSED
+from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import DOMAIN
 from collective.beaker.session.working_copy import PATH
 from collective.beaker.session.working_copy import Data
@@ -127,7 +128,9 @@ class StoredSession(SessionOfCopy):
         try:
             text = policy.store.payload(record)
             data = {} if text is None else policy.codec.decode(text)
-            ended = policy.timeouts.have_ended(data) or is_empty(data)
+            ended = policy.timeouts.have_ended(data) or (
+                CREATED not in data and is_empty(data)
+            )
         except Exception as error:
             if not policy.replaces_unreadable:
                 raise

@@ -51,7 +51,6 @@ class WorkingCopy:
       it is what a difference is taken from: between it and ``data`` are all
       changes of this request, between it and ``loaded`` are those inside
       values.  It is None if nothing is stored yet.
-
     """
 
     __slots__ = ("_own", "codec", "data", "loaded", "text")
