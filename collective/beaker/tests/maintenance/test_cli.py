@@ -15,7 +15,7 @@ from beaker.cache import CacheManager
 from click.testing import CliRunner
 
 from collective.beaker import wording
-from collective.beaker.cli import Duration
+from collective.beaker.cli.console import Duration
 from collective.beaker.cli import main
 from collective.beaker.ctl import beaker
 from collective.beaker.ids import new_id

@@ -1,0 +1,6 @@
+"""The command collective-beaker."""
+
+from collective.beaker.cli.commands import main
+
+
+__all__ = ["main"]

@@ -1,0 +1,192 @@
+"""The command collective-beaker: a shell over report and maintenance."""
+
+import json
+import sys
+
+import click
+
+from collective.beaker import wording
+from collective.beaker.cli.configuration import check_user
+from collective.beaker.cli.configuration import read_valid_configuration
+from collective.beaker.cli.configuration import read_session_options
+from collective.beaker.cli.configuration import read_valid_zope_conf
+from collective.beaker.cli.console import ERRORS
+from collective.beaker.cli.console import Duration
+from collective.beaker.cli.console import Failure
+from collective.beaker.cli.console import confirm
+from collective.beaker.cli.console import failing
+from collective.beaker.cli.console import watch
+from collective.beaker.cli.printing import print_report
+from collective.beaker.cli.printing import print_survey
+from collective.beaker.cli.printing import print_sweep
+from collective.beaker.cli.printing import where
+from collective.beaker.maintenance.caches import clear_region
+from collective.beaker.maintenance.revoke import revoke as revoke_session
+from collective.beaker.maintenance.revoke import revoke_all
+from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.survey import survey
+from collective.beaker.maintenance.sweep import sweep as sweep_sessions
+from collective.beaker.report import Report
+from collective.beaker.report import make_report
+from collective.beaker.settings.section import read_configuration
+
+
+WARNINGS = 1
+"""The exit status of ``check --strict`` where there are warnings only."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="collective.beaker")
+@click.option(
+    "-c",
+    "--config",
+    "path",
+    default="etc/zope.conf",
+    show_default=True,
+    metavar="PATH",
+    help="The zope.conf of your Zope.",
+)
+@click.pass_context
+def main(context: click.Context, path: str) -> None:
+    """Look after Beaker's sessions and caches.
+
+    Zope is not started, and its database is not opened. Run this as the user
+    that Zope runs as, with Zope's Python, whether Zope serves or not.
+
+    The exit status is 0, 1 for warnings of check --strict, or 2 for errors.
+    """
+    context.obj = path
+
+
+@main.command()
+@click.option("--strict", is_flag=True, help="Warnings count, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def check(path: str, strict: bool, as_json: bool) -> None:
+    """Check the settings, and try out the stores.
+
+    The settings are checked as they are when Zope starts. Then a record is
+    stored, loaded, swapped and deleted in the store of the sessions and in
+    that of each cache region. Secrets and passwords are not shown.
+    """
+    report = _report(path)
+    verdict = report.verdict
+    if as_json:
+        data = {"zope_conf": path, "verdict": verdict, **report.as_dict()}
+        click.echo(json.dumps(data, indent=2))
+    else:
+        print_report(report)
+    if verdict == "error":
+        sys.exit(ERRORS)
+    if verdict == "warning" and strict:
+        sys.exit(WARNINGS)
+
+
+@main.command()
+@click.pass_obj
+def sessions(path: str) -> None:
+    """Count the stored sessions, by age and by size.
+
+    Not all stores can list them: memcached cannot.
+    """
+    with failing():
+        options = read_session_options(path)
+        stored = StoredSessions(options)
+        found = watch(
+            survey(options),
+            stored,
+            lambda survey: survey.sessions + survey.empty,
+        )
+    print_survey(found, stored)
+
+
+@main.command()
+@click.option(
+    "--idle",
+    type=Duration(),
+    metavar="TIME",
+    help="Remove sessions that were not used for so long, such as 7d or 12h. "
+    "session.timeout holds beside it, if it is set.",
+)
+@click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
+@click.pass_obj
+def sweep(path: str, idle: int | None, dry_run: bool) -> None:
+    """Remove expired sessions, and what else nobody needs.
+
+    These are sessions beyond session.timeout, session.absolute_timeout or
+    --idle, records without a session, locks that nobody holds, and files
+    that killed processes left. A session that is used meanwhile stays, and
+    so does one that cannot be read.
+    """
+    with failing():
+        options = read_session_options(path)
+        stored = StoredSessions(options, idle)
+        swept = watch(
+            sweep_sessions(options, idle, dry_run),
+            stored,
+            lambda swept: swept.looked_at,
+        )
+    print_sweep(swept, dry_run)
+    if not stored.ever_expire:
+        click.echo(
+            "No session expires: set session.timeout, or give --idle.",
+            err=True,
+        )
+
+
+@main.command()
+@click.argument("id", required=False)
+@click.option("--all", "everyone", is_flag=True, help="End all sessions.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
+    """End the session of an ID, or all sessions.
+
+    Their visitors begin new ones.
+    """
+    if bool(id) == everyone:
+        raise click.UsageError("Give either the ID of a session, or --all.")
+    with failing():
+        options = read_session_options(path)
+        stored = StoredSessions(options)
+        if not yes:
+            which = "all sessions" if everyone else "this session"
+            confirm(f"End {which} in {where(stored)}?")
+        if everyone:
+            number = watch(revoke_all(options), stored, lambda number: number)
+            click.echo(f"Ended {wording.number(number, 'session')}.")
+        elif revoke_session(options, id or ""):
+            click.echo("Ended the session.")
+        else:
+            raise Failure("There is no session with this ID.")
+
+
+@main.command()
+@click.argument("region")
+@click.pass_obj
+def clear(path: str, region: str) -> None:
+    """Empty one cache REGION, and nothing else."""
+    with failing():
+        configuration = read_valid_configuration(path)
+        regions = (configuration.cache or {}).get("cache_regions", {})
+        if regions.get(region, {}).get("type") == "memory":
+            raise Failure(
+                f"cache.{region}.type is 'memory': the values are in each "
+                "process of Zope. Restart Zope to empty them."
+            )
+        number = clear_region(configuration, region)
+    click.echo(f"Emptied {region}: {wording.number(number, 'piece')} removed.")
+    if regions[region]["type"] == "ext:database":
+        click.echo(
+            "Zope keeps what it has loaded from ext:database. Restart it.",
+            err=True,
+        )
+
+
+def _report(path: str) -> Report:
+    try:
+        conf = read_valid_zope_conf(path)
+        check_user(conf, read_configuration(conf.section))
+    except Failure as failure:
+        return Report(errors=[failure.message])
+    return make_report(conf.section)

@@ -1,0 +1,74 @@
+"""What a zope.conf configures, for a command."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from collective.beaker.cli.console import Failure
+from collective.beaker.settings.section import Configuration
+from collective.beaker.settings.section import read_configuration
+from collective.beaker.settings.section import used_folders
+from collective.beaker.settings.zope_conf import ZopeConf
+from collective.beaker.settings.zope_conf import ZopeConfError
+from collective.beaker.settings.zope_conf import read_zope_conf
+
+
+def read_valid_zope_conf(path: str) -> ZopeConf:
+    """Read zope.conf; raise Failure if it cannot be read."""
+    try:
+        found = read_zope_conf(path)
+    except ZopeConfError as error:
+        raise Failure(str(error)) from None
+    os.environ.update(found.environment)
+    return found
+
+
+def read_valid_configuration(path: str) -> Configuration:
+    """Return what a zope.conf configures; raise Failure for mistakes."""
+    conf = read_valid_zope_conf(path)
+    configuration = read_configuration(conf.section)
+    if configuration.errors:
+        raise Failure("\n".join(configuration.errors))
+    check_user(conf, configuration)
+    return configuration
+
+
+def check_user(conf: ZopeConf, configuration: Configuration) -> None:
+    """Raise Failure where files would belong to another user than Zope's."""
+    if not hasattr(os, "geteuid"):
+        return
+    folders = used_folders(configuration)
+    if os.geteuid() == 0:
+        folders.append(conf.clienthome)
+    for folder in map(Path, folders):
+        if folder.exists() and folder.stat().st_uid != os.geteuid():
+            raise Failure(
+                f"{folder} belongs to another user, {_owner(folder)}: Zope "
+                "could not use what you make there. Run this as that user, "
+                f"for example by sudo -u {_owner(folder)}."
+            )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:
+        return f"#{path.stat().st_uid}"
+
+
+def read_session_options(path: str) -> Mapping[str, Any]:
+    options = read_valid_configuration(path).session
+    if options is None:
+        raise Failure(
+            f"{path} configures no sessions. Add a setting that begins with "
+            "session. to <product-config beaker>."
+        )
+    if not options["type"] and not options["data_dir"]:
+        options = {**options, "type": "memory"}
+    if options["type"] == "memory":
+        raise Failure(
+            "session.type is 'memory': the sessions are in each process of "
+            "Zope, where this command cannot look. Restart Zope to end them."
+        )
+    return options
