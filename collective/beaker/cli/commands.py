@@ -7,8 +7,8 @@ import click
 
 from collective.beaker import wording
 from collective.beaker.cli.configuration import check_user
-from collective.beaker.cli.configuration import read_valid_configuration
 from collective.beaker.cli.configuration import read_session_options
+from collective.beaker.cli.configuration import read_valid_configuration
 from collective.beaker.cli.configuration import read_valid_zope_conf
 from collective.beaker.cli.console import ERRORS
 from collective.beaker.cli.console import Duration

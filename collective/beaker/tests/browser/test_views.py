@@ -12,8 +12,9 @@ from zExceptions import Forbidden
 from zope.component import getUtility
 from zope.interface import alsoProvides
 
+from collective.beaker.browser import actions
+from collective.beaker.browser import base
 from collective.beaker.browser import seals
-from collective.beaker.browser import views
 from collective.beaker.browser.messages import COOKIE
 from collective.beaker.browser.tokens import FIELD
 from collective.beaker.browser.tokens import check_token
@@ -161,7 +162,7 @@ def test_the_options_of_a_site_come_from_its_utility(manager, sites):
 
 def test_a_warning_is_shown_and_counted(manager, monkeypatch):
     section = {"session.type": "memory", "session.colour": "red"}
-    monkeypatch.setattr(views, "running_section", lambda: section)
+    monkeypatch.setattr(base, "running_section", lambda: section)
 
     page = manager.get("/@@beaker")
 
@@ -171,7 +172,7 @@ def test_a_warning_is_shown_and_counted(manager, monkeypatch):
 
 def test_errors_in_the_settings_are_shown(manager, monkeypatch):
     section = {"session.type": "file"}
-    monkeypatch.setattr(views, "running_section", lambda: section)
+    monkeypatch.setattr(base, "running_section", lambda: section)
 
     page = manager.get("/@@beaker")
 
@@ -182,7 +183,7 @@ def test_errors_in_the_settings_are_shown(manager, monkeypatch):
 def test_without_a_section_the_page_says_so(
     manager, unconfigured, monkeypatch
 ):
-    monkeypatch.setattr(views, "running_section", lambda: None)
+    monkeypatch.setattr(base, "running_section", lambda: None)
 
     page = manager.get("/@@beaker")
 
@@ -254,7 +255,7 @@ def test_the_longest_bar_is_as_long_as_its_place(manager, file_sessions):
 def test_the_page_does_not_count_for_long(manager, file_sessions, monkeypatch):
     for _ in range(150):
         file_sessions.make()
-    monkeypatch.setattr(views, "COUNT_SECONDS", 0)
+    monkeypatch.setattr(base, "COUNT_SECONDS", 0)
 
     page = manager.get("/@@beaker")
 
@@ -377,7 +378,7 @@ def region_folder(tmp_path, monkeypatch):
         "cache.filed.type": "file",
         "cache.filed.data_dir": str(tmp_path),
     }
-    monkeypatch.setattr(views, "running_section", lambda: section)
+    monkeypatch.setattr(base, "running_section", lambda: section)
     return str(tmp_path)
 
 
@@ -451,7 +452,7 @@ def test_sweep_removes_what_has_expired(manager, file_sessions):
 def test_sweep_does_not_take_long(manager, file_sessions, monkeypatch):
     for _ in range(150):
         file_sessions.make(idle=7200)
-    monkeypatch.setattr(views, "SWEEP_SECONDS", 0)
+    monkeypatch.setattr(actions, "SWEEP_SECONDS", 0)
 
     text = press(manager, "sweep")
 
@@ -517,7 +518,7 @@ def test_emptying_a_database_tells_to_restart_the_others(
         "cache.kept.type": "ext:database",
         "cache.kept.url": f"sqlite:///{tmp_path}/caches.db",
     }
-    monkeypatch.setattr(views, "running_section", lambda: section)
+    monkeypatch.setattr(base, "running_section", lambda: section)
 
     text = press(manager, "clear-kept")
 

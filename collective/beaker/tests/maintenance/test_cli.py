@@ -15,8 +15,8 @@ from beaker.cache import CacheManager
 from click.testing import CliRunner
 
 from collective.beaker import wording
-from collective.beaker.cli.console import Duration
 from collective.beaker.cli import main
+from collective.beaker.cli.console import Duration
 from collective.beaker.ctl import beaker
 from collective.beaker.ids import new_id
 from collective.beaker.maintenance.stored import StoredSessions

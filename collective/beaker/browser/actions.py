@@ -1,0 +1,119 @@
+"""What the buttons of the page do."""
+
+import logging
+from collections.abc import Callable
+from collections.abc import Mapping
+from functools import wraps
+from typing import Any
+
+from zExceptions import MethodNotAllowed
+from zope.component import queryUtility
+
+from collective.beaker import wording
+from collective.beaker.browser import messages
+from collective.beaker.browser.base import View
+from collective.beaker.browser.tokens import check_token
+from collective.beaker.ids import ID_LENGTH
+from collective.beaker.ids import is_id
+from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.maintenance.caches import clear_region
+from collective.beaker.maintenance.revoke import revoke
+from collective.beaker.maintenance.slices import within
+from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.sweep import sweep
+from collective.beaker.report import told
+
+
+SWEEP_SECONDS = 10
+"""So long a button sweeps."""
+
+_ELSEWHERE = {
+    "memory": "Other processes of Zope keep their values.",
+    "ext:database": (
+        "Other processes of Zope keep what they have loaded: restart them."
+    ),
+}
+"""What clearing a region does not reach, by the type of its store."""
+
+logger = logging.getLogger("collective.beaker")
+
+
+def on_post(
+    change: Callable[[Any], str],
+) -> Callable[[Any], None]:
+    """Have a method change something, on POST with the token of a form.
+
+    The answer redirects to the page, which shows the text that the method
+    returns, or why it failed: a reload repeats nothing.
+    """
+
+    @wraps(change)
+    def publish(self: Any) -> None:
+        self.never_cache()
+        if self.request.method != "POST":
+            raise MethodNotAllowed("Press the button on the page @@beaker.")
+        check_token(self.context, self.request)
+        try:
+            messages.leave(self.request, "done", change(self))
+        except CannotMaintain as error:
+            messages.leave(self.request, "failed", str(error))
+        except Exception as error:
+            logger.error("A button of @@beaker failed: %s", told(error))
+            messages.leave(self.request, "failed", told(error))
+        url = f"{self.context.absolute_url()}/@@beaker"
+        self.request.response.redirect(url, status=303)
+
+    return publish
+
+
+class Actions(View):
+    """What the buttons of the page do."""
+
+    @on_post
+    def sweep(self) -> str:
+        """Remove what has expired, as far as time allows."""
+        swept, is_complete = within(
+            SWEEP_SECONDS, sweep(self._session_options())
+        )
+        text = f"{wording.removed(swept)} {wording.kept(swept)}"
+        if is_complete:
+            return text
+        return (
+            f"{text} The time was up after {swept.looked_at:,} records. "
+            "Run collective-beaker sweep to look at all."
+        )
+
+    @on_post
+    def clear(self) -> str:
+        """Empty a cache region."""
+        region = self._field("region")
+        configuration = self.read_configuration()
+        number = clear_region(
+            configuration, region, self.session_options_in_force()
+        )
+        kind = configuration.cache["cache_regions"][region]["type"]
+        text = f"Emptied {region}: {wording.number(number, 'piece')} removed."
+        return f"{text} {_ELSEWHERE[kind]}" if kind in _ELSEWHERE else text
+
+    @on_post
+    def revoke(self) -> str:
+        """End the session of an id, or of a cookie that ends with one."""
+        id = self._field("id").strip()
+        if not is_id(id):
+            id = id[-ID_LENGTH:]
+        if not revoke(self._session_options(), id):
+            raise CannotMaintain("There is no session with this id.")
+        return "Ended the session."
+
+    def _session_options(self) -> Mapping[str, Any]:
+        options = queryUtility(ISessionConfig)
+        if options is None:
+            raise CannotMaintain(
+                "No sessions are configured. Add a setting that begins with "
+                "session. to <product-config beaker>."
+            )
+        return options
+
+    def _field(self, name: str) -> str:
+        value = self.request.form.get(name)
+        return value if isinstance(value, str) else ""
