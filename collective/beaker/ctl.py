@@ -1,6 +1,6 @@
 """The command as a subcommand of bin/instance.
 
-See the entry-point group plone.recipe.zope2instance.ctl.
+It is registered in the entry point group plone.recipe.zope2instance.ctl.
 """
 
 import shlex
@@ -8,15 +8,15 @@ from typing import Any
 
 
 def beaker(control: Any, line: str = "") -> None:
-    """Check the settings of Beaker, and look after sessions and caches.
+    """Check the settings of Beaker, and maintain sessions and caches.
 
-    bin/instance beaker --help says more.
+    For more, see bin/instance beaker --help.
     """
-    # Each call of bin/instance imports this module.
+    # Imported late, since every run of bin/instance imports this module.
     from collective.beaker.cli import main
 
     options = control.options
-    # The line has lost its quotes, unless it was typed at a prompt.
+    # Only a line that was typed at a prompt still has its quotes.
     arguments = options.args[1:] if options.args else shlex.split(line)
     main(
         arguments,

@@ -1,19 +1,19 @@
-"""Values that a dump or a log, which shows their repr(), does not show."""
+"""Values that are hidden in dumps and logs, which show their repr()."""
 
 
 class HiddenText(str):
-    """A text, such as an id or a cookie."""
+    """A text that is hidden in dumps and logs, such as an id or a cookie."""
 
     def __repr__(self) -> str:
         return "'(hidden)'"
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        # Who keeps it keeps a text.
+        # A pickle holds plain text.
         return str, (self[:],)
 
 
 class HiddenBytes(bytes):
-    """Stored data."""
+    """Stored data that is hidden in dumps and logs."""
 
     def __repr__(self) -> str:
         return "b'(hidden)'"

@@ -1,15 +1,16 @@
-"""Session ids: how they are made, and what passes for one."""
+"""Session ids: how they are created and recognized."""
 
 import secrets
 
 
 ID_LENGTH = 32
-"""The number of digits of an id that is made today."""
+"""The number of digits of a new id."""
 
 LONGEST_ID = 40
-"""The number of digits of an id that older releases of Beaker made."""
+"""The number of digits of an id from older releases of Beaker."""
 
 _DIGITS = "0123456789abcdef"
+"""The digits of an id."""
 
 
 def new_id() -> str:
@@ -32,5 +33,5 @@ def lease_name(id: str) -> str:
 
 
 def is_lease(name: str) -> bool:
-    """Tell whether a name is that of a record that locks a session."""
+    """Tell whether a record with this name locks a session."""
     return name.endswith("-lock") and is_id(name.removesuffix("-lock"))

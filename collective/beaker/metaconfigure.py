@@ -21,10 +21,14 @@ from collective.beaker.settings.zope_conf import running_section
 logger = logging.getLogger("collective.beaker")
 
 defaultSessionConfig: dict[str, Any] = SESSION_DEFAULTS
+"""The defaults of the session options."""
 
-# Before all other actions, so that a utility which another package registers
-# overrides ours, whichever package is included first.
 _FIRST = -1
+"""The order of our action: before all others.
+
+So a utility that another package registers overrides ours, no matter which
+package is included first.
+"""
 
 
 class IBeakerConfiguration(Interface):
@@ -32,7 +36,7 @@ class IBeakerConfiguration(Interface):
 
 
 def beakerConfiguration(_context: ConfigurationContext) -> None:
-    """Have the beaker section of zope.conf read when ZCML is executed."""
+    """Read the beaker section of zope.conf when the ZCML is executed."""
     _context.action(
         discriminator=("collective.beaker", "loadConfiguration"),
         callable=_configure,
@@ -41,9 +45,9 @@ def beakerConfiguration(_context: ConfigurationContext) -> None:
 
 
 def _configure() -> None:
-    """Register the utilities that the beaker section asks for.
+    """Register the utilities for which the beaker section has settings.
 
-    Raises ConfigurationError with all that is wrong in the section.
+    Raises ConfigurationError with all mistakes in the section.
     """
     configuration = read_configuration(running_section())
     for warning in configuration.warnings:

@@ -1,7 +1,7 @@
-"""A picture of what is configured and how it fares, which shows no secrets.
+"""A report of what is configured and how it works, without any secrets.
 
-All of it is plain data: ``as_dict`` makes of it what JSON can hold.  Keys and
-passwords are hidden, and there is no session id and nothing of a session.
+It is plain data, and ``as_dict`` converts it to what JSON can hold.  Keys and
+passwords are hidden.  Session ids and session data are not included.
 """
 
 import logging
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
 from contextlib import suppress
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -21,13 +22,15 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
 from platform import python_version
 from typing import Any
+from typing import TypeAlias
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.caches import cache_store
-from collective.beaker.maintenance.slices import within
+from collective.beaker.maintenance.slices import last_result_within
 from collective.beaker.maintenance.stored import CannotMaintain
-from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.stored import Options
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import Survey
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.settings.options import SESSION_DEFAULTS
@@ -40,14 +43,20 @@ from collective.beaker.stores import Store
 
 logger = logging.getLogger("collective.beaker")
 
-# Where a setting comes from
 ZOPE_CONF = "zope.conf"
+"""The source of a setting that is made in zope.conf."""
+
 INHERITED = "inherited"
-"""A region has it from the settings of all caches."""
+"""The source of a region's setting that is made for all caches."""
+
 DEFAULT = "default"
+"""The source of a setting that is not made."""
+
 RUN_TIME = "run time"
-"""Code has changed the options that came from zope.conf."""
+"""The source of a setting that code has changed."""
+
 LOCAL = "site-local utility"
+"""The source of a setting that a utility of a site makes."""
 
 _PACKAGES = (
     "collective.beaker",
@@ -59,11 +68,15 @@ _PACKAGES = (
     "redis",
     "SQLAlchemy",
 )
+"""The packages whose versions are reported, if they are installed."""
 
-Options = Mapping[str, Any]
+SettingValue: TypeAlias = (
+    "str | int | float | bool | list[SettingValue] | None"
+)
+"""A value that may be shown, and that JSON can hold."""
 
-_logged: set[str] = set()
-"""Why the store of sessions is unavailable, as the log has it already."""
+_logged_reasons: set[str] = set()
+"""Why the session store is unavailable, as already logged."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +86,7 @@ class Setting:
     name: str
     """As in zope.conf, such as session.timeout."""
 
-    value: Any
-    """Text, a number, a boolean, None or a list of these."""
+    value: SettingValue
 
     source: str
     """One of ``ZOPE_CONF``, ``INHERITED``, ``DEFAULT``, ``RUN_TIME`` and
@@ -82,8 +94,8 @@ class Setting:
 
 
 @dataclass
-class Health:
-    """How a store has done with a record that was made to be thrown away."""
+class StoreCheck:
+    """The result of storing and removing a test record in a store."""
 
     name: str
     """What is stored there: session, cache, or cache. and a region's name."""
@@ -92,58 +104,58 @@ class Health:
     """The name of the backend; empty if it cannot be used at all."""
 
     address: str = ""
-    """Where it is, without credentials."""
+    """Where the store is, without credentials."""
 
     error: str | None = None
-    """What is wrong, or None if all is well."""
+    """What is wrong, or None if the store works."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    """How long store, load, swap and delete took, those that were done."""
+    """The duration of each step that was run: store, load, swap, delete."""
 
     @property
-    def is_well(self) -> bool:
+    def works(self) -> bool:
         return self.error is None
 
 
 @dataclass(frozen=True)
 class Region:
-    """A cache region, and the caches that have none as "cache"."""
+    """A cache region; "cache" stands for the caches without one."""
 
     name: str
     type: str
     expire: int | None
-    """The seconds after which a value is computed anew; None is never."""
+    """The seconds after which a value is computed again; None means never."""
 
 
 @dataclass
 class Count:
-    """What was counted of the stored sessions."""
+    """The result of counting the stored sessions."""
 
     survey: Survey | None = None
     is_complete: bool = False
-    """Whether there was time for all."""
+    """Whether there was time to count all of them."""
 
     estimate: int = 0
-    """About how many records there are, locks included, if there was not
-    time for all; 0 if nobody knows."""
+    """Roughly how many records there are, including locks, if the count is
+    not complete; 0 if unknown."""
 
     error: str | None = None
-    """Why they were not counted, or not to the end."""
+    """Why they were not counted, or not all of them."""
 
 
 @dataclass
 class Report:
-    """All that the one who runs a site would like to know."""
+    """Everything an administrator would like to know."""
 
     settings: list[Setting] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    """What stops Zope at start-up, each with its remedy."""
+    """Mistakes that prevent Zope from starting, each with its remedy."""
 
     warnings: list[str] = field(default_factory=list)
-    """What is logged at start-up, each with its remedy."""
+    """Warnings that are logged at start-up, each with its remedy."""
 
-    stores: list[Health] = field(default_factory=list)
-    """Empty if there are errors: such stores cannot be used."""
+    stores: list[StoreCheck] = field(default_factory=list)
+    """Empty if there are errors: the stores cannot be used then."""
 
     regions: list[Region] = field(default_factory=list)
     sessions: Count | None = None
@@ -154,12 +166,12 @@ class Report:
     @property
     def verdict(self) -> str:
         """One of error, warning and ok."""
-        if self.errors or not all(health.is_well for health in self.stores):
+        if self.errors or not all(check.works for check in self.stores):
             return "error"
         return "warning" if self.warnings else "ok"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold, keys in the order of the fields."""
+        """Return what JSON can hold, with keys in the order of the fields."""
         return asdict(self)
 
 
@@ -169,12 +181,14 @@ def make_report(
     local: bool = False,
     count_seconds: float | None = None,
 ) -> Report:
-    """Return a report of a beaker section, and of the stores it names.
+    """Return a report of a beaker section and of the stores that it names.
 
-    ``in_force`` are the options that ``ISessionConfig`` gives, if that was
-    asked; ``local`` says that a site gives them.  Folders that are configured
-    are created, as they are at start-up, and each store is tried out.  Stored
-    sessions are counted for so many seconds, or not at all.
+    ``in_force`` are the session options that ``ISessionConfig`` provides; by
+    default, those of the section.  ``local`` says that they come from a site.
+    ``count_seconds`` limits the time for counting the stored sessions; by
+    default they are not counted.
+
+    Configured folders are created, as at start-up, and each store is checked.
     """
     configuration = read_configuration(section)
     errors = configuration.errors or make_folders(configuration)
@@ -187,7 +201,7 @@ def make_report(
     )
     if section is None:
         report.warnings.append(
-            "There is no <product-config beaker> in zope.conf: "
+            "There is no <product-config beaker> in zope.conf, so there are "
             "no sessions and no caches. Add one."
         )
     if errors:
@@ -195,7 +209,9 @@ def make_report(
     session = configuration.session if in_force is None else in_force
     report.stores += check_stores(session, configuration.cache)
     if session is not None and count_seconds is not None:
-        report.sessions = _count(session, report.stores, count_seconds)
+        report.sessions = _count_unless_failed(
+            session, report.stores, count_seconds
+        )
     return report
 
 
@@ -208,9 +224,9 @@ def settings_of(
     in_force: Options | None = None,
     local: bool = False,
 ) -> Iterator[Setting]:
-    """Yield all settings that are in force, sessions first.
+    """Yield all settings that are in force, those of sessions first.
 
-    See ``make_report``.
+    The arguments are those of ``make_report``.
     """
     given = {key.lower().removeprefix("beaker.") for key in (section or {})}
     read = configuration.session
@@ -224,8 +240,8 @@ def settings_of(
             elif read is None or value != read.get(option):
                 source = RUN_TIME
             else:
-                source = _source(given, f"session.{option}")
-            yield _setting("session", option, value, source)
+                source = _zope_conf_or_default(given, f"session.{option}")
+            yield _make_setting("session", option, value, source)
     yield from _cache_settings(given, configuration.cache or {})
 
 
@@ -233,29 +249,31 @@ def _cache_settings(given: set[str], cache: Options) -> Iterator[Setting]:
     regions = cache.get("cache_regions", {})
     for option, value in cache.items():
         if option != "cache_regions":
-            source = _source(given, f"cache.{option}")
-            yield _setting("cache", option, value, source)
+            source = _zope_conf_or_default(given, f"cache.{option}")
+            yield _make_setting("cache", option, value, source)
     if cache:
-        source = _source(given, "cache.regions")
-        yield _setting("cache", "regions", list(regions), source)
+        source = _zope_conf_or_default(given, "cache.regions")
+        yield _make_setting("cache", "regions", list(regions), source)
     for name, options in regions.items():
         for option, value in options.items():
             own = f"cache.{name}.{option}".lower()
-            source = _source(given, own)
+            source = _zope_conf_or_default(given, own)
             if source == DEFAULT and f"cache.{option}" in given:
                 source = INHERITED
-            yield _setting(f"cache.{name}", option, value, source)
+            yield _make_setting(f"cache.{name}", option, value, source)
 
 
-def _source(given: set[str], name: str) -> str:
+def _zope_conf_or_default(given: set[str], name: str) -> str:
     return ZOPE_CONF if name in given else DEFAULT
 
 
-def _setting(prefix: str, option: str, value: Any, source: str) -> Setting:
-    return Setting(f"{prefix}.{option}", _shown(option, value), source)
+def _make_setting(
+    prefix: str, option: str, value: object, source: str
+) -> Setting:
+    return Setting(f"{prefix}.{option}", _displayable(option, value), source)
 
 
-def _shown(option: str, value: Any) -> Any:
+def _displayable(option: str, value: object) -> SettingValue:
     """Return a value that may be shown, and that JSON can hold."""
     if value is None or value == ():
         return None
@@ -267,15 +285,15 @@ def _shown(option: str, value: Any) -> Any:
     if isinstance(value, timedelta):
         return int(value.total_seconds())
     if isinstance(value, (list, tuple)):
-        return [_shown(option, each) for each in value]
+        return [_displayable(option, each) for each in value]
     if isinstance(value, (str, datetime)):
         return shown
-    # Such as a client or the options of an engine, which hold passwords.
+    # For example a client or the options of an engine: they hold passwords.
     return f"<{type(value).__name__}>"
 
 
 def regions_of(configuration: Configuration) -> Iterator[Region]:
-    """Yield the caches that have no region, and all cache regions."""
+    """Yield the caches without a region, and all cache regions."""
     if configuration.cache is None:
         return
     options = dict(configuration.cache)
@@ -289,8 +307,8 @@ def regions_of(configuration: Configuration) -> Iterator[Region]:
 
 def check_stores(
     session: Options | None, cache: Options | None
-) -> list[Health]:
-    """Try out the stores of sessions, of caches, and of each cache region.
+) -> list[StoreCheck]:
+    """Check the stores of sessions, of caches and of each cache region.
 
     Sessions in cookies have no store.
     """
@@ -299,7 +317,7 @@ def check_stores(
         options = {**SESSION_DEFAULTS, **session}
         if options["type"] != "cookie":
             found.append(
-                check_store("session", lambda: StoredSessions(options).store)
+                check_store("session", lambda: SessionInspector(options).store)
             )
     if cache is not None:
         regions = cache.get("cache_regions", {})
@@ -309,42 +327,46 @@ def check_stores(
     return found
 
 
-def check_store(name: str, find: Callable[[], Store]) -> Health:
-    """Store a record, load it, swap it and delete it, and take the times.
+def check_store(name: str, find: Callable[[], Store]) -> StoreCheck:
+    """Store, load, swap and delete a test record, and time each step.
 
-    What goes wrong is found in the result; nothing is raised.
+    Any failure is part of the result; nothing is raised.
     """
-    health = Health(name)
+    check = StoreCheck(name)
     try:
         store = find()
-        health.type, health.address = store.kind, store.address
-        health.error = _round_trip(store, health.seconds)
+        check.type, check.address = store.kind, store.address
+        check.error = _round_trip(store, check.seconds)
     except Exception as error:
-        health.error = told(error)
-    return health
+        check.error = describe_error(error)
+    return check
 
 
 def _round_trip(store: Store, seconds: dict[str, float]) -> str | None:
-    """Take the time of each step; return what went wrong, if anything."""
+    """Time each step; return what went wrong, or None."""
     id = new_id()
 
-    def timed(
-        step: str, operation: Callable[..., Any], *arguments: Any
-    ) -> Any:
+    @contextmanager
+    def timed(step: str) -> Iterator[None]:
         start = time.perf_counter()
         try:
-            return operation(*arguments)
+            yield
         finally:
             seconds[step] = time.perf_counter() - start
 
     try:
-        timed("store", store.swap, id, None, "first")
-        record = timed("load", store.load, id)
+        with timed("store"):
+            store.swap(id, None, "first")
+        with timed("load"):
+            record = store.load(id)
         if record is None or store.payload(record) != "first":
-            return "What was stored there is not found there."
-        if not timed("swap", store.swap, id, record, "second"):
-            return "What was stored there has been changed by somebody."
-        timed("delete", store.delete, id)
+            return "The test record was stored, but not found again."
+        with timed("swap"):
+            swapped = store.swap(id, record, "second")
+        if not swapped:
+            return "Something else has changed the test record."
+        with timed("delete"):
+            store.delete(id)
         return None
     finally:
         if "delete" not in seconds:
@@ -353,55 +375,57 @@ def _round_trip(store: Store, seconds: dict[str, float]) -> str | None:
 
 
 def is_available(session: Options | None) -> bool:
-    """Tell whether the store of sessions answers; one record is looked for.
+    """Tell whether the session store answers a request for one record.
 
-    Sessions in cookies, and none at all, need no store.  A reason is logged
-    once, until the store answers again: load balancers ask all the time.
+    This is true if sessions are in cookies, or not configured.  A reason is
+    logged once, until the store answers again: load balancers ask often.
     """
     if session is None or session.get("type") == "cookie":
         return True
     try:
-        StoredSessions(session).store.load(new_id())
+        SessionInspector(session).store.load(new_id())
     except Exception as error:
-        reason = told(error)
-        if reason not in _logged:
-            _logged.add(reason)
-            logger.error("The store of sessions is unavailable: %s", reason)
+        reason = describe_error(error)
+        if reason not in _logged_reasons:
+            _logged_reasons.add(reason)
+            logger.error("The session store is unavailable: %s", reason)
         return False
-    _logged.clear()
+    _logged_reasons.clear()
     return True
 
 
 def count_sessions(options: Options, seconds: float) -> Count:
-    """Count stored sessions, for so many seconds.
+    """Count the stored sessions, for at most so many seconds.
 
-    What goes wrong is found in the result; nothing is raised.
+    Any failure is part of the result; nothing is raised.
     """
     count = Count()
     try:
-        count.survey, count.is_complete = within(seconds, survey(options))
+        count.survey, count.is_complete = last_result_within(
+            seconds, survey(options)
+        )
         if not count.is_complete:
-            count.estimate = StoredSessions(options).estimate()
+            count.estimate = SessionInspector(options).estimate()
     except Exception as error:
-        count.error = told(error)
+        count.error = describe_error(error)
     return count
 
 
-def _count(
-    session: Options, stores: Iterable[Health], seconds: float
+def _count_unless_failed(
+    session: Options, stores: Iterable[StoreCheck], seconds: float
 ) -> Count:
     """Count sessions, but do not wait again for a store that failed."""
-    for health in stores:
-        if health.name == "session" and not health.is_well:
-            return Count(error=health.error)
+    for check in stores:
+        if check.name == "session" and not check.works:
+            return Count(error=check.error)
     return count_sessions(session, seconds)
 
 
-def told(error: Exception) -> str:
-    """Return what may be said of an error: nothing of a client library."""
+def describe_error(error: Exception) -> str:
+    """Return a message that may be shown: nothing from a client library."""
     if isinstance(error, (CannotMaintain, StoreUnavailable)):
         return str(error)
-    # No more than the type: a message may hold a password.
+    # Only the type: the message may hold a password.
     return f"It cannot be used ({type(error).__name__})."
 
 
@@ -409,8 +433,8 @@ def told(error: Exception) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, Zope, Beaker and of the libraries of
-    stores, those that are installed."""
+    """Return the versions of Python, Zope, Beaker and of the client libraries
+    that are installed."""
     found = {"Python": python_version()}
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):

@@ -1,24 +1,24 @@
-"""Words and numbers for what was counted and done.
+"""Texts for counts, sizes, times and results.
 
-The command and the page tell it in the same words.
+The command and the page share them, so that both use the same words.
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from collective.beaker.maintenance.sweep import Sweep
 
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-"""How long units of time are."""
+"""The lengths of the units of time."""
 
 _UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
+"""The names of the units of time."""
 
 
 def number(count: int, thing: str) -> str:
-    """Return a number of things, such as 2 sessions."""
+    """Return a number with its noun, such as 2 sessions."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
@@ -36,7 +36,7 @@ def _decimal(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the largest unit of which it has one."""
+    """Return a time in its largest whole unit, such as 2 hours."""
     for unit in ("d", "h", "m", "s"):
         if seconds >= SECONDS[unit]:
             break
@@ -44,14 +44,14 @@ def duration(seconds: float) -> str:
 
 
 def ranges(limits: Sequence[float], show: Callable[[float], str]) -> list[str]:
-    """Return what the bars of a chart stand for."""
+    """Return the labels of a chart's bars, such as 1 kB to 10 kB."""
     shown = [show(limit) for limit in limits]
     between = [f"{low} to {high}" for low, high in pairwise(shown)]
     return [f"up to {shown[0]}", *between, f"over {shown[-1]}"]
 
 
-def value(value: Any) -> str:
-    """Return the value of a setting as zope.conf might have it."""
+def value(value: object) -> str:
+    """Return the value of a setting, as it might be in zope.conf."""
     if value is None:
         return "not set"
     if isinstance(value, bool):
@@ -62,7 +62,7 @@ def value(value: Any) -> str:
 
 
 def removed(swept: Sweep, verb: str = "Removed") -> str:
-    """Return what a sweep has removed."""
+    """Return a sentence about what a sweep has removed."""
     return (
         f"{verb} {number(swept.expired, 'expired session')}, "
         f"{number(swept.empty, 'empty record')}, "
@@ -72,9 +72,9 @@ def removed(swept: Sweep, verb: str = "Removed") -> str:
 
 
 def kept(swept: Sweep, verb: str = "Kept") -> str:
-    """Return what a sweep has kept."""
+    """Return a sentence about what a sweep has kept."""
     return (
         f"{verb} {number(swept.kept, 'session')}; "
-        f"{swept.used_meanwhile:,} of them used meanwhile, "
+        f"{swept.used_meanwhile:,} used in the meantime, "
         f"{swept.unreadable:,} unreadable."
     )

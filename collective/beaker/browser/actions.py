@@ -2,9 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from collections.abc import Mapping
 from functools import wraps
-from typing import Any
 
 from zExceptions import MethodNotAllowed
 from zope.component import queryUtility
@@ -18,14 +16,15 @@ from collective.beaker.ids import is_id
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance.caches import clear_region
 from collective.beaker.maintenance.revoke import revoke
-from collective.beaker.maintenance.slices import within
+from collective.beaker.maintenance.slices import last_result_within
 from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.sweep import sweep
-from collective.beaker.report import told
+from collective.beaker.report import describe_error
 
 
 SWEEP_SECONDS = 10
-"""So long a button sweeps."""
+"""How long a button sweeps."""
 
 _ELSEWHERE = {
     "memory": "Other processes of Zope keep their values.",
@@ -39,27 +38,28 @@ logger = logging.getLogger("collective.beaker")
 
 
 def on_post(
-    change: Callable[[Any], str],
-) -> Callable[[Any], None]:
-    """Have a method change something, on POST with the token of a form.
+    change: Callable[["Actions"], str],
+) -> Callable[["Actions"], None]:
+    """Run a method only on POST, and only with the token of a form.
 
-    The answer redirects to the page, which shows the text that the method
-    returns, or why it failed: a reload repeats nothing.
+    The response redirects to the page, so that reloading it repeats nothing.
+    The page shows the text that the method returns, or why the method failed.
     """
 
     @wraps(change)
-    def publish(self: Any) -> None:
+    def publish(self: "Actions") -> None:
         self.never_cache()
         if self.request.method != "POST":
-            raise MethodNotAllowed("Press the button on the page @@beaker.")
+            raise MethodNotAllowed("Use the button on the page @@beaker.")
         check_token(self.context, self.request)
         try:
-            messages.leave(self.request, "done", change(self))
+            messages.set_message(self.request, "done", change(self))
         except CannotMaintain as error:
-            messages.leave(self.request, "failed", str(error))
+            messages.set_message(self.request, "failed", str(error))
         except Exception as error:
-            logger.error("A button of @@beaker failed: %s", told(error))
-            messages.leave(self.request, "failed", told(error))
+            reason = describe_error(error)
+            logger.error("A button of @@beaker failed: %s", reason)
+            messages.set_message(self.request, "failed", reason)
         url = f"{self.context.absolute_url()}/@@beaker"
         self.request.response.redirect(url, status=303)
 
@@ -71,16 +71,16 @@ class Actions(View):
 
     @on_post
     def sweep(self) -> str:
-        """Remove what has expired, as far as time allows."""
-        swept, is_complete = within(
+        """Remove what has expired, for ``SWEEP_SECONDS``."""
+        swept, is_complete = last_result_within(
             SWEEP_SECONDS, sweep(self._session_options())
         )
         text = f"{wording.removed(swept)} {wording.kept(swept)}"
         if is_complete:
             return text
         return (
-            f"{text} The time was up after {swept.looked_at:,} records. "
-            "Run collective-beaker sweep to look at all."
+            f"{text} Time ran out after {swept.looked_at:,} records. "
+            "Run collective-beaker sweep to process all of them."
         )
 
     @on_post
@@ -92,20 +92,20 @@ class Actions(View):
             configuration, region, self.session_options_in_force()
         )
         kind = configuration.cache["cache_regions"][region]["type"]
-        text = f"Emptied {region}: {wording.number(number, 'piece')} removed."
+        text = f"Emptied {region}: {wording.number(number, 'item')} removed."
         return f"{text} {_ELSEWHERE[kind]}" if kind in _ELSEWHERE else text
 
     @on_post
     def revoke(self) -> str:
-        """End the session of an id, or of a cookie that ends with one."""
+        """End the session of an id, or of a cookie that ends with the id."""
         id = self._field("id").strip()
         if not is_id(id):
             id = id[-ID_LENGTH:]
         if not revoke(self._session_options(), id):
-            raise CannotMaintain("There is no session with this id.")
+            raise CannotMaintain("There is no session with this ID.")
         return "Ended the session."
 
-    def _session_options(self) -> Mapping[str, Any]:
+    def _session_options(self) -> Options:
         options = queryUtility(ISessionConfig)
         if options is None:
             raise CannotMaintain(

@@ -1,4 +1,4 @@
-"""The charts of the page: tables whose bars have no need of styles."""
+"""The charts of the page: tables with bars that need no inline styles."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Bar(NamedTuple):
     label: str
     number: int
     percent: int
-    """How long the bar is, compared with the longest."""
+    """The length of the bar, relative to the longest."""
 
 
 class Chart(NamedTuple):
@@ -25,22 +25,24 @@ class Chart(NamedTuple):
     bars: list[Bar]
 
 
-def charts(found: Survey) -> list[Chart]:
-    """Return the charts of sessions that were counted."""
+def make_charts(found: Survey) -> list[Chart]:
+    """Return the charts of a survey."""
     ages = wording.ranges(AGES, wording.duration)
     sizes = wording.ranges(SIZES, wording.size)
     return [
-        _chart("Not used for", ages, found.idle),
-        _chart("Age", ages, found.age),
-        _chart("Size", sizes, found.size),
+        _make_chart("Not used for", ages, found.idle),
+        _make_chart("Age", ages, found.age),
+        _make_chart("Size", sizes, found.size),
     ]
 
 
-def _chart(title: str, labels: Sequence[str], numbers: Sequence[int]) -> Chart:
+def _make_chart(
+    title: str, labels: Sequence[str], numbers: Sequence[int]
+) -> Chart:
     longest = max(1, *numbers)
     rows = zip(labels, numbers, strict=True)
     return Chart(
         title,
-        # What is more than nothing is seen.
+        # Rounded up, so that even the smallest number shows a bar.
         [Bar(label, n, -(-100 * n // longest)) for label, n in rows],
     )

@@ -1,6 +1,7 @@
-"""What a button has done, on its way to the page: in a cookie, sealed."""
+"""Messages of the buttons, passed on to the page in a sealed cookie."""
 
 import json
+from typing import Literal
 from typing import NamedTuple
 
 from ZPublisher.HTTPRequest import HTTPRequest
@@ -10,20 +11,23 @@ from collective.beaker.browser.seals import unseal
 
 
 COOKIE = "collective.beaker.message"
+"""The name of the cookie."""
 
 _PURPOSE = "message"
+"""The purpose of the seal."""
+
+Kind = Literal["done", "failed"]
+"""Whether a button did its work."""
 
 
 class Message(NamedTuple):
     """A text that the page shows once."""
 
-    kind: str
-    """done or failed"""
-
+    kind: Kind
     text: str
 
 
-def leave(request: HTTPRequest, kind: str, text: str) -> None:
+def set_message(request: HTTPRequest, kind: Kind, text: str) -> None:
     """Have the next page show a text."""
     request.response.setCookie(
         COOKIE,
@@ -35,11 +39,11 @@ def leave(request: HTTPRequest, kind: str, text: str) -> None:
     )
 
 
-def take(request: HTTPRequest) -> Message | None:
-    """Return what was left, once."""
+def pop_message(request: HTTPRequest) -> Message | None:
+    """Return the message, if there is one, and remove it."""
     sealed = request.cookies.get(COOKIE)
     if not sealed:
         return None
     request.response.expireCookie(COOKIE, path="/")
-    found = unseal(_PURPOSE, sealed)
-    return Message(*json.loads(found)) if found else None
+    content = unseal(_PURPOSE, sealed)
+    return Message(*json.loads(content)) if content else None

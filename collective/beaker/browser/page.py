@@ -1,6 +1,5 @@
-"""The page for the one who runs a site: a view over report and maintenance."""
+"""The page for administrators: a view of the report, with buttons."""
 
-from typing import Any
 from typing import NamedTuple
 
 from OFS.interfaces import IApplication
@@ -9,15 +8,19 @@ from collective.beaker import wording
 from collective.beaker.browser import messages
 from collective.beaker.browser.base import View
 from collective.beaker.browser.charts import Chart
-from collective.beaker.browser.charts import charts
+from collective.beaker.browser.charts import make_charts
 from collective.beaker.browser.tokens import FIELD
 from collective.beaker.browser.tokens import make_token
 from collective.beaker.maintenance.caches import check_can_clear
 from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.survey import Survey
 from collective.beaker.report import DEFAULT
 from collective.beaker.report import INHERITED
-from collective.beaker.report import Health as StoreHealth
+from collective.beaker.report import Report
 from collective.beaker.report import Setting
+from collective.beaker.report import SettingValue
+from collective.beaker.report import StoreCheck
+from collective.beaker.settings.section import Configuration
 
 
 _POLICY = "; ".join(
@@ -30,34 +33,40 @@ _POLICY = "; ".join(
         "frame-ancestors 'self'",
     ]
 )
-"""What a browser allows the page: its style, its forms, and the ZMI's frame.
+"""What a browser allows the page: its style, its forms and the ZMI's frame.
 
-No other site can put it into a frame, to have its buttons pressed unawares.
+No other site can show it in a frame and trick someone into pressing a button.
 """
 
 
-class Settings(NamedTuple):
-    """A table of settings, which the page shows or unfolds."""
+class SettingsTable(NamedTuple):
+    """A table of settings, which the page shows open or folded."""
 
     title: str
     settings: list[Setting]
     open: str | None = None
+    """The value of the HTML attribute; None for a folded table."""
 
 
 class Page(View):
-    """What is configured, how it fares, and buttons."""
+    """What is configured, whether it works, and buttons to maintain it."""
 
     token_field = FIELD
+    report: Report
+    configuration: Configuration
+    message: messages.Message | None
+    home: str
+    """The URL of the site or of the root of Zope."""
 
     def __call__(self) -> str:
         self.never_cache()
         response = self.request.response
-        # Plone's theme knows nothing of this page, which has its own style.
+        # The page has its own style, which Plone's theme would replace.
         response.setHeader("X-Theme-Disabled", "1")
         response.setHeader("Content-Security-Policy", _POLICY)
         self.report = self.make_report()
         self.configuration = self.read_configuration()
-        self.message = messages.take(self.request)
+        self.message = messages.pop_message(self.request)
         self.home = self.context.absolute_url()
         return self.index()
 
@@ -65,13 +74,13 @@ class Page(View):
         return make_token(self.context, self.request)
 
     def verdict(self) -> str:
-        """Return in a few words how all is."""
-        failed = sum(not health.is_well for health in self.report.stores)
+        """Summarize the report in a few words."""
+        failed = sum(not store.works for store in self.report.stores)
         words = [
             wording.number(number, thing) + more
             for number, thing, more in (
                 (len(self.report.errors), "error", ""),
-                (failed, "store", " in trouble"),
+                (failed, "store", " failed"),
                 (len(self.report.warnings), "warning", ""),
             )
             if number
@@ -82,24 +91,25 @@ class Page(View):
         return self.context.title_or_id() or "Zope"
 
     def site_url(self) -> str:
-        """Return where the administrator comes from."""
+        """Return the URL of the page that an administrator comes from."""
         if IApplication.providedBy(self.context):
             return f"{self.home}/manage_main"
         return self.home
 
-    def settings(self) -> list[Settings]:
-        """Return the settings that somebody has made, and all others."""
-        made, others = [], []
+    def settings(self) -> list[SettingsTable]:
+        """Return a table of the configured settings, and one of all others."""
+        configured: list[Setting] = []
+        others: list[Setting] = []
         for setting in self.report.settings:
-            is_made = setting.source not in (DEFAULT, INHERITED)
-            (made if is_made else others).append(setting)
+            is_other = setting.source in (DEFAULT, INHERITED)
+            (others if is_other else configured).append(setting)
         tables = [
-            Settings("Settings that were made", made, "open"),
-            Settings("All other settings", others),
+            SettingsTable("Configured settings", configured, "open"),
+            SettingsTable("All other settings", others),
         ]
         return [table for table in tables if table.settings]
 
-    def shown(self, value: Any) -> str:
+    def format_value(self, value: SettingValue) -> str:
         return wording.value(value)
 
     def obstacle(self, region: str) -> str | None:
@@ -111,42 +121,41 @@ class Page(View):
         except CannotMaintain as error:
             return str(error)
         except Exception:
-            # The button says what is wrong.
+            # The button will say what is wrong.
             pass
         return None
 
     def expiry(self, seconds: int | None) -> str:
         return "never" if seconds is None else wording.duration(seconds)
 
-    def times(self, health: StoreHealth) -> str:
+    def times(self, store: StoreCheck) -> str:
         return ", ".join(
             f"{step}\N{NO-BREAK SPACE}{seconds * 1000:.2f}"
-            for step, seconds in health.seconds.items()
+            for step, seconds in store.seconds.items()
         )
 
-    def total(self, health: StoreHealth) -> str:
-        return f"{sum(health.seconds.values()) * 1000:.2f} ms"
+    def total(self, store: StoreCheck) -> str:
+        return f"{sum(store.seconds.values()) * 1000:.2f} ms"
 
     def session_type(self) -> str:
-        for health in self.report.stores:
-            if health.name == "session":
-                return health.type
+        for store in self.report.stores:
+            if store.name == "session":
+                return store.type
         return ""
 
-    def facts(self) -> list[tuple[str, str]]:
-        """Return what was counted, apart from the charts."""
-        found = self.report.sessions.survey
+    def facts(self, found: Survey) -> list[tuple[str, str]]:
+        """Return the numbers that are shown besides the charts."""
         average = found.bytes / found.sessions if found.sessions else 0
         return [
             ("Sessions", f"{found.sessions:,}"),
             ("Expired", f"{found.expired:,}"),
             ("Unreadable", f"{found.unreadable:,}"),
             ("Empty records", f"{found.empty:,}"),
-            ("Size in all", wording.size(found.bytes)),
-            ("On average", wording.size(average)),
+            ("Total size", wording.size(found.bytes)),
+            ("Average size", wording.size(average)),
             ("Largest", wording.size(found.largest)),
             ("Oldest", wording.duration(found.oldest)),
         ]
 
-    def charts(self) -> list[Chart]:
-        return charts(self.report.sessions.survey)
+    def charts(self, found: Survey) -> list[Chart]:
+        return make_charts(found)

@@ -1,7 +1,7 @@
-"""Sealed texts: the page knows those that it has made for a user again.
+"""Sealed texts, with which the page recognizes what it made for a user.
 
 A seal is an HMAC with the secret of the sessions, so that all processes of a
-site accept it.  Without a secret each process has a key of its own.
+site accept it.  Without a secret, each process has a key of its own.
 """
 
 import hmac
@@ -18,15 +18,16 @@ from collective.beaker.interfaces import ISessionConfig
 
 
 LIFETIME_SECONDS = 8 * 3600
-"""So long a sealed text is accepted."""
+"""How long a sealed text is accepted."""
 
 _PROCESS_KEY = secrets.token_hex()
+"""The key that is used if there is no secret."""
 
 
 def seal(purpose: str, text: str = "") -> str:
     """Return a text with a seal for the user who is logged in.
 
-    It has only characters that may stand in a cookie.
+    The result has only characters that are allowed in a cookie.
     """
     content = json.dumps([int(time.time()), text]).encode()
     body = urlsafe_b64encode(content).decode().rstrip("=")
@@ -34,7 +35,7 @@ def seal(purpose: str, text: str = "") -> str:
 
 
 def unseal(purpose: str, sealed: str) -> str | None:
-    """Return the text; None without the seal, or if its time is over."""
+    """Return the text; None if the seal is wrong or too old."""
     body, _, mac = sealed.partition(".")
     if not hmac.compare_digest(
         _mac(purpose, body).encode(), mac.encode(errors="replace")
@@ -48,9 +49,11 @@ def _mac(purpose: str, body: str) -> str:
     user = getSecurityManager().getUser()
     name = [user.getId(), user.getUserName()]
     message = json.dumps(["collective.beaker", purpose, name, body])
-    return hmac.new(_key().encode(), message.encode(), "sha256").hexdigest()
+    return hmac.new(
+        _signing_key().encode(), message.encode(), "sha256"
+    ).hexdigest()
 
 
-def _key() -> str:
+def _signing_key() -> str:
     options = queryUtility(ISessionConfig) or {}
     return options.get("secret") or options.get("validate_key") or _PROCESS_KEY

@@ -1,4 +1,4 @@
-"""The page's data for programs, and the health check."""
+"""The report for programs, and the health check for load balancers."""
 
 import json
 
@@ -10,7 +10,7 @@ from collective.beaker.report import is_available
 
 
 class Status(View):
-    """The data of the page, for programs."""
+    """The data of the page as JSON."""
 
     def __call__(self) -> str:
         self.never_cache()
@@ -20,8 +20,8 @@ class Status(View):
         return json.dumps(data, indent=2)
 
 
-class Health(View):
-    """One word for a load balancer."""
+class HealthCheck(View):
+    """Answers ok or unavailable, with the status 200 or 503."""
 
     def __call__(self) -> str:
         self.never_cache()

@@ -1,13 +1,14 @@
 """The token of a form, without which a button does nothing.
 
-It keeps other sites from pressing a button with the browser of somebody who is
-logged in (OWASP: cross-site request forgery).  In a Plone site it is that of
-plone.protect; elsewhere it is one of our own.
+It keeps other sites from pressing a button in the browser of someone who is
+logged in (OWASP: cross-site request forgery).  In a Plone site it is the token
+of plone.protect; elsewhere it is one of our own.
 """
 
-from typing import Any
+from typing import Protocol
 
 from OFS.interfaces import IApplication
+from OFS.SimpleItem import Item
 from zExceptions import Forbidden
 from zope.component import queryMultiAdapter
 from ZPublisher.HTTPRequest import HTTPRequest
@@ -17,37 +18,48 @@ from collective.beaker.browser.seals import unseal
 
 
 FIELD = "_authenticator"
-"""The name of the form's field; it is plone.protect's."""
+"""The name of the form field, as in plone.protect."""
 
 _PURPOSE = "button"
+"""The purpose of the seal."""
 
 
-def make_token(context: Any, request: HTTPRequest) -> str:
+class Protector(Protocol):
+    """What we use of plone.protect's view."""
+
+    def token(self) -> str:
+        """Return a token."""
+
+    def verify(self) -> bool:
+        """Tell whether the request has a valid token."""
+
+
+def make_token(context: Item, request: HTTPRequest) -> str:
     """Return a token for a form."""
     protector = _protector(context, request)
     return protector.token() if protector else seal(_PURPOSE)
 
 
-def check_token(context: Any, request: HTTPRequest) -> None:
-    """Raise Forbidden for a form without a token or with a wrong one."""
+def check_token(context: Item, request: HTTPRequest) -> None:
+    """Raise Forbidden if a form has no token, or a wrong one."""
     protector = _protector(context, request)
     if protector:
-        is_right = protector.verify()
+        is_valid = protector.verify()
     else:
         token = request.form.get(FIELD)
-        is_right = isinstance(token, str) and (
+        is_valid = isinstance(token, str) and (
             unseal(_PURPOSE, token) is not None
         )
-    if not is_right:
+    if not is_valid:
         raise Forbidden(
-            "The form is too old, or is none of this site. Open the page "
-            "anew, and press the button there. If this happens again, set "
+            "The form is too old, or comes from another site. Open the page "
+            "again and press the button there. If this still happens, set "
             "session.secret, so that all processes of Zope accept the form."
         )
 
 
-def _protector(context: Any, request: HTTPRequest) -> Any:
-    """Return the view of plone.protect, or None where it has no keys."""
+def _protector(context: Item, request: HTTPRequest) -> Protector | None:
+    """Return plone.protect's view; None outside a Plone site."""
     if IApplication.providedBy(context):
         return None
     return queryMultiAdapter((context, request), name="authenticator")

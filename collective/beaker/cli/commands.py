@@ -1,4 +1,4 @@
-"""The command collective-beaker: a shell over report and maintenance."""
+"""The commands: click's shell around report and maintenance."""
 
 import json
 import sys
@@ -14,16 +14,16 @@ from collective.beaker.cli.console import ERRORS
 from collective.beaker.cli.console import Duration
 from collective.beaker.cli.console import Failure
 from collective.beaker.cli.console import confirm
-from collective.beaker.cli.console import failing
-from collective.beaker.cli.console import watch
+from collective.beaker.cli.console import errors_as_failures
+from collective.beaker.cli.console import show_progress
+from collective.beaker.cli.printing import describe_store
 from collective.beaker.cli.printing import print_report
 from collective.beaker.cli.printing import print_survey
 from collective.beaker.cli.printing import print_sweep
-from collective.beaker.cli.printing import where
 from collective.beaker.maintenance.caches import clear_region
 from collective.beaker.maintenance.revoke import revoke as revoke_session
 from collective.beaker.maintenance.revoke import revoke_all
-from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import sweep as sweep_sessions
 from collective.beaker.report import Report
@@ -32,7 +32,7 @@ from collective.beaker.settings.section import read_configuration
 
 
 WARNINGS = 1
-"""The exit status of ``check --strict`` where there are warnings only."""
+"""The exit status of ``check --strict`` if there are only warnings."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,10 +48,10 @@ WARNINGS = 1
 )
 @click.pass_context
 def main(context: click.Context, path: str) -> None:
-    """Look after Beaker's sessions and caches.
+    """Check and maintain Beaker's sessions and caches.
 
-    Zope is not started, and its database is not opened. Run this as the user
-    that Zope runs as, with Zope's Python, whether Zope serves or not.
+    This neither starts Zope nor opens its database, and works whether Zope is
+    running or not. Run it as the user that Zope runs as, with Zope's Python.
 
     The exit status is 0, 1 for warnings of check --strict, or 2 for errors.
     """
@@ -59,17 +59,19 @@ def main(context: click.Context, path: str) -> None:
 
 
 @main.command()
-@click.option("--strict", is_flag=True, help="Warnings count, too.")
+@click.option(
+    "--strict", is_flag=True, help="Exit with status 1 for warnings."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def check(path: str, strict: bool, as_json: bool) -> None:
-    """Check the settings, and try out the stores.
+    """Check the settings and the stores.
 
-    The settings are checked as they are when Zope starts. Then a record is
-    stored, loaded, swapped and deleted in the store of the sessions and in
-    that of each cache region. Secrets and passwords are not shown.
+    The settings are checked as they are when Zope starts. Then a test record
+    is stored, loaded, swapped and deleted in the store of the sessions and in
+    the store of each cache region. Secrets and passwords are not shown.
     """
-    report = _report(path)
+    report = _make_report(path)
     verdict = report.verdict
     if as_json:
         data = {"zope_conf": path, "verdict": verdict, **report.as_dict()}
@@ -87,17 +89,17 @@ def check(path: str, strict: bool, as_json: bool) -> None:
 def sessions(path: str) -> None:
     """Count the stored sessions, by age and by size.
 
-    Not all stores can list them: memcached cannot.
+    Some stores, such as memcached, cannot list their sessions.
     """
-    with failing():
+    with errors_as_failures():
         options = read_session_options(path)
-        stored = StoredSessions(options)
-        found = watch(
+        inspector = SessionInspector(options)
+        found = show_progress(
             survey(options),
-            stored,
-            lambda survey: survey.sessions + survey.empty,
+            inspector,
+            lambda found: found.sessions + found.empty,
         )
-    print_survey(found, stored)
+    print_survey(found, inspector.store)
 
 
 @main.command()
@@ -105,29 +107,31 @@ def sessions(path: str) -> None:
     "--idle",
     type=Duration(),
     metavar="TIME",
-    help="Remove sessions that were not used for so long, such as 7d or 12h. "
-    "session.timeout holds beside it, if it is set.",
+    help="Also remove sessions that have not been used for this long, such as "
+    "7d or 12h. If session.timeout is set, it still applies.",
 )
-@click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Count, but do not remove anything."
+)
 @click.pass_obj
 def sweep(path: str, idle: int | None, dry_run: bool) -> None:
-    """Remove expired sessions, and what else nobody needs.
+    """Remove expired sessions and unneeded records.
 
-    These are sessions beyond session.timeout, session.absolute_timeout or
-    --idle, records without a session, locks that nobody holds, and files
-    that killed processes left. A session that is used meanwhile stays, and
-    so does one that cannot be read.
+    This removes sessions beyond session.timeout, session.absolute_timeout or
+    --idle, records without a session, locks that are not held, and files that
+    killed processes left behind. A session that is used in the meantime is
+    kept, and so is one that cannot be read.
     """
-    with failing():
+    with errors_as_failures():
         options = read_session_options(path)
-        stored = StoredSessions(options, idle)
-        swept = watch(
+        inspector = SessionInspector(options, idle)
+        swept = show_progress(
             sweep_sessions(options, idle, dry_run),
-            stored,
+            inspector,
             lambda swept: swept.looked_at,
         )
     print_sweep(swept, dry_run)
-    if not stored.ever_expire:
+    if not inspector.any_can_expire:
         click.echo(
             "No session expires: set session.timeout, or give --idle.",
             err=True,
@@ -137,23 +141,27 @@ def sweep(path: str, idle: int | None, dry_run: bool) -> None:
 @main.command()
 @click.argument("id", required=False)
 @click.option("--all", "everyone", is_flag=True, help="End all sessions.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
-    """End the session of an ID, or all sessions.
+    """End the session with this ID, or all sessions.
 
-    Their visitors begin new ones.
+    The visitors get new sessions.
     """
     if bool(id) == everyone:
         raise click.UsageError("Give either the ID of a session, or --all.")
-    with failing():
+    with errors_as_failures():
         options = read_session_options(path)
-        stored = StoredSessions(options)
+        inspector = SessionInspector(options)
         if not yes:
             which = "all sessions" if everyone else "this session"
-            confirm(f"End {which} in {where(stored)}?")
+            confirm(f"End {which} in {describe_store(inspector.store)}?")
         if everyone:
-            number = watch(revoke_all(options), stored, lambda number: number)
+            number = show_progress(
+                revoke_all(options),
+                inspector,
+                lambda number: number,
+            )
             click.echo(f"Ended {wording.number(number, 'session')}.")
         elif revoke_session(options, id or ""):
             click.echo("Ended the session.")
@@ -165,8 +173,8 @@ def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
 @click.argument("region")
 @click.pass_obj
 def clear(path: str, region: str) -> None:
-    """Empty one cache REGION, and nothing else."""
-    with failing():
+    """Empty one cache REGION and nothing else."""
+    with errors_as_failures():
         configuration = read_valid_configuration(path)
         regions = (configuration.cache or {}).get("cache_regions", {})
         if regions.get(region, {}).get("type") == "memory":
@@ -175,7 +183,7 @@ def clear(path: str, region: str) -> None:
                 "process of Zope. Restart Zope to empty them."
             )
         number = clear_region(configuration, region)
-    click.echo(f"Emptied {region}: {wording.number(number, 'piece')} removed.")
+    click.echo(f"Emptied {region}: {wording.number(number, 'item')} removed.")
     if regions[region]["type"] == "ext:database":
         click.echo(
             "Zope keeps what it has loaded from ext:database. Restart it.",
@@ -183,7 +191,7 @@ def clear(path: str, region: str) -> None:
         )
 
 
-def _report(path: str) -> Report:
+def _make_report(path: str) -> Report:
     try:
         conf = read_valid_zope_conf(path)
         check_user(conf, read_configuration(conf.section))

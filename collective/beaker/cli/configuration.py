@@ -1,11 +1,10 @@
-"""What a zope.conf configures, for a command."""
+"""Read the zope.conf that a command is given."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from collective.beaker.cli.console import Failure
+from collective.beaker.maintenance.stored import Options
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.section import used_folders
@@ -25,7 +24,7 @@ def read_valid_zope_conf(path: str) -> ZopeConf:
 
 
 def read_valid_configuration(path: str) -> Configuration:
-    """Return what a zope.conf configures; raise Failure for mistakes."""
+    """Read the beaker section; raise Failure if it has mistakes."""
     conf = read_valid_zope_conf(path)
     configuration = read_configuration(conf.section)
     if configuration.errors:
@@ -35,7 +34,7 @@ def read_valid_configuration(path: str) -> Configuration:
 
 
 def check_user(conf: ZopeConf, configuration: Configuration) -> None:
-    """Raise Failure where files would belong to another user than Zope's."""
+    """Raise Failure if new files would not belong to Zope's user."""
     if not hasattr(os, "geteuid"):
         return
     folders = used_folders(configuration)
@@ -45,8 +44,8 @@ def check_user(conf: ZopeConf, configuration: Configuration) -> None:
         if folder.exists() and folder.stat().st_uid != os.geteuid():
             raise Failure(
                 f"{folder} belongs to another user, {_owner(folder)}: Zope "
-                "could not use what you make there. Run this as that user, "
-                f"for example by sudo -u {_owner(folder)}."
+                "could not use files that you create there. Run this as that "
+                f"user, for example with sudo -u {_owner(folder)}."
             )
 
 
@@ -57,7 +56,8 @@ def _owner(path: Path) -> str:
         return f"#{path.stat().st_uid}"
 
 
-def read_session_options(path: str) -> Mapping[str, Any]:
+def read_session_options(path: str) -> Options:
+    """Read the options of sessions; raise Failure if they are out of reach."""
     options = read_valid_configuration(path).session
     if options is None:
         raise Failure(

@@ -1,4 +1,4 @@
-"""What commands share: failures, times, questions and progress."""
+"""Failures, durations, questions and progress, as the commands need them."""
 
 import re
 import sys
@@ -10,12 +10,14 @@ from typing import TypeVar
 import click
 
 from collective.beaker import wording
-from collective.beaker.maintenance.stored import StoredSessions
-from collective.beaker.report import told
+from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.report import describe_error
 
+
+_Result = TypeVar("_Result")
 
 ERRORS = 2
-"""The exit status of a command that could not do its work."""
+"""The exit status of a command that failed."""
 
 
 class Failure(click.ClickException):
@@ -25,7 +27,7 @@ class Failure(click.ClickException):
 
 
 class Duration(click.ParamType):
-    """A time such as 7d; it becomes seconds."""
+    """A time such as 7d, converted to seconds."""
 
     name = "duration"
 
@@ -40,34 +42,31 @@ class Duration(click.ParamType):
         found = re.fullmatch("([1-9][0-9]*)([smhdw])", value)
         if found is None:
             self.fail(
-                f"{value!r} is no time. Write a number and a unit, which is "
-                "s, m, h, d or w: 7d is seven days.",
+                f"{value!r} is not a time. Write a number and a unit, which "
+                "is s, m, h, d or w: 7d is seven days.",
                 param,
                 ctx,
             )
         return int(found[1]) * wording.SECONDS[found[2]]
 
 
-_Result = TypeVar("_Result")
-
-
 @contextmanager
-def failing() -> Iterator[None]:
-    """Turn what goes wrong in a store into a message."""
+def errors_as_failures() -> Iterator[None]:
+    """Turn an error of a store into a Failure, which is shown as a message."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as error:
-        reason = told(error)
+        reason = describe_error(error)
     else:
         return
-    # Not while the error is handled: it may hold a password.
+    # Outside the handler: as a context, the error might show a password.
     raise Failure(reason)
 
 
 def confirm(question: str) -> None:
-    """Ask; raise Failure if the answer is no, or there is nobody to ask."""
+    """Ask; raise Failure if the answer is no or the input is closed."""
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort:
@@ -77,16 +76,20 @@ def confirm(question: str) -> None:
         raise Failure("Nothing was done.")
 
 
-def watch(
+def show_progress(
     results: Iterator[_Result],
-    stored: StoredSessions,
+    inspector: SessionInspector,
     position: Callable[[_Result], int],
 ) -> _Result:
-    """Return the last result; a terminal shows how far it is meanwhile."""
+    """Return the last result; meanwhile, show the progress on a terminal.
+
+    ``position`` returns how many of the inspector's records a result covers.
+    """
     if not sys.stderr.isatty():
         *_, result = results
         return result
-    with click.progressbar(length=stored.estimate(), file=sys.stderr) as bar:
+    length = inspector.estimate()
+    with click.progressbar(length=length, file=sys.stderr) as bar:
         for result in results:
             bar.update(position(result) - bar.pos)
     return result

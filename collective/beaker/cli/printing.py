@@ -1,72 +1,74 @@
-"""What the commands print."""
+"""Print reports, surveys and sweeps."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from collective.beaker import wording
-from collective.beaker.maintenance.stored import StoredSessions
 from collective.beaker.maintenance.survey import AGES
 from collective.beaker.maintenance.survey import SIZES
 from collective.beaker.maintenance.survey import Survey
 from collective.beaker.maintenance.sweep import Sweep
 from collective.beaker.report import DEFAULT
 from collective.beaker.report import INHERITED
-from collective.beaker.report import Health
 from collective.beaker.report import Report
+from collective.beaker.report import StoreCheck
+from collective.beaker.stores import Store
 
 
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+"""The colours of the verdicts."""
 
 _BAR = 40
-"""The columns of the longest bar of a chart."""
+"""The length of the longest bar of a chart, in columns."""
 
 
 def print_report(report: Report) -> None:
-    for name, text in _lines(report):
+    for name, text in _report_lines(report):
         verdict = click.style(f"{name:8}", fg=_COLOURS[name])
         click.echo(f"{verdict} {text}")
 
 
-def _lines(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield verdicts, each with what it is about."""
+def _report_lines(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield pairs of a verdict and a text."""
     messages = report.errors + report.warnings
     for setting in report.settings:
-        told = any(text.startswith(f"{setting.name} ") for text in messages)
-        if not told and setting.source not in (DEFAULT, INHERITED):
-            yield "ok", f"{setting.name} is {_quoted(setting.value)}."
+        has_message = any(
+            text.startswith(f"{setting.name} ") for text in messages
+        )
+        if not has_message and setting.source not in (DEFAULT, INHERITED):
+            yield "ok", f"{setting.name} is {_quote(setting.value)}."
     for message in report.errors:
         yield "error", message
     for message in report.warnings:
         yield "warning", message
-    for health in report.stores:
-        yield "ok" if health.is_well else "error", _fares(health)
+    for store in report.stores:
+        yield "ok" if store.works else "error", _describe_check(store)
 
 
-def _quoted(value: Any) -> str:
+def _quote(value: object) -> str:
     shown = wording.value(value)
     return repr(shown) if isinstance(value, str | list) else shown
 
 
-def _fares(health: Health) -> str:
-    if health.error:
-        return f"{health.name}: {health.error}"
+def _describe_check(check: StoreCheck) -> str:
+    if check.error:
+        return f"{check.name}: {check.error}"
     times = ", ".join(
         f"{step} {seconds * 1000:.2f} ms"
-        for step, seconds in health.seconds.items()
+        for step, seconds in check.seconds.items()
     )
-    return f"{health.name}: {health.type} ({health.address}) works: {times}."
+    return f"{check.name}: {check.type} ({check.address}) works: {times}."
 
 
-def where(stored: StoredSessions) -> str:
-    return f"{stored.store.kind} ({stored.store.address})"
+def describe_store(store: Store) -> str:
+    return f"{store.kind} ({store.address})"
 
 
-def print_survey(found: Survey, stored: StoredSessions) -> None:
+def print_survey(found: Survey, store: Store) -> None:
     average = found.bytes / found.sessions if found.sessions else 0
-    click.echo(f"Store       {where(stored)}")
+    click.echo(f"Store       {describe_store(store)}")
     click.echo(f"Sessions    {found.sessions:,}")
     click.echo(f"Expired     {found.expired:,}")
     click.echo(f"Unreadable  {found.unreadable:,}")
@@ -102,7 +104,7 @@ def print_sweep(swept: Sweep, dry_run: bool) -> None:
     click.echo(wording.kept(swept, verb))
     if swept.unreadable:
         click.echo(
-            "Unreadable are sessions with a key or a class that is not known "
-            "here, or with damaged data. revoke --all ends them, too.",
+            "A session is unreadable if its key or a class is unknown here, "
+            "or if its data is damaged. revoke --all ends such sessions, too.",
             err=True,
         )

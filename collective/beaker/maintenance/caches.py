@@ -1,4 +1,4 @@
-"""Empty one cache region, and nothing else."""
+"""Empty one cache region and nothing else."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from beaker.ext.sqla import SqlaNamespaceManager
 
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
-from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.settings.options import CACHE_OPTIONS
 from collective.beaker.settings.options import FOLDER_OPTIONS
 from collective.beaker.settings.options import SESSION_DEFAULTS
@@ -45,18 +45,18 @@ _LOADED = (MemoryNamespaceManager, SqlaNamespaceManager)
 
 
 def cache_store(options: Options) -> Store:
-    """Return where caches with certain options are stored.
+    """Return the store of caches.
 
-    ``options`` are all those of a region, or of the caches without one.
+    ``options`` are all options of a region, or of the caches without one.
     """
     kind = options["type"]
-    of_store = {
+    store_options = {
         name: value
         for name, value in options.items()
         if name not in CACHE_OPTIONS or name in FOLDER_OPTIONS
     }
     timeout = SESSION_DEFAULTS["socket_timeout"]
-    return find_store(kind, clsmap[kind], of_store, timeout)
+    return find_store(kind, clsmap[kind], store_options, timeout)
 
 
 def clear_region(
@@ -64,21 +64,20 @@ def clear_region(
     region: str,
     in_force: Sequence[Options] = (),
 ) -> int:
-    """Remove all values of one cache region, and nothing else.
+    """Remove all values of one cache region and nothing else.
 
-    ``in_force`` are options of sessions beside those of the configuration.
+    ``in_force`` are session options in addition to those of the
+    configuration.  A region in memory is cleared in this process only.
 
-    Returns how many pieces were removed: keys or documents, files or rows.
-    A region in memory is cleared in this process.
-
-    Raises what ``check_can_clear`` does.
+    Returns how many pieces were removed: keys, documents, files or rows.
+    Raises CannotMaintain as ``check_can_clear`` does.
     """
     check_can_clear(configuration, region, in_force)
-    options = _region(configuration, region)
+    options = _region_options(configuration, region)
     if clsmap[options["type"]] is MemoryNamespaceManager:
-        return _clear_loaded(region, options)
+        return _clear_in_process(region, options)
     number = cache_store(options).clear_caches()
-    _clear_loaded(region, options)
+    _clear_in_process(region, options)
     return number
 
 
@@ -89,23 +88,23 @@ def check_can_clear(
 ) -> None:
     """Raise CannotMaintain if a cache region cannot be cleared.
 
-    That is where its store does not tell the region apart from other caches
-    or from sessions.  See ``clear_region``.
+    A region can be cleared only if its store keeps it apart from other caches
+    and from sessions.  The arguments are those of ``clear_region``.
     """
-    options = _region(configuration, region)
-    others = _others(configuration, region)
+    options = _region_options(configuration, region)
+    others = _other_caches(configuration, region)
     if clsmap[options["type"]] is MemoryNamespaceManager:
-        _check_is_apart(region, options, others)
+        _check_options_differ(region, options, others)
         return
-    _check_lists(region, options)
+    _check_can_list(region, options)
     store = cache_store(options)
     sessions = [configuration.session or {}, *in_force]
-    for name, other in _stores(others, sessions):
+    for name, other in _stores_of(others, sessions):
         if type(store) is type(other) and store.place == other.place:
-            raise CannotMaintain(_shared(region, options, name))
+            raise CannotMaintain(_shared_place_message(region, options, name))
 
 
-def _region(configuration: Configuration, region: str) -> Options:
+def _region_options(configuration: Configuration, region: str) -> Options:
     regions = (configuration.cache or {}).get("cache_regions", {})
     if region in regions:
         return regions[region]
@@ -115,25 +114,27 @@ def _region(configuration: Configuration, region: str) -> Options:
     )
 
 
-def _check_lists(region: str, options: Options) -> None:
+def _check_can_list(region: str, options: Options) -> None:
     if clsmap[options["type"]] in _CLEARABLE:
         return
     setting = f"cache.{region}.type is {options['type']!r}"
     if clsmap[options["type"]] is MemcachedNamespaceManager:
         raise CannotMaintain(
             f"{setting}: memcached cannot list what it stores, and Beaker "
-            "would empty the whole server, sessions included. Wait until "
-            f"cache.{region}.expire is over, or give the region a memcached "
-            "of its own, and restart that one."
+            "would empty the whole server, including sessions. Wait until "
+            f"the values expire (cache.{region}.expire), or give the region "
+            "a memcached of its own and restart that."
         )
     raise CannotMaintain(
         f"{setting}, a store that cannot list what it keeps. "
-        f"Wait until cache.{region}.expire is over."
+        f"Wait until the values expire (cache.{region}.expire)."
     )
 
 
-def _others(configuration: Configuration, region: str) -> dict[str, Options]:
-    """Return the options of all other caches, by how their settings begin."""
+def _other_caches(
+    configuration: Configuration, region: str
+) -> dict[str, Options]:
+    """Return the options of all other caches, by the settings' prefix."""
     others = dict(configuration.cache or {})
     regions = others.pop("cache_regions")
     return {"cache": others} | {
@@ -143,44 +144,45 @@ def _others(configuration: Configuration, region: str) -> dict[str, Options]:
     }
 
 
-def _check_is_apart(
+def _check_options_differ(
     region: str, options: Options, others: Mapping[str, Options]
 ) -> None:
     for name, other in others.items():
         if str(options) == str(other):
             raise CannotMaintain(
-                f"cache.{region} and {name} have the same options, so that "
-                "Beaker takes their values in memory for one cache. Give "
+                f"cache.{region} and {name} have the same options, so Beaker "
+                "keeps their values in memory in one cache. Give "
                 f"cache.{region}.expire a value of its own."
             )
 
 
-def _stores(
+def _stores_of(
     caches: Mapping[str, Options], sessions: Sequence[Options]
 ) -> Iterator[tuple[str, Store]]:
-    """Yield the stores of certain caches and sessions."""
+    """Yield the stores of these caches and sessions, with their prefix."""
     for name, options in caches.items():
         yield name, cache_store(options)
     for options in sessions:
         session = {**SESSION_DEFAULTS, **options}
         if session["type"] != "cookie":
-            yield "session", StoredSessions(session).store
+            yield "session", SessionInspector(session).store
 
 
-def _shared(region: str, options: Options, other: str) -> str:
+def _shared_place_message(region: str, options: Options, other: str) -> str:
     option = _CLEARABLE[clsmap[options["type"]]]
     value = redacted(option, options.get(option))
     return (
-        f"cache.{region}.{option} is {value!r}, and {other}.{option} the "
+        f"cache.{region}.{option} is {value!r}, and {other}.{option} is the "
         f"same: the values cannot be told apart. Give cache.{region}.{option} "
         "a value of its own."
     )
 
 
-def _clear_loaded(region: str, options: Options) -> int:
-    """Clear what this process has loaded for good; return how many caches.
+def _clear_in_process(region: str, options: Options) -> int:
+    """Clear caches that this process keeps; return how many there are.
 
-    Beaker names a cache of a region by its name and the region's options.
+    Beaker registers a cache of a region under the cache's name followed by
+    the region's options.
     """
     ending = str(cache_regions.get(region, options))
     loaded = [

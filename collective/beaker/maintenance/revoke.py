@@ -7,50 +7,51 @@ from collections.abc import Sequence
 from collective.beaker.ids import is_id
 from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import CannotMaintain
-from collective.beaker.maintenance.stored import Findings
+from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
-from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 
 
 _MOST_WALKS = 10
-"""So often sessions are looked for that change their ids meanwhile."""
+"""How many times at most the store is searched for sessions that have changed
+their ids in the meantime."""
 
 
 def revoke(options: Options, id: str) -> bool:
-    """End the session of an id at once; return whether there was one.
+    """End the session with an id at once; return whether there was one.
 
-    Raises CannotMaintain for what has not the form of an id.
+    Raises CannotMaintain if ``id`` does not have the form of a session id.
     """
     if not is_id(id):
-        raise CannotMaintain("A session id has 32 hexadecimal digits.")
-    sessions = StoredSessions(options)
-    record = sessions.store.load(id)
-    if record is not None and sessions.look_into(id, record) is None:
+        raise CannotMaintain("A session ID has 32 hexadecimal digits.")
+    inspector = SessionInspector(options)
+    record = inspector.store.load(id)
+    if record is not None and inspector.inspect(id, record) is None:
         return False
-    # Also one that is stored at this moment: it must end.
-    sessions.store.delete(id)
+    # Without a record, too: a request may be storing the session right now.
+    inspector.store.delete(id)
     return record is not None
 
 
 def revoke_all(options: Options) -> Iterator[int]:
-    """End all sessions; yield how many so far, and at last all.
+    """End all sessions; yield the number so far, and finally the total.
 
-    One that changes its id meanwhile does not escape.  Those that begin
-    meanwhile may be ended, too, or stay.
+    A session that changes its id in the meantime is ended, too.  Sessions
+    that begin in the meantime may be ended or kept.
     """
-    sessions, start, number = StoredSessions(options), time.time(), 0
+    inspector, start, number = SessionInspector(options), time.time(), 0
     for walk in range(_MOST_WALKS):
         before = number
-        for findings in slices(sessions.walk()):
-            ended = [
-                (found.id, found.record)
-                for found in findings
-                if not walk or _began(found) <= start
+        for inspected in slices(inspector.inspect_all()):
+            records = [
+                (each.id, each.record)
+                for each in inspected
+                if not walk or _creation_time(each) <= start
             ]
-            _remove_all(sessions.store, ended)
-            number += len(ended)
+            _remove_all(inspector.store, records)
+            number += len(records)
             yield number
         if number == before:
             break
@@ -58,11 +59,11 @@ def revoke_all(options: Options) -> Iterator[int]:
 
 
 def _remove_all(store: Store, records: Sequence[tuple[str, Record]]) -> None:
-    """Remove records, also those that were changed meanwhile."""
+    """Remove records, including any that have changed in the meantime."""
     if store.remove(records) < len(records):
         for id, _ in records:
             store.delete(id)
 
 
-def _began(found: Findings) -> float:
-    return (found.data or {}).get("_creation_time", 0)
+def _creation_time(inspected: InspectedRecord) -> float:
+    return (inspected.data or {}).get("_creation_time", 0)

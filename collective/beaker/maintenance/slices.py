@@ -1,31 +1,34 @@
-"""Work on many records in slices, between which others may go on."""
+"""Process many records in slices, so that other work can run in between."""
 
 import time
 from collections.abc import Iterator
+from itertools import chain
 from itertools import islice
 from typing import TypeVar
 
 
 SLICE = 100
-"""So many records are looked at before a function yields."""
+"""How many records are processed before a function yields."""
 
 _Item = TypeVar("_Item")
 
 
 def slices(iterator: Iterator[_Item]) -> Iterator[list[_Item]]:
-    while some := list(islice(iterator, SLICE)):
-        yield some
+    """Yield lists of at most ``SLICE`` items."""
+    while items := list(islice(iterator, SLICE)):
+        yield items
 
 
-def within(
+def last_result_within(
     seconds: float, results: Iterator[_Item]
-) -> tuple[_Item | None, bool]:
-    """Return the last result that came in time, and whether it was the last.
+) -> tuple[_Item, bool]:
+    """Return the last result within a time, and whether it was the final one.
 
-    One result, at least, is waited for.
+    There must be at least one result, and the first is always waited for.
     """
-    deadline, result = time.monotonic() + seconds, None
-    for result in results:
+    deadline = time.monotonic() + seconds
+    first = next(results)
+    for result in chain([first], results):
         if time.monotonic() >= deadline:
             return result, False
     return result, True

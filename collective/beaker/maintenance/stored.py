@@ -1,6 +1,7 @@
 """The stored sessions of a configuration, as maintenance sees them.
 
-Options are those of ``ISessionConfig``; what they leave out has the default.
+Options are those of ``ISessionConfig``; an option that is missing has its
+default.
 """
 
 from collections.abc import Iterator
@@ -17,36 +18,37 @@ from collective.beaker.stores import Store
 
 
 _LONG_ID = 40
-"""The digits of ids that are no longer made, and of the names of caches."""
+"""The length of ids from older releases, and of the names of cache files."""
 
 Options = Mapping[str, Any]
+"""Option names, without their prefix, and values of various types."""
 
 
 class CannotMaintain(Exception):
-    """A store or a configuration does not allow what was asked for.
+    """A store or a configuration does not allow the operation.
 
     The message names the setting and the remedy.
     """
 
 
-class Findings(NamedTuple):
-    """What is found out about one record."""
+class InspectedRecord(NamedTuple):
+    """A record of a session, and its data."""
 
     id: str
     record: Record
     data: dict[Any, Any] | None
-    """What it holds, or None if it cannot be read."""
+    """The data of the session, or None if it cannot be read."""
 
 
-class StoredSessions:
-    """The stored sessions of a configuration.
+class SessionInspector:
+    """Reads the stored sessions of a configuration.
 
-    With ``idle`` a session expires after so many seconds without use, also
-    where ``timeout`` gives it more time, or any.  The timeouts themselves are
-    longer by ``grace`` seconds.
+    With ``idle``, a session expires after that many seconds without use, even
+    if ``timeout`` is longer or not set.  ``grace`` adds that many seconds to
+    ``timeout`` and ``absolute_timeout``.
 
-    Raises CannotMaintain if sessions are not in a store, or the time of their
-    use is not known well enough for ``idle``.
+    Raises CannotMaintain if the sessions are not in a store, or if the time of
+    their last use is not stored precisely enough for ``idle``.
     """
 
     def __init__(
@@ -69,26 +71,27 @@ class StoredSessions:
         self._policy = make_policy(options)
 
     @property
-    def ever_expire(self) -> bool:
-        """Whether any session ends by itself."""
+    def any_can_expire(self) -> bool:
+        """Whether sessions expire at all."""
         return bool(self._timeouts.idle or self._timeouts.absolute)
 
     def has_expired(self, data: dict[Any, Any]) -> bool:
-        """Tell whether a session with such data has ended by itself."""
+        """Tell whether a session with this data has expired."""
         return self._timeouts.have_ended(data)
 
     @property
     def store(self) -> Store:
+        """The store of the sessions."""
         return self._policy.store
 
     def estimate(self) -> int:
-        """Return about how much there is to look at; 0 if nobody knows."""
+        """Return roughly how many records there are; 0 if unknown."""
         return self.store.estimate() or 0
 
     def walk_all(self) -> Iterator[tuple[str, Record]]:
-        """Yield names and records as the store does.
+        """Yield names and records, as the store does.
 
-        Raises CannotMaintain where it cannot list them.
+        Raises CannotMaintain if the store cannot list its records.
         """
         try:
             yield from self.store.walk_all()
@@ -98,40 +101,44 @@ class StoredSessions:
                 f"list its sessions. {_remedy(self.store.kind)}"
             ) from None
 
-    def look_into(self, id: str, record: Record) -> Findings | None:
-        """Return what is known of a record; None if it is none of ours.
+    def inspect(self, id: str, record: Record) -> InspectedRecord | None:
+        """Return a record with its data; None if it is not a session's.
 
-        A file of a cache may be in the same folder, under such a name.
+        A cache in the same folder may have a file with such a name.
         """
         try:
             text = self.store.payload(record)
             data = {} if text is None else self._policy.codec.decode(text)
             self.has_expired(data)
         except Exception:
-            # Whatever it is: a former key, a class that is gone, garbage.
+            # Of any type: a former key, a missing class, damaged data.
             data = None
-        foreign = not data and len(id) == _LONG_ID
-        return None if foreign else Findings(id, record, data)
+        is_foreign = not data and len(id) == _LONG_ID
+        return None if is_foreign else InspectedRecord(id, record, data)
 
-    def walk(self) -> Iterator[Findings]:
-        """Yield what is known of each record that is not a lock."""
+    def inspect_all(self) -> Iterator[InspectedRecord]:
+        """Yield the records of all sessions, with their data.
+
+        Raises CannotMaintain if the store cannot list its records.
+        """
         for name, record in self.walk_all():
-            if is_id(name) and (found := self.look_into(name, record)):
-                yield found
+            if is_id(name) and (inspected := self.inspect(name, record)):
+                yield inspected
 
 
 def _check_idle(options: Options, idle: int) -> None:
     if not options["save_accessed_time"]:
         raise CannotMaintain(
-            "session.save_accessed_time is off, so that nobody knows when a "
-            "session was used. Remove that setting, or give no idle time."
+            "session.save_accessed_time is off, so the time of a session's "
+            "last use is not stored. Remove that setting, or do not give an "
+            "idle time."
         )
     resolution = options["resolution_seconds"]
     if idle <= resolution:
         raise CannotMaintain(
-            f"The idle time is {idle} seconds, and the time of use is stored "
-            f"every {resolution} seconds only (session.resolution_seconds). "
-            "Give a longer one."
+            f"The idle time is {idle} seconds, but the time of last use is "
+            f"stored only every {resolution} seconds "
+            "(session.resolution_seconds). Give a longer idle time."
         )
 
 

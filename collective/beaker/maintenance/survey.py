@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from collective.beaker.maintenance.slices import slices
-from collective.beaker.maintenance.stored import Findings
+from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
-from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.working_copy import is_empty
 
 
@@ -20,62 +20,62 @@ _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 
 AGES = (_MINUTE, _HOUR, _DAY, 7 * _DAY, 30 * _DAY)
-"""The seconds at which one bar of a chart of ages ends and another begins."""
+"""The upper limits of the bars in a chart of ages, in seconds."""
 
 SIZES = (1024, 10 * 1024, 100 * 1024, 1024 * 1024)
-"""The same for sizes, in bytes."""
+"""The upper limits of the bars in a chart of sizes, in bytes."""
 
 
 @dataclass
 class Survey:
-    """How many sessions are stored, how large and how old they are.
+    """How many sessions are stored, how large they are and how old.
 
-    Sizes are bytes as they are stored, and ages seconds.  A chart has one bar
-    for each of ``AGES`` or ``SIZES``, and one for what is beyond the last.
-    Sessions that have expired or cannot be read are counted among the others.
+    Sizes are bytes as stored, and ages are seconds.  A chart has one bar for
+    each of ``AGES`` or ``SIZES``, and one for everything above the last.
+    Expired and unreadable sessions are included in ``sessions``.
     """
 
     sessions: int = 0
     expired: int = 0
     unreadable: int = 0
     empty: int = 0
-    """Records that hold no session, and count as none."""
+    """Records without a session; they are not included in ``sessions``."""
 
     bytes: int = 0
     largest: int = 0
     oldest: float = 0
-    """How long ago the first of them began."""
+    """How long ago the oldest session began."""
 
     idle: list[int] = field(default_factory=lambda: [0] * (len(AGES) + 1))
-    """The chart of how long they have not been used."""
+    """The chart of times since the last use."""
 
     age: list[int] = field(default_factory=lambda: [0] * (len(AGES) + 1))
-    """The chart of how long ago they began."""
+    """The chart of times since the sessions began."""
 
     size: list[int] = field(default_factory=lambda: [0] * (len(SIZES) + 1))
 
 
 def survey(options: Options) -> Iterator[Survey]:
-    """Count the stored sessions; yield the result so far, and at last all.
+    """Count the stored sessions; yield the result so far, and finally all.
 
-    It is always the same object.
+    The same object is yielded each time.
     """
-    sessions, found = StoredSessions(options), Survey()
-    for findings in slices(sessions.walk()):
-        for each in findings:
-            _count(found, each, sessions)
+    inspector, found = SessionInspector(options), Survey()
+    for inspected in slices(inspector.inspect_all()):
+        for each in inspected:
+            _count(found, each, inspector)
         yield found
     yield found
 
 
 def _count(
-    found: Survey, findings: Findings, sessions: StoredSessions
+    found: Survey, inspected: InspectedRecord, inspector: SessionInspector
 ) -> None:
-    data = findings.data
+    data = inspected.data
     if data is not None and is_empty(data):
         found.empty += 1
         return
-    size = len(findings.record.raw)
+    size = len(inspected.record.raw)
     found.sessions += 1
     found.bytes += size
     found.largest = max(found.largest, size)
@@ -86,7 +86,7 @@ def _count(
     now = time.time()
     began = data.get("_creation_time", now)
     used = data.get("_accessed_time", began)
-    found.expired += sessions.has_expired(data)
+    found.expired += inspector.has_expired(data)
     found.oldest = max(found.oldest, now - began)
     found.age[bisect(AGES, now - began)] += 1
     found.idle[bisect(AGES, now - used)] += 1

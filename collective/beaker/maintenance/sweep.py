@@ -1,4 +1,4 @@
-"""Remove what nobody needs: expired sessions, free locks and the like."""
+"""Remove what is no longer needed: expired sessions, free locks and more."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from enum import auto
 from collective.beaker.ids import is_id
 from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import Options
-from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.working_copy import is_empty
 from collective.beaker.stores import Record
 from collective.beaker.stores.base import LEEWAY_SECONDS
@@ -18,41 +18,42 @@ from collective.beaker.stores.base import Leftover
 
 
 GRACE_SECONDS = LEEWAY_SECONDS
-"""A request that began in time may still store a session that has expired."""
+"""How long an expired session is kept: a request that began before it expired
+may still store it."""
 
 
 class _Verdict(Enum):
-    """What a sweep thinks of a record."""
+    """How a sweep classifies a record."""
 
     ALIVE = auto()
     UNREADABLE = auto()
     EXPIRED = auto()
     EMPTY = auto()
-    OVER = auto()
-    """A lock that nobody holds."""
+    FREE_LOCK = auto()
+    """A lock that is not held."""
 
     FOREIGN = auto()
-    """A lock that somebody holds, or a file of a cache."""
+    """A lock that is held, or a file of a cache."""
 
 
 @dataclass
 class Sweep:
-    """What a sweep has removed, or with ``dry_run`` would remove, and kept."""
+    """What a sweep has removed and kept, or would with ``dry_run``."""
 
     expired: int = 0
     empty: int = 0
     locks: int = 0
     temporary_files: int = 0
     kept: int = 0
-    """Sessions that go on; the unreadable ones are among them."""
+    """Sessions that were kept, including unreadable ones."""
 
     unreadable: int = 0
     used_meanwhile: int = 0
-    """Sessions that had expired, but were stored anew before they were
-    removed; they are among those that go on."""
+    """Expired sessions that a request stored again before they could be
+    removed; they are included in ``kept``."""
 
     looked_at: int = 0
-    """Records and files, of all kinds."""
+    """Records and files of all kinds."""
 
     @property
     def removed(self) -> int:
@@ -62,20 +63,21 @@ class Sweep:
 def sweep(
     options: Options, idle: int | None = None, dry_run: bool = False
 ) -> Iterator[Sweep]:
-    """Remove what nobody needs; yield the result so far, and at last all.
+    """Remove what is no longer needed; yield the result so far, finally all.
 
-    That is: sessions that have expired ``GRACE_SECONDS`` ago, or were not used
-    for ``idle`` seconds (see StoredSessions), records that hold no session,
-    locks that nobody holds, and what killed processes left.  A session that
-    is used meanwhile stays, and so does one that cannot be read.  The result
-    is always the same object.
+    This removes sessions that expired more than ``GRACE_SECONDS`` ago or were
+    not used for ``idle`` seconds (see SessionInspector), records without a
+    session, locks that are not held, and files that killed processes left
+    behind.  A session that is used in the meantime is kept, and so is one
+    that cannot be read.  The same object is yielded each time.
     """
-    sessions, swept = StoredSessions(options, idle, GRACE_SECONDS), Sweep()
-    for records in slices(sessions.walk_all()):
+    inspector = SessionInspector(options, idle, GRACE_SECONDS)
+    swept = Sweep()
+    for records in slices(inspector.walk_all()):
         swept.looked_at += len(records)
-        _sweep_slice(sessions, records, swept, dry_run)
+        _sweep_slice(inspector, records, swept, dry_run)
         yield swept
-    for leftovers in slices(sessions.store.clean_up(dry_run)):
+    for leftovers in slices(inspector.store.clean_up(dry_run)):
         swept.looked_at += len(leftovers)
         swept.locks += leftovers.count(Leftover.LOCK)
         swept.temporary_files += leftovers.count(Leftover.TEMPORARY_FILE)
@@ -84,39 +86,42 @@ def sweep(
 
 
 def _sweep_slice(
-    sessions: StoredSessions,
+    inspector: SessionInspector,
     records: Sequence[tuple[str, Record]],
     swept: Sweep,
     dry_run: bool,
 ) -> None:
-    judged: dict[_Verdict, list[tuple[str, Record]]] = defaultdict(list)
+    classified: dict[_Verdict, list[tuple[str, Record]]] = defaultdict(list)
     for name, record in records:
-        judged[_judge(sessions, name, record)].append((name, record))
-    remove = len if dry_run else sessions.store.remove
-    swept.locks += remove(judged[_Verdict.OVER])
-    swept.empty += remove(judged[_Verdict.EMPTY])
-    expired = judged[_Verdict.EXPIRED]
+        verdict = _classify(inspector, name, record)
+        classified[verdict].append((name, record))
+    remove = len if dry_run else inspector.store.remove
+    swept.locks += remove(classified[_Verdict.FREE_LOCK])
+    swept.empty += remove(classified[_Verdict.EMPTY])
+    expired = classified[_Verdict.EXPIRED]
     removed = remove(expired)
     swept.expired += removed
     if removed < len(expired):
-        there = sum(sessions.store.load(id) is not None for id, _ in expired)
+        there = sum(inspector.store.load(id) is not None for id, _ in expired)
         swept.used_meanwhile += there
         swept.kept += there
-    swept.unreadable += len(judged[_Verdict.UNREADABLE])
-    swept.kept += len(judged[_Verdict.UNREADABLE])
-    swept.kept += len(judged[_Verdict.ALIVE])
+    swept.unreadable += len(classified[_Verdict.UNREADABLE])
+    swept.kept += len(classified[_Verdict.UNREADABLE])
+    swept.kept += len(classified[_Verdict.ALIVE])
 
 
-def _judge(sessions: StoredSessions, name: str, record: Record) -> _Verdict:
+def _classify(
+    inspector: SessionInspector, name: str, record: Record
+) -> _Verdict:
     if not is_id(name):
-        over = sessions.store.is_over(record)
-        return _Verdict.OVER if over else _Verdict.FOREIGN
-    found = sessions.look_into(name, record)
-    if found is None:
+        is_free = inspector.store.is_over(record)
+        return _Verdict.FREE_LOCK if is_free else _Verdict.FOREIGN
+    inspected = inspector.inspect(name, record)
+    if inspected is None:
         return _Verdict.FOREIGN
-    if found.data is None:
+    if inspected.data is None:
         return _Verdict.UNREADABLE
-    if is_empty(found.data):
+    if is_empty(inspected.data):
         return _Verdict.EMPTY
-    expired = sessions.has_expired(found.data)
+    expired = inspector.has_expired(inspected.data)
     return _Verdict.EXPIRED if expired else _Verdict.ALIVE

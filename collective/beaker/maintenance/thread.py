@@ -1,14 +1,12 @@
-"""The sweep inside of Zope: a thread that removes what nobody needs.
+"""The sweep inside Zope: a thread that removes what is no longer needed.
 
-It is switched on by the option ``sweep_interval``.  Of all processes that use
-a store one sweeps it in each interval; the store itself says whose turn it is.
+The option ``sweep_interval`` turns it on.  In each interval, only one of the
+processes that use a store sweeps it; the store itself decides which one.
 """
 
 import logging
 import secrets
 import threading
-from collections.abc import Mapping
-from typing import Any
 
 from zope.component import adapter
 from zope.component import getGlobalSiteManager
@@ -17,7 +15,8 @@ from zope.processlifetime import IProcessStarting
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.stored import CannotMaintain
-from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.stored import Options
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.sweep import Sweep
 from collective.beaker.maintenance.sweep import sweep
 
@@ -25,30 +24,27 @@ from collective.beaker.maintenance.sweep import sweep
 logger = logging.getLogger("collective.beaker")
 
 _FIRST_SECONDS = 60
-"""A process that has just started does not wait longer for its first try."""
+"""How long a process waits at most before its first attempt to sweep."""
 
 _PAUSE_SECONDS = 0.05
-"""After each slice visitors go first."""
+"""How long the thread pauses after each slice, so that requests go first."""
 
 _LEASE_SECONDS = 60
-"""A turn lasts at least so long: a slice takes less."""
-
-
-Options = Mapping[str, Any]
+"""How long a turn lasts at least; a slice takes less."""
 
 
 @adapter(IProcessStarting)
 def start_sweeping(event: IProcessStarting) -> None:
-    """Start the thread, if the options want it."""
-    if _interval():
+    """Start the thread if the option ``sweep_interval`` is set."""
+    if _sweep_interval():
         Sweeper().start()
 
 
 class Sweeper(threading.Thread):
-    """Sweeps now and then, until the options want it no more.
+    """Sweeps at intervals, until ``sweep_interval`` is no longer set.
 
-    It ends with the process, which need not wait for it: whatever it does is
-    done by one step in the store.
+    The thread ends with its process, which need not wait for it: each of its
+    changes is a single operation in the store.
     """
 
     def __init__(self) -> None:
@@ -57,21 +53,22 @@ class Sweeper(threading.Thread):
         self.owner = secrets.token_hex(8)
 
     def run(self) -> None:
-        interval = _interval()
+        interval = _sweep_interval()
         wait = min(interval or 0, _FIRST_SECONDS)
         while interval and not self.stopping.wait(wait):
-            self.take_turn()
-            wait = interval = _interval()
+            self.sweep_if_due()
+            interval = _sweep_interval()
+            wait = interval or 0
 
-    def take_turn(self) -> None:
-        """Sweep, if it is this process's turn.  What fails is logged."""
+    def sweep_if_due(self) -> None:
+        """Sweep if it is the turn of this process; log any failure."""
         try:
-            options = _options()
+            options = _global_options()
             swept = self._sweep(options, options["sweep_interval"])
         except (CannotMaintain, StoreUnavailable) as error:
             logger.error("Sessions were not swept: %s", error)
         except Exception as error:
-            # No more than the type: messages may hold an id or stored data.
+            # Only the type: the message may hold an id or stored data.
             name = type(error).__name__
             logger.error("Sessions were not swept: %s.", name)
         else:
@@ -87,23 +84,23 @@ class Sweeper(threading.Thread):
                 )
 
     def _sweep(self, options: Options, interval: int) -> Sweep | None:
-        """Sweep in slices; return the result, or None if others do it."""
-        store, swept = StoredSessions(options).store, None
+        """Sweep in slices; return None if it is another process's turn."""
+        store, swept = SessionInspector(options).store, None
         seconds = max(interval, _LEASE_SECONDS)
-        slices = sweep(options)
+        results = sweep(options)
         while store.take_turn(self.owner, seconds):
-            following = next(slices, None)
-            if following is None or self.stopping.wait(_PAUSE_SECONDS):
+            result = next(results, None)
+            if result is None or self.stopping.wait(_PAUSE_SECONDS):
                 break
-            swept = following
+            swept = result
         return swept
 
 
-def _options() -> Options:
-    """Return the options of the whole Zope, as they are now."""
+def _global_options() -> Options:
+    """Return the session options of the whole Zope, as they are now."""
     utilities = getGlobalSiteManager()
     return utilities.queryUtility(ISessionConfig) or {}
 
 
-def _interval() -> int | None:
-    return _options().get("sweep_interval")
+def _sweep_interval() -> int | None:
+    return _global_options().get("sweep_interval")

@@ -149,7 +149,7 @@ def test_defaults_are_shown_when_they_are_asked_for(page):
 
 
 def test_the_data_of_the_page_are_there_as_json(page):
-    page.get_by_role("link", name="the same as JSON").click()
+    page.get_by_role("link", name="this page as JSON").click()
 
     page.wait_for_url("**/@@beaker-status.json")
     assert '"verdict": "ok"' in page.content()
@@ -175,7 +175,7 @@ def test_end_a_session(page, open_browser):
         assert visitor.inner_text("body").endswith(f": {count}")
     (cookie,) = visitor.context.cookies()
 
-    page.get_by_label("Id of the session").fill(cookie["value"][-32:])
+    page.get_by_label("Session ID").fill(cookie["value"][-32:])
     message = press(page, "End the session")
 
     assert message == "Ended the session."
@@ -187,7 +187,7 @@ def test_end_a_session(page, open_browser):
 def test_empty_a_region(page, region):
     message = press(page, f"Empty {region}")
 
-    assert f"Emptied {region}: 0 pieces removed." in message
+    assert f"Emptied {region}: 0 items removed." in message
 
 
 def test_a_region_that_shares_its_place_is_not_emptied(page):
@@ -237,7 +237,7 @@ def test_the_page_is_accessible(scheme, screen, open_browser, sessions):
     page.goto("/@@beaker")
     page.locator("summary", has_text="All other").click()
     page.locator("summary", has_text="cannot be emptied").click()
-    page.get_by_label("Id of the session").fill("none")
+    page.get_by_label("Session ID").fill("none")
     press(page, "End the session")
 
     found = axe.Axe().run(page)

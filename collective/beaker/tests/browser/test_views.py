@@ -21,7 +21,7 @@ from collective.beaker.browser.tokens import check_token
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.maintenance.slices import within
+from collective.beaker.maintenance.slices import last_result_within
 from collective.beaker.report import count_sessions
 from collective.beaker.report import is_available
 from collective.beaker.tests.helpers.servers import free_port
@@ -212,7 +212,7 @@ def test_the_page_shows_what_a_store_that_is_down_says(manager, config):
     assert "failed" in text_of(page, "stores")
     assert "ConnectionError" in text_of(page, "stores")
     assert "ConnectionError" in text_of(page, "sessions-error")
-    assert text_of(page, "verdict") == "1 store in trouble"
+    assert text_of(page, "verdict") == "1 store failed"
     assert "very-secret" not in page.text
 
 
@@ -238,7 +238,7 @@ def test_the_page_tells_what_is_unreadable_and_how_large_all_is(
     facts = text_of(manager.get("/@@beaker"), "sessions")
 
     assert "Unreadable 1 " in facts
-    assert re.search(r"Size in all 6\.\d kB", facts), facts
+    assert re.search(r"Total size 6\.\d kB", facts), facts
 
 
 def test_the_longest_bar_is_as_long_as_its_place(manager, file_sessions):
@@ -260,7 +260,7 @@ def test_the_page_does_not_count_for_long(manager, file_sessions, monkeypatch):
     page = manager.get("/@@beaker")
 
     assert "Sessions 100 " in text_of(page, "sessions")
-    assert "about 300 records, locks included" in text_of(page, "incomplete")
+    assert "about 300 records, including locks" in text_of(page, "incomplete")
 
 
 def test_a_store_that_cannot_list_says_so(manager, config, memcached):
@@ -456,7 +456,7 @@ def test_sweep_does_not_take_long(manager, file_sessions, monkeypatch):
 
     text = press(manager, "sweep")
 
-    assert "The time was up after 100 records." in text
+    assert "Time ran out after 100 records." in text
     assert len(file_sessions.ids()) == 50
 
 
@@ -482,8 +482,8 @@ def test_the_cookie_of_a_session_will_do_for_its_id(manager, file_sessions):
 @pytest.mark.parametrize(
     ("id", "text"),
     [
-        ("0" * 32, "There is no session with this id."),
-        ("no id", "A session id has 32 hexadecimal digits."),
+        ("0" * 32, "There is no session with this ID."),
+        ("no id", "A session ID has 32 hexadecimal digits."),
     ],
 )
 def test_an_id_of_no_session_is_an_error(
@@ -522,7 +522,7 @@ def test_emptying_a_database_tells_to_restart_the_others(
 
     text = press(manager, "clear-kept")
 
-    assert text.startswith("Emptied kept: 0 pieces removed.")
+    assert text.startswith("Emptied kept: 0 items removed.")
     assert "restart them" in text
 
 
@@ -680,8 +680,8 @@ def test_what_nobody_has_thought_of_is_logged_by_its_type(caplog):
 
 
 def test_results_are_taken_as_long_as_there_is_time():
-    assert within(60, iter([1, 2, 3])) == (3, True)
-    assert within(0, iter([1, 2, 3])) == (1, False)
+    assert last_result_within(60, iter([1, 2, 3])) == (3, True)
+    assert last_result_within(0, iter([1, 2, 3])) == (1, False)
 
 
 def test_a_count_tells_whether_it_is_complete(file_sessions):

@@ -206,7 +206,7 @@ def test_a_region_that_shares_its_store_is_not_cleared(
 
     with pytest.raises(CannotMaintain) as raised:
         clear_region(configuration, "short")
-    assert f"{culprit} the same" in str(raised.value)
+    assert f"{culprit} is the same" in str(raised.value)
     assert "Give cache.short.data_dir a value of its own" in str(raised.value)
     assert in_short()
 
@@ -220,7 +220,7 @@ def test_regions_on_one_redis_by_two_names_share_it(redis):
         cache__long__url=f"redis://:password@localhost:{redis.port}",
     )
 
-    with pytest.raises(CannotMaintain, match=r"cache\.long\.url the same"):
+    with pytest.raises(CannotMaintain, match=r"cache\.long\.url is the same"):
         clear_region(configuration, "short")
 
 

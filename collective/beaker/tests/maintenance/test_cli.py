@@ -19,7 +19,7 @@ from collective.beaker.cli import main
 from collective.beaker.cli.console import Duration
 from collective.beaker.ctl import beaker
 from collective.beaker.ids import new_id
-from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.settings.zope_conf import read_zope_conf
 from collective.beaker.tests.helpers.servers import START_SECONDS
 from collective.beaker.tests.helpers.servers import free_port
@@ -552,7 +552,7 @@ def test_sweep_explains_what_is_unreadable(files):
     result = invoke(files.zope_conf, "sweep")
 
     assert "1 unreadable" in result.stdout
-    assert "revoke --all ends them, too" in result.stderr
+    assert "revoke --all ends such sessions, too" in result.stderr
 
 
 def test_a_store_that_is_down_ends_the_command(tmp_path):
@@ -672,7 +672,7 @@ def test_one_region_is_cleared(tmp_path):
 
     ran = run(path, "clear", "short")
 
-    assert ran.stdout == "Emptied short: 1 piece removed.\n", ran.stderr
+    assert ran.stdout == "Emptied short: 1 item removed.\n", ran.stderr
     assert "apple" not in caches["short"]
     assert "apple" in caches["long"]
 
@@ -749,4 +749,4 @@ def test_bin_instance_ends_with_the_status_of_the_command(files):
 def test_a_store_without_a_length_has_no_bar():
     options = {"type": "ext:memcached", "url": "127.0.0.1:1"}
 
-    assert StoredSessions(options).estimate() == 0
+    assert SessionInspector(options).estimate() == 0

@@ -118,7 +118,7 @@ def test_without_session_settings_there_are_those_of_caches_only():
     ],
 )
 def test_a_value_is_plain_data_and_no_secret_is_shown(option, value, shown):
-    assert report._shown(option, value) == shown
+    assert report._displayable(option, value) == shown
 
 
 # Stores
@@ -129,12 +129,12 @@ def test_each_step_of_a_round_trip_is_timed_and_leaves_nothing(server_store):
     del options["folder"]
     before = records_of(server_store).ids()
 
-    (health,) = check_stores(options, None)
+    (check,) = check_stores(options, None)
 
-    assert health.is_well
-    assert (health.name, health.type) == ("session", server_store.type)
-    assert list(health.seconds) == ["store", "load", "swap", "delete"]
-    assert all(0 < seconds < 60 for seconds in health.seconds.values())
+    assert check.works
+    assert (check.name, check.type) == ("session", server_store.type)
+    assert list(check.seconds) == ["store", "load", "swap", "delete"]
+    assert all(0 < seconds < 60 for seconds in check.seconds.values())
     assert records_of(server_store).ids() == before
     assert not list(server_store.folder.rglob("*.lock"))
 
@@ -151,31 +151,31 @@ def test_each_region_has_its_store(tmp_path, redis):
         }
     )
 
-    healths = check_stores(found.session, found.cache)
+    checks = check_stores(found.session, found.cache)
 
-    assert [(health.name, health.type) for health in healths] == [
+    assert [(check.name, check.type) for check in checks] == [
         ("session", "file"),
         ("cache", "memory"),
         ("cache.short", "ext:redis"),
         ("cache.long", "memory"),
     ]
-    assert all(health.is_well for health in healths)
+    assert all(check.works for check in checks)
 
 
 def test_caches_of_every_store_are_checked(server_store):
     options = dict(vars(server_store))
     del options["folder"]
 
-    health = check_stores(None, options | {"expire": 5, "enabled": True})[0]
+    check = check_stores(None, options | {"expire": 5, "enabled": True})[0]
 
-    assert health.is_well, health.error
+    assert check.works, check.error
 
 
 def test_a_redis_cluster_is_checked(cluster_urls):
     options = {"type": "ext:rediscluster", "urls": cluster_urls}
 
-    for health in check_stores(options, options | {"expire": 5}):
-        assert health.is_well, health.error
+    for check in check_stores(options, options | {"expire": 5}):
+        assert check.works, check.error
 
 
 def test_sessions_in_cookies_have_no_store():
@@ -187,28 +187,28 @@ def test_sessions_in_cookies_have_no_store():
 def test_a_store_that_is_down_is_named_without_its_password():
     url = f"redis://me:very-secret@127.0.0.1:{free_port()}/0"
 
-    (health,) = check_stores({"type": "ext:redis", "url": url}, None)
+    (check,) = check_stores({"type": "ext:redis", "url": url}, None)
 
-    assert not health.is_well
-    assert "ext:redis" in health.error
-    assert "ConnectionError" in health.error
-    assert "very-secret" not in str(health)
+    assert not check.works
+    assert "ext:redis" in check.error
+    assert "ConnectionError" in check.error
+    assert "very-secret" not in str(check)
 
 
 def test_a_store_that_cannot_be_made_shows_the_type_of_the_error_only():
     options = {"type": "ext:database", "url": "a very-secret that is no URL"}
 
-    (health,) = check_stores(options, None)
+    (check,) = check_stores(options, None)
 
-    assert health.error == "It cannot be used (ArgumentError)."
+    assert check.error == "It cannot be used (ArgumentError)."
 
 
 def test_the_table_of_a_store_is_made_as_zope_would(tmp_path):
     url = f"sqlite:///{tmp_path}/sessions.db"
 
-    (health,) = check_stores({"type": "ext:database", "url": url}, None)
+    (check,) = check_stores({"type": "ext:database", "url": url}, None)
 
-    assert health.is_well
+    assert check.works
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     assert sqlalchemy.inspect(engine).has_table("beaker_cache")
 
@@ -236,8 +236,8 @@ class Disturbed(MemoryStore):
 @pytest.mark.parametrize(
     ("store", "error"),
     [
-        (Forgetful("forgetful"), "is not found there"),
-        (Disturbed("disturbed"), "has been changed by somebody"),
+        (Forgetful("forgetful"), "but not found again"),
+        (Disturbed("disturbed"), "has changed the test record"),
     ],
 )
 def test_a_store_that_does_not_keep_its_contract_is_found(store, error):

@@ -14,7 +14,7 @@ def test_an_idle_time_needs_the_time_of_use(file_sessions):
 
     with pytest.raises(CannotMaintain, match="save_accessed_time is off"):
         last(sweep(options | {"save_accessed_time": False}, idle=3600))
-    with pytest.raises(CannotMaintain, match="every 20 seconds only"):
+    with pytest.raises(CannotMaintain, match="only every 20 seconds"):
         last(sweep(options, idle=20))
 
 

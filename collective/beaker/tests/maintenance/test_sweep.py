@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from collective.beaker.maintenance import slices
-from collective.beaker.maintenance.stored import StoredSessions
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import Sweep
 from collective.beaker.maintenance.sweep import _sweep_slice
@@ -194,7 +194,8 @@ def test_a_session_that_was_used_meanwhile_is_counted_as_kept(file_sessions):
     file_sessions.store.delete(gone)
     swept = Sweep()
 
-    _sweep_slice(StoredSessions(file_sessions.options), records, swept, False)
+    inspector = SessionInspector(file_sessions.options)
+    _sweep_slice(inspector, records, swept, False)
 
     assert (swept.expired, swept.kept, swept.used_meanwhile) == (1, 1, 1)
     assert file_sessions.ids() == {used}

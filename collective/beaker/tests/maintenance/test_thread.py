@@ -57,36 +57,36 @@ def test_a_turn_sweeps_and_logs_what_was_removed(sessions, caplog):
     caplog.set_level("INFO")
     fresh, _ = sessions.make(), sessions.make(idle=7200)
 
-    Sweeper().take_turn()
+    Sweeper().sweep_if_due()
 
     assert sessions.ids() == {fresh}
     assert "Removed 1 sessions, 0 empty records" in caplog.text
 
 
 def test_of_two_processes_one_sweeps_in_an_interval(sessions, clock):
-    Sweeper().take_turn()
+    Sweeper().sweep_if_due()
     sessions.make(idle=7200)
     other = Sweeper()
 
-    other.take_turn()
+    other.sweep_if_due()
     assert len(sessions.ids()) == 1
 
     clock(3599)
-    other.take_turn()
+    other.sweep_if_due()
     assert len(sessions.ids()) == 1
 
     clock(2)
-    other.take_turn()
+    other.sweep_if_due()
     assert sessions.ids() == set()
 
 
 def test_a_turn_lasts_longer_than_a_short_interval(sessions, config, clock):
     config["sweep_interval"] = 1
-    Sweeper().take_turn()
+    Sweeper().sweep_if_due()
     sessions.make(idle=7200)
 
     clock(59)
-    Sweeper().take_turn()
+    Sweeper().sweep_if_due()
 
     assert len(sessions.ids()) == 1
 
@@ -95,16 +95,16 @@ def test_a_sweep_that_removed_nothing_is_not_logged(sessions, caplog):
     caplog.set_level("INFO")
     sessions.make()
 
-    Sweeper().take_turn()
+    Sweeper().sweep_if_due()
 
     assert caplog.text == ""
 
 
 def test_the_process_that_swept_may_come_again(sessions):
     sweeping = Sweeper()
-    sweeping.take_turn()
+    sweeping.sweep_if_due()
     sessions.make(idle=7200)
-    sweeping.take_turn()
+    sweeping.sweep_if_due()
 
     assert sessions.ids() == set()
 
@@ -122,7 +122,7 @@ def test_who_loses_the_turn_stops_in_between(sessions, clock, monkeypatch):
         return False
 
     monkeypatch.setattr(slow.stopping, "wait", suspend)
-    slow.take_turn()
+    slow.sweep_if_due()
 
     assert len(sessions.ids()) >= 2
 
@@ -134,7 +134,7 @@ def test_a_sweep_that_is_to_stop_does_so_after_a_slice(sessions, monkeypatch):
     stopped = Sweeper()
     stopped.stopping.set()
 
-    stopped.take_turn()
+    stopped.sweep_if_due()
 
     assert len(sessions.ids()) >= 2
 
@@ -143,7 +143,7 @@ def test_a_store_that_is_down_is_logged(config, caplog):
     url = f"redis://me:very-secret@127.0.0.1:{free_port()}/0"
     config.update(type="ext:redis", url=url, timeout=60, sweep_interval=60)
 
-    Sweeper().take_turn()
+    Sweeper().sweep_if_due()
 
     assert "Sessions were not swept: The store ext:redis" in (caplog.text)
     assert "very-secret" not in caplog.text
@@ -152,7 +152,7 @@ def test_a_store_that_is_down_is_logged(config, caplog):
 def test_an_unexpected_error_is_logged_by_its_type(config, caplog):
     config.update(type="no such backend", sweep_interval=60)
 
-    Sweeper().take_turn()
+    Sweeper().sweep_if_due()
 
     assert "Sessions were not swept: KeyError." in caplog.text
 
