@@ -1,27 +1,35 @@
 """The public contracts of collective.beaker.
 
-This module is the reference: what each component does, when a method is
-called and what it raises.  Implementations only say which interface they
-follow.
+This module is the reference: it says what each component does, when a method
+is called and what it raises.  Implementations only name the interface that
+they provide.
 """
 
+# Methods of an interface have neither a self nor a body.
+# mypy: disable-error-code="misc, empty-body"
+
+from typing import Any
+
+from beaker.cache import Cache
+from beaker.session import Session
 from zope.interface import Attribute
 from zope.interface import Interface
 from zope.interface.common.collections import IMutableMapping
 
 
 ENVIRON_KEY = "beaker.session"
-"""Where the session of a request is found in ``request.environ``.
+"""The key of a request's session in ``request.environ``.
 
-The name is that of Beaker's ``SessionMiddleware``, so that code written for
-the middleware finds the session under this package too.
+It is the key that Beaker's ``SessionMiddleware`` uses, so that code written
+for the middleware finds the session of this package, too.
 """
 
 
 class StoreUnavailable(Exception):
-    """A store of sessions, or of a cache, cannot be used now.
+    """A store of sessions or of a cache cannot be used at the moment.
 
-    It names the backend, its address without credentials, and the reason.
+    The message names the backend, its address without credentials, and the
+    reason.
     """
 
     def __init__(self, kind: str, address: str, reason: str):
@@ -33,13 +41,13 @@ class StoreUnavailable(Exception):
 
 
 class StoreLocked(StoreUnavailable):
-    """Somebody else holds the lock of a session for too long."""
+    """Another request holds the lock of a session for too long."""
 
 
 class RecordTooLarge(ValueError):
-    """A session is larger than its store takes.
+    """A session is larger than its store allows.
 
-    It names the limit, the size and the remedy.
+    The message names the limit, the size and the remedy.
     """
 
 
@@ -137,20 +145,20 @@ class IStore(Interface):
 class ISession(IMutableMapping):
     """The session of one visitor, as seen by one request.
 
-    ``ISession(request)`` gives it, always the same object for one request.
-    Nothing is read from the store before the first use.
+    ``ISession(request)`` returns it, always the same object for one request.
+    Nothing is read from the store before the session is first used.
 
-    It is a mutable mapping; keys are strings by convention.  A change is
+    It is a mutable mapping whose keys are strings by convention.  A change is
     kept if ``save`` is called or the option ``auto`` is on.  A change inside
-    a stored value is kept without.  Changes are stored key by key, so that
-    requests which run at the same time keep each other's.  The keys
+    a stored value is kept without either.  Changes are stored key by key, so
+    that requests that run at the same time keep each other's changes.  The keys
     ``_creation_time``, ``_accessed_time``, ``_domain``, ``_path`` and ``_id``
-    are Beaker's own; they are seen among the others and cannot be removed.
+    are Beaker's own; they appear among the others and cannot be removed.
 
-    Any use may raise ``zExceptions.HTTPServiceUnavailable``: the store cannot
-    be reached.
+    Any use may raise ``zExceptions.HTTPServiceUnavailable``, if the store
+    cannot be reached.
 
-    A session is true, even when it is empty or new, so that
+    A session is true, even if it is empty or new, so that
     ``if session and key in session`` works.
     """
 
@@ -158,81 +166,82 @@ class ISession(IMutableMapping):
     is_new = Attribute("True if no stored session was found for the visitor.")
     created = Attribute("When the session was created: seconds since 1970.")
     last_accessed = Attribute(
-        "When the session was used before this request: seconds since 1970, "
-        "or None in a new session. It may be as many seconds behind as the "
-        "option resolution_seconds says."
+        "When the session was last used before this request: seconds since "
+        "1970, or None for a new session. It may lag behind by as many "
+        "seconds as the option resolution_seconds says."
     )
-    domain = Attribute("The Domain of the cookie, or None. May be set.")
-    path = Attribute("The Path of the cookie. May be set.")
+    domain = Attribute("The Domain of the cookie, or None. It may be set.")
+    path = Attribute("The Path of the cookie. It may be set.")
 
-    def accessed():
+    def accessed() -> bool:
         """Tell whether this request has used the session."""
 
-    def save():
+    def save() -> None:
         """Keep the changes of this request.
 
         They are stored when the request ends, whether it succeeds, redirects
-        or fails; not if Zope retries it.  With the option ``transactional``
-        they are stored if the transaction of the request is committed.
+        or fails, but not if Zope retries it.  With the option
+        ``transactional`` they are stored only if the transaction of the
+        request is committed.
 
-        At that time a value that cannot be stored raises ``TypeError``, too
-        much data raises ``RecordTooLarge``.
+        At that time, a value that cannot be stored raises ``TypeError``, and
+        too much data raises ``RecordTooLarge``.
         """
 
-    def delete():
-        """End the session and have the visitor's browser drop its cookie.
+    def delete() -> None:
+        """End the session and remove its cookie from the visitor's browser.
 
-        The record is removed when the request ends.  What is assigned after
-        this is not kept.
+        The record is removed when the request ends.  Values that are assigned
+        after this are not kept.
         """
 
-    def invalidate():
+    def invalidate() -> None:
         """End the session and start a new, empty one under a new id.
 
-        Nothing is found under the old id any more.
+        The old id no longer leads to a session.
         """
 
-    def regenerate_id():
+    def regenerate_id() -> None:
         """Give the session a new id and keep its data.
 
-        Nothing is found under the old id any more.  Do this when a visitor
-        logs in, against session fixation (OWASP).
+        The old id no longer leads to a session.  Call this when a visitor logs
+        in, as a protection against session fixation (OWASP).
         """
 
-    def get_by_id(id):
+    def get_by_id(id: str) -> Session | None:
         """Return another stored session, or None if there is none.
 
-        The result is a ``beaker.session.Session``; its ``save``, ``delete``
-        and ``invalidate`` are done at once, whatever becomes of the request.
-        A session kept in a cookie cannot be reached by its id: None.
+        The result is a ``beaker.session.Session``.  Its ``save``, ``delete``
+        and ``invalidate`` take effect at once, whether or not the request
+        succeeds.  For sessions in cookies the result is always None.
         """
 
-    def has_key(key):
+    def has_key(key: str) -> bool:
         """Tell whether there is such a key, as ``in`` does."""
 
 
 class ISessionConfig(Interface):
     """The session options: a mutable mapping from option names to values.
 
-    Names are those of Beaker, without the ``session.`` prefix.  The options
-    are looked up when a request first uses its session.  A change takes
-    effect from the next request on.  Register another utility, globally or
-    in a local site, to override the one that was read from zope.conf.
+    The names are Beaker's, without the prefix ``session.``.  The options are
+    looked up when a request first uses its session.  A change takes effect
+    from the next request on.  To override the options from zope.conf, register
+    another utility, globally or in a local site.
     """
 
 
 class ICacheManager(Interface):
     """A ``beaker.cache.CacheManager``, configured from zope.conf."""
 
-    def get_cache(name, **options):
-        """Return the ``beaker.cache.Cache`` of that name.
+    def get_cache(name: str, **options: Any) -> Cache:
+        """Return the ``beaker.cache.Cache`` with this name.
 
-        Options given here (``type``, ``expire`` in seconds, …) go before
-        those of zope.conf.
+        Options given here (``type``, ``expire`` in seconds, …) override those
+        of zope.conf.
         """
 
-    def get_cache_region(name, region):
-        """Return the cache of that name with the options of a region.
+    def get_cache_region(name: str, region: str) -> Cache:
+        """Return the cache with this name and the options of a region.
 
         Raises ``beaker.exceptions.BeakerException`` for an unknown region.
         """

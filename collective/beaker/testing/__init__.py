@@ -1,9 +1,9 @@
-"""What tests of code that uses sessions and caches need.
+"""Support for tests of code that uses sessions and caches.
 
-* ``BeakerConfigLayer``: a layer, or a mixin for one, that gives ZCML a
-  "fake" beaker section of zope.conf to read.
+* ``BeakerConfigLayer``: a layer, or a mixin for one, that provides a "fake"
+  beaker section of zope.conf for the ZCML to read.
 * ``testingSession`` and ``TestSession``: an adapter for unit tests, and the
-  session that it gives.
+  session that it returns.
 * ``BEAKER_FIXTURE``, ``BEAKER_INTEGRATION_TESTING`` and
   ``BEAKER_FUNCTIONAL_TESTING``: layers of plone.testing.
 """
@@ -31,10 +31,11 @@ _LAYERS = {
     "BEAKER_INTEGRATION_TESTING",
     "BEAKER_FUNCTIONAL_TESTING",
 }
+"""The names that need plone.testing."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import the layers of plone.testing only where they are asked for."""
+    """Import the layers of plone.testing only when they are used."""
     if name not in _LAYERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

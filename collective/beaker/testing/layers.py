@@ -1,4 +1,4 @@
-"""The layers of plone.testing: over Plone, or over Zope where it is alone.
+"""The layers of plone.testing: for Plone or, without Plone, for Zope.
 
 Import them from ``collective.beaker.testing``, which can be imported without
 plone.testing.
@@ -43,7 +43,7 @@ class BeakerFixture(SandboxLayer):
         try:
             super().setUp()
         except BaseException:
-            # A layer that could not be set up is not torn down.
+            # A layer whose setup failed is not torn down.
             popBeakerConfig()
             raise
 

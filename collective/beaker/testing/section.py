@@ -1,4 +1,4 @@
-"""A "fake" beaker section of zope.conf, for ZCML to read."""
+"""A "fake" beaker section of zope.conf for the ZCML to read."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from beaker.container import MemoryNamespaceManager
 
 @contextmanager
 def _beakerSection(settings: Mapping[str, Any]) -> Iterator[None]:
-    """Have zope.conf seem to hold a beaker section with these settings."""
+    """Provide these settings, as if zope.conf had a beaker section."""
     config = getConfiguration()
     missing = not hasattr(config, "product_config")
     if missing:
@@ -35,7 +35,7 @@ def _beakerSection(settings: Mapping[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def _beakerState() -> Iterator[None]:
-    """Restore the cache regions, the caches and what memory holds."""
+    """Restore the cache regions, the caches and the values in memory."""
     regions, managers = dict(cache_regions), dict(cache_managers)
     memory = MemoryNamespaceManager.namespaces.dict
     names = set(memory)
@@ -49,7 +49,7 @@ def _beakerState() -> Iterator[None]:
             mapping.clear()
             mapping.update(before)
         for name in memory.keys() - names:
-            # Region decorators hold on to it, so that it must be empty, too.
+            # Region decorators still refer to it, so it must be emptied, too.
             memory.pop(name).clear()
 
 
@@ -60,12 +60,14 @@ def _configured(settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 _pushed: list[AbstractContextManager[None]] = []
+"""The settings that are provided now, the latest last."""
 
 
 def pushBeakerConfig(settings: Mapping[str, Any]) -> None:
     """Provide settings, as if zope.conf had them, until they are popped.
 
-    Call this before ZCML is processed, and ``popBeakerConfig`` as often.
+    Call this before the ZCML is processed.  Each call needs a call of
+    ``popBeakerConfig``.
     """
     configured = _configured(settings)
     configured.__enter__()
@@ -73,7 +75,10 @@ def pushBeakerConfig(settings: Mapping[str, Any]) -> None:
 
 
 def popBeakerConfig() -> None:
-    """Put back what was there before the last push."""
+    """Restore the state before the last push.
+
+    Raises RuntimeError if there was none.
+    """
     if not _pushed:
         raise RuntimeError(
             "popBeakerConfig was called more often than pushBeakerConfig: "
@@ -90,11 +95,11 @@ class BeakerConfigLayer:
         class MyLayer(BeakerConfigLayer, SiteLayer):
             pass
 
-    For settings of your own make a subclass with another ``zconfigData`` and
-    mix in that one.  On ``MyLayer`` itself they come too late: a test runner
-    sets up its bases, and the site among them, first.
+    For settings of your own, write a subclass with another ``zconfigData`` and
+    mix that in.  ``zconfigData`` on ``MyLayer`` itself would be too late: a
+    test runner sets up its bases first, including the site.
 
-    Where layers are those of plone.testing, use ``BEAKER_FIXTURE``.
+    With the layers of plone.testing, use ``BEAKER_FIXTURE``.
     """
 
     zconfigData: Mapping[str, Any] = {
@@ -107,8 +112,8 @@ class BeakerConfigLayer:
         "session.auto": "off",
     }
 
-    # zope.testrunner calls these for the layer and again for each subclass
-    # that inherits them; pushes and pops come in pairs all the same.
+    # zope.testrunner calls these for the layer, and again for each subclass
+    # that inherits them; pushes and pops still come in pairs.
 
     @classmethod
     def setUp(cls) -> None:

@@ -1,4 +1,4 @@
-"""A session for unit tests, and the adapter that gives it."""
+"""A session for unit tests, and the adapter that returns it."""
 
 import time
 import uuid
@@ -19,16 +19,16 @@ from collective.beaker.interfaces import ISession
 
 @implementer(ISession)
 class TestSession(MutableMapping[str, Any]):
-    """A session for unit tests, which is stored nowhere.
+    """A session for unit tests, which is not stored anywhere.
 
-    It tells how it was used: ``_saved``, ``_deleted`` and ``_invalidated``
+    It records how it was used: ``_saved``, ``_deleted`` and ``_invalidated``
     are true once ``save``, ``delete`` and ``invalidate`` have been called.
     Each dictionary operation sets ``last_accessed`` to the current time.
 
-    It holds what the test puts in, and no keys of Beaker's own.
+    It holds what the test puts in, without any keys of Beaker's own.
     """
 
-    __test__ = False  # pytest takes it for a test otherwise
+    __test__ = False  # otherwise pytest would collect it
 
     _saved = False
     _deleted = False
@@ -69,7 +69,7 @@ class TestSession(MutableMapping[str, Any]):
         self.id = uuid.uuid4().hex
 
     def get_by_id(self, id: str) -> "TestSession | None":
-        """Return the session itself: it knows no other."""
+        """Return the session itself if it has this id: there is no other."""
         return self if id == self.id else None
 
     def __getitem__(self, key: str) -> Any:
@@ -123,8 +123,8 @@ class TestSession(MutableMapping[str, Any]):
 def testingSession(request: Any) -> TestSession:
     """Adapt a request to its TestSession.
 
-    A ZPublisher request keeps it in ``environ``, where the real session is,
-    and other requests among their annotations.
+    A ZPublisher request keeps it in ``environ``, like the real session; other
+    requests keep it in their annotations.
     """
     kept = getattr(request, "environ", None)
     if kept is None:
@@ -135,4 +135,4 @@ def testingSession(request: Any) -> TestSession:
     return session
 
 
-testingSession.__test__ = False  # pytest takes it for a test otherwise
+testingSession.__test__ = False  # otherwise pytest would collect it
