@@ -15,11 +15,14 @@ from http.client import HTTPResponse
 
 
 START_SECONDS = 600
+"""How long a server may take to answer."""
+
 STOP_SECONDS = 60
+"""How long a server may take to stop."""
 
 
 def visit(server: subprocess.Popen, port: int) -> HTTPResponse:
-    """Return the start page, as soon as there is an answer."""
+    """Return the start page, as soon as the server answers."""
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         connection = HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
@@ -38,7 +41,7 @@ def has_stopped(port: int) -> bool:
 
 
 def main(port: str, *command: str) -> None:
-    # A terminal sends Ctrl-C to all processes of a group.
+    # Like a terminal, which sends Ctrl-C to a whole group of processes.
     server = subprocess.Popen(command, start_new_session=True)
     try:
         page = visit(server, int(port))
@@ -50,12 +53,12 @@ def main(port: str, *command: str) -> None:
     cookie = page.headers["Set-Cookie"]
     stopped = has_stopped(int(port))
     print(f"status {page.status}, cookie {cookie}, exit code {code}")
-    # Interrupted, tox ends with 0 or 1 by chance.
+    # An interrupted tox exits with 0 or 1 at random.
     codes = (0, 1) if command[0] == "tox" else (0,)
     if page.status != 200 or not cookie or code not in codes or not stopped:
         sys.exit(
-            f"It should be status 200, some cookie, an exit code of {codes}, "
-            f"and nothing that still answers on port {port}."
+            f"Expected: status 200, a cookie, an exit code in {codes}, and "
+            f"nothing that still answers on port {port}."
         )
 
 

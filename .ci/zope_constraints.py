@@ -2,7 +2,7 @@
 
     python zope_constraints.py 6.3 constraints.txt
 
-It is taken from Zope's sdist, so nothing but a package index is needed.
+It comes from Zope's sdist, so only a package index is needed.
 """
 
 import subprocess

@@ -1,8 +1,8 @@
 """Start the demo: ``python demo/run.py [port]``. Ctrl-C stops it.
 
-This is Zope's own ``runwsgi`` with the paths of the demo.  The environment
-variable DEMO_PORT stands in for the argument; 0 is any free port.  DEMO_VAR
-names another folder for all that changes.
+This is Zope's own ``runwsgi`` with the paths of the demo.  Without the
+argument, the environment variable DEMO_PORT sets the port; 0 means any free
+port.  DEMO_VAR names another folder for data and logs.
 """
 
 import os
@@ -16,6 +16,7 @@ from Zope2.Startup.serve import main as runwsgi
 
 
 HOME = Path(__file__).resolve().parent
+
 HOST = "127.0.0.1"
 
 
@@ -53,7 +54,7 @@ def chosen_port() -> int:
 
 
 def check_port(port: int) -> None:
-    """End now, rather than after Zope has started, if the port is taken."""
+    """Exit now if the port is taken, rather than after Zope has started."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -66,7 +67,7 @@ def check_port(port: int) -> None:
 
 
 def stop(*args: object) -> None:
-    """End quietly. What is sent a second time must not disturb the end."""
+    """Exit quietly. A second signal must not disturb the exit."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     sys.exit(0)

@@ -151,9 +151,11 @@ class ISession(IMutableMapping):
     It is a mutable mapping whose keys are strings by convention.  A change is
     kept if ``save`` is called or the option ``auto`` is on.  A change inside
     a stored value is kept without either.  Changes are stored key by key, so
-    that requests that run at the same time keep each other's changes.  The keys
-    ``_creation_time``, ``_accessed_time``, ``_domain``, ``_path`` and ``_id``
-    are Beaker's own; they appear among the others and cannot be removed.
+    that requests that run at the same time keep each other's changes.
+
+    The keys ``_creation_time``, ``_accessed_time``, ``_domain``, ``_path`` and
+    ``_id`` are Beaker's own; they appear among the others and cannot be
+    removed.
 
     Any use may raise ``zExceptions.HTTPServiceUnavailable``, if the store
     cannot be reached.

@@ -28,7 +28,7 @@ class Page(BrowserView):
         self.session["visits"] = self.session.get("visits", 0) + 1
         self.session.save()
         self.number = draw_number()
-        # No cache between here and the visitor may keep a personal page.
+        # The page is personal: no cache on its way may keep it.
         self.request.response.setHeader("Cache-Control", "no-store")
         return self.index()
 
@@ -44,14 +44,15 @@ class Page(BrowserView):
         return "0 seconds"
 
     def expire(self) -> int | None:
-        """Return for how many seconds zope.conf has the number cached."""
+        """Return how many seconds zope.conf has the number cached."""
         return getUtility(ICacheManager).regions["short"]["expire"]
 
 
 def on_post(section: str) -> Callable:
-    """Have a method change something on POST, and only then.
+    """Run a method only on POST.
 
-    The answer redirects to a section of the page: a reload repeats nothing.
+    The response redirects to a section of the page, so that reloading it
+    repeats nothing.
     """
 
     def decorate(change: Callable) -> Callable:
