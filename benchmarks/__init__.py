@@ -1,5 +1,5 @@
-"""How fast sessions are, beside what else a Zope could use.
+"""How fast sessions are, compared with what else a Zope could use.
 
-``python -m benchmarks`` compares, ``python -m benchmarks.growth`` fills the
-stores.  Both start real servers of their own.
+``python -m benchmarks.compare`` compares, and ``python -m benchmarks.growth``
+fills the stores.  Both start real servers of their own.
 """

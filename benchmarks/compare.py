@@ -1,4 +1,4 @@
-"""Compare sessions with what else a Zope could use for them.
+"""Compare the sessions of this package with those of other packages.
 
 Usage: ``python -m benchmarks.compare [--rounds 31] [--times 100] [FOLDER]``
 
@@ -31,12 +31,13 @@ from benchmarks.tables import write_csv
 
 TITLES = {
     "cpu": "CPU time of Zope's process, in microseconds",
-    "wall": "Time on the clock, in microseconds",
+    "wall": "Elapsed time, in microseconds",
 }
+"""The titles of the tables, one for each clock."""
 
 
 def list_subjects(stores: dict[str, dict[str, Any]]) -> list[Subject]:
-    """Return all that are compared, on each store that they can use."""
+    """Return everything that is compared, on each store that it can use."""
     return [
         Subject(BARE),
         *(
@@ -68,7 +69,11 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--times", type=int, default=100)
-    parser.add_argument("--stores", default="", help="some, with commas")
+    parser.add_argument(
+        "--stores",
+        default="",
+        help="names, separated by commas; all by default",
+    )
     options = parser.parse_args()
 
     with all_stores() as stores:

@@ -1,8 +1,8 @@
 """A Zope with many stored sessions, in a process of its own.
 
-As a program it reads questions from its standard input and answers each with
-one line, both JSON: how much memory it has, what it costs to store more
-sessions, and what requests of visitors cost who have one.
+As a program it reads questions from standard input and answers each with one
+line, both as JSON: how much memory it uses, what it costs to store more
+sessions, and what a request costs a visitor who already has one.
 """
 
 import random
@@ -46,7 +46,7 @@ class Crowd:
         self._ids.append(session.id)
 
     def visit(self, view: str, times: int) -> dict[str, float]:
-        """Have visitors, chosen at random, look at a view."""
+        """Have visitors, chosen at random, request a view."""
         return asdict(take_times(lambda: self._visit(view), times))
 
     def _visit(self, view: str) -> None:

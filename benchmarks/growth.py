@@ -27,14 +27,16 @@ from benchmarks.tables import write_csv
 
 
 COLUMNS = ("Store", "Sessions", "Read", "Write", "Bytes each")
+"""The heading of the table."""
 
 FEW = 50
-"""So many sessions are stored before anything is measured."""
+"""How many sessions are stored before anything is measured."""
 
 TITLE = "CPU time of a request, in microseconds"
+"""The title of the table."""
 
 Measure = Callable[[Process, dict[str, Any]], int]
-"""Returns the bytes that a store takes."""
+"""Returns how many bytes a store uses."""
 
 
 def _in_memory(process: Process, options: dict[str, Any]) -> int:
@@ -72,6 +74,7 @@ SIZES: dict[str, Measure] = {
     "memcached": _in_memcached,
     "PostgreSQL": _in_postgresql,
 }
+"""How the size of each store is measured."""
 
 
 def measure_growth(
@@ -85,7 +88,7 @@ def measure_growth(
         question = {"method": "visit", "view": view, "times": times}
         return process.ask(question)["cpu"]
 
-    # What a store takes that holds next to nothing does not count.
+    # The size of an almost empty store does not count.
     process.ask({"method": "grow", "times": FEW})
     visit("write")
     stored, before = FEW, size(process, options)

@@ -1,4 +1,4 @@
-"""What a benchmark ran on: the machine, and the versions."""
+"""Describe what a benchmark ran on: the machine and the versions."""
 
 import os
 import platform
@@ -23,12 +23,14 @@ DISTRIBUTIONS = (
     "SQLAlchemy",
     "psycopg",
 )
+"""The packages whose versions are shown."""
 
 PROGRAMS = ("redis-server", "memcached", "postgres")
+"""The servers whose versions are shown."""
 
 
 def describe_machine() -> str:
-    """Return the machine and the versions, a line each."""
+    """Return the machine and the versions, one per line."""
     system = f"{platform.system()} {platform.machine()}"
     lines = [
         f"{_processor()}, {os.cpu_count()} cores, {system}",

@@ -1,4 +1,4 @@
-"""What a request costs, measured in alternating rounds."""
+"""Measure what a request costs, in alternating rounds."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,9 +15,10 @@ from benchmarks.subject import Subject
 
 
 Clock = Literal["cpu", "wall"]
-"""That of the process, or that on the wall."""
+"""The CPU time of the process, or the elapsed time."""
 
 CLOCKS: tuple[Clock, ...] = get_args(Clock)
+"""All clocks."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Result:
     kind: str
     whole: dict[Clock, float]
     over_bare: dict[Clock, float]
-    """So much more than the same in Zope alone."""
+    """How much more it costs than the same request in Zope alone."""
 
 
 def measure(
@@ -41,8 +42,9 @@ def measure(
 ) -> list[Result]:
     """Have all subjects do all jobs, round by round; return the medians.
 
-    ``tell`` is called with the number of each round.  One of the subjects
-    is Zope alone.  What others cost more is taken from each round by itself.
+    ``tell`` is called with the number of each round.  One of the
+    subjects must be Zope alone; the difference from it is computed within each
+    round.
     """
     costs: dict[tuple[Subject, Job], list[Cost]] = defaultdict(list)
     # Round 0 opens files and connections, and does not count.

@@ -1,4 +1,4 @@
-"""The results of a comparison as a picture."""
+"""Draw the results of a comparison."""
 
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,20 @@ from benchmarks.subject import PACKAGE
 from benchmarks.subject import SESSIONS
 
 
-# Colours that people tell apart who see colours differently.
 COLOURS = {
     PACKAGE: "#0072b2",
     MIDDLEWARE: "#e69f00",
     SESSIONS: "#999999",
     MCDUTILS: "#cc79a7",
 }
+"""The colours of the bars, which are safe for colour blindness."""
 
 _HEIGHT = 0.8
-"""Of the bars of one store, where the next store is 1 away."""
+"""The height of all bars of one store; the stores are 1 apart."""
 
 
 def draw_comparison(results: list[Result], path: Path, keys: int = 1) -> None:
-    """Draw what reading and writing cost on each store, in CPU time."""
+    """Draw the CPU time of reading and writing, on each store."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for panel, view in zip(panels, ("read", "write"), strict=True):
@@ -34,7 +34,7 @@ def draw_comparison(results: list[Result], path: Path, keys: int = 1) -> None:
             [r for r in results if (r.view, r.keys) == (view, keys)],
             f"A request that {view}s",
         )
-    panels[0].invert_yaxis()  # of both
+    panels[0].invert_yaxis()  # shared by both
     figure.supxlabel("CPU time over Zope alone, in microseconds")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
@@ -63,7 +63,7 @@ def _draw(panel: Any, results: list[Result], title: str) -> None:
 def _place(
     result: Result, results: list[Result], stores: list[str]
 ) -> tuple[float, float]:
-    """Return where the bar of a result is, and how high."""
+    """Return the position and the height of the bar of a result."""
     kinds = [
         kind
         for kind in COLOURS

@@ -1,4 +1,4 @@
-"""Subjects in processes of their own, and real servers for their stores."""
+"""Subjects in separate processes, and real servers for their stores."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Chance must not make one of them slower than another.
+            # A random hash seed could make one process slower than another.
             env=os.environ | {"PYTHONHASHSEED": "0"},
         )
 
@@ -40,7 +40,7 @@ class Process:
         return Cost(**self.ask(asdict(job)))
 
     def ask(self, question: Any) -> Any:
-        """Have the program answer a question, both JSON."""
+        """Return the program's answer to a question, both as JSON."""
         self._popen.stdin.write(f"{json.dumps(question)}\n")
         self._popen.stdin.flush()
         answer = self._popen.stdout.readline()
@@ -67,7 +67,7 @@ def running(
 
 @contextmanager
 def all_stores() -> Iterator[dict[str, dict[str, Any]]]:
-    """Yield the session options of each store; the servers run meanwhile."""
+    """Run the servers, and yield the session options of each store."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         redis = stack.enter_context(redis_server(folder))

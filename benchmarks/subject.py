@@ -1,8 +1,8 @@
 """One subject of a benchmark: a Zope in a process of its own.
 
-As a program it reads jobs from its standard input and answers each with one
-line, both JSON.  A job makes many requests, one after the other, through
-Zope's WSGI publisher.
+As a program it reads jobs from standard input and answers each with one line,
+both as JSON.  A job makes many requests, one after the other, through Zope's
+WSGI publisher.
 """
 
 import json
@@ -55,7 +55,7 @@ _TEMPORARY_STORAGE = """
 
 @dataclass(frozen=True)
 class Job:
-    """Some requests of one kind: a view, and how many keys its session has."""
+    """Requests of one kind: a view, and the number of keys in its session."""
 
     view: str
     keys: int
@@ -64,21 +64,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: a kind of sessions, and where they are stored."""
+    """What is measured: an implementation of sessions, and its store."""
 
     kind: str
     store: str = ""
     options: dict[str, Any] = field(default_factory=dict, hash=False)
-    """Those of Beaker, or the address of the memcached."""
+    """Beaker's options, or the address of the memcached server."""
 
     def takes(self, job: Job) -> bool:
-        """Tell whether a session fits: a cookie holds 4 kB."""
+        """Tell whether a session is small enough: a cookie holds 4 kB."""
         return self.store != "cookie" or job.keys == 1
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Microseconds for one request: on the clock, and of this process."""
+    """Microseconds for one request: elapsed, and CPU time of this process."""
 
     wall: float
     cpu: float
@@ -92,11 +92,11 @@ def make_data(keys: int) -> dict[str, Any]:
 # Views
 
 _for_good = ExitStack()
-"""Keeps the views published as long as the process runs."""
+"""Keeps the views published until the process ends."""
 
 
 def _views(find: Callable[[HTTPRequest], Any]) -> dict[str, Callable]:
-    """Return the views; ``find`` gives the session of a request."""
+    """Return the views; ``find`` returns the session of a request."""
 
     def save(session: Any) -> None:
         # Sessions in the ZODB are saved with the transaction.
@@ -159,14 +159,14 @@ def _with_package(subject: Subject, folder: Path) -> Callable:
 
 
 def _alone(subject: Subject, folder: Path) -> Callable:
-    # Its views do the same with a dictionary that lives for one request.
+    # Its views do the same with a dictionary, made for each request.
     return _load_alone(folder, lambda request: {"key 0": 0})
 
 
 def _load_alone(
     folder: Path, find: Callable[[HTTPRequest], Any], conf: str = ""
 ) -> Callable:
-    """Start a Zope without this package, with views that others serve."""
+    """Start a Zope without this package, with views for other sessions."""
     ini = make_instance(folder, package="Products.Five")
     with ini.with_name("zope.conf").open("a") as file:
         file.write(conf)
@@ -245,7 +245,7 @@ def _add_managers(root: Any) -> None:
 
 
 def take_times(action: Callable[[], Any], times: int) -> Cost:
-    """Do something many times; return what it costs once."""
+    """Do something many times; return the average cost."""
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(times):
         action()
@@ -255,7 +255,7 @@ def take_times(action: Callable[[], Any], times: int) -> Cost:
 
 
 class Visitors:
-    """One visitor for each size of a session."""
+    """One visitor for each size of session."""
 
     def __init__(self, application: Callable, has_sessions: bool):
         self._application = application
@@ -281,10 +281,10 @@ def serve(
 ) -> None:
     """Answer the questions on standard input until there are no more.
 
-    ``prepare`` is given the subject and its application, and returns the
-    function that answers.
+    ``prepare`` gets the subject and its application, and returns the function
+    that answers.
     """
-    # What Zope prints is no answer.
+    # Zope's own output must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     subject = Subject(**json.loads(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Results as tables: to be read, and to be calculated with."""
+"""Results as tables: as text to read, and as CSV for calculations."""
 
 import csv
 from pathlib import Path
@@ -13,7 +13,7 @@ from benchmarks.subject import SESSIONS
 
 
 OTHERS = (SESSIONS, MCDUTILS)
-"""Packages that have one kind of store each, and share a column."""
+"""Packages with only one kind of store each, which share a column."""
 
 COLUMNS = (
     "Request",
@@ -27,8 +27,10 @@ COLUMNS = (
     "other",
     "ratio",
 )
+"""The heading of a comparison."""
 
 _SIZES = {1: "Small", 200: "Large"}
+"""The names of the sizes of sessions, by the number of keys."""
 
 Table = list[tuple[str, ...]]
 
@@ -36,9 +38,9 @@ Table = list[tuple[str, ...]]
 def compare(results: list[Result], clock: Clock) -> Table:
     """Return the table of one clock, its heading first.
 
-    It has a row for each kind of request and each store.  The times are
-    microseconds: those of Zope alone, and what the others take more.  A ratio
-    is this package's time over that of the peer before it.
+    It has a row for each kind of request and each store.  The times are in
+    microseconds: the time of Zope alone, and how much more the others take.  A
+    ratio is this package's time divided by that of the peer before it.
     """
     found = {(r.view, r.keys, r.store, r.kind): r for r in results}
     rows = [
@@ -48,7 +50,7 @@ def compare(results: list[Result], clock: Clock) -> Table:
 
 
 def summarize(results: list[Result]) -> Table:
-    """Return what this package costs on each store, on the clock."""
+    """Return the elapsed time of this package, on each store."""
     costs = {
         (r.store, r.view, r.keys): _whole(r.over_bare["wall"])
         for r in results
@@ -58,7 +60,7 @@ def summarize(results: list[Result]) -> Table:
     stores = dict.fromkeys(store for store, _, _ in costs)
     heading = [f"{_SIZES[keys]}, {view}" for view, keys in kinds]
     rows = [
-        # A large session has no room in a cookie.
+        # A large session does not fit into a cookie.
         (store, *(costs.get((store, *kind), "no room") for kind in kinds))
         for store in stores
     ]
@@ -84,7 +86,7 @@ def _find(
     peers: tuple[str, ...],
     found: dict[tuple[str, int, str, str], Result],
 ) -> Result | None:
-    """Return the same with the one of some peers that has such a store."""
+    """Return the result of the first peer with this store, if there is one."""
     keys = ((mine.view, mine.keys, mine.store, peer) for peer in peers)
     return next((found[key] for key in keys if key in found), None)
 
@@ -93,18 +95,18 @@ def _beside(mine: Result, its: Result | None, clock: Clock) -> tuple[str, str]:
     if its is None:
         return "", ""
     ratio = mine.over_bare[clock] / its.over_bare[clock]
-    # What costs next to nothing is nobody's multiple.
+    # A ratio of two times that are almost zero says nothing.
     shown = "" if mine.view == "none" else f"{ratio:.2f}"
     return _whole(its.over_bare[clock]), shown
 
 
 def _whole(microseconds: float) -> str:
-    # A format would make -0 of a little less than nothing.
+    # A format specification would show -0 for -0.4.
     return str(round(microseconds))
 
 
 def render(table: Table) -> str:
-    """Return a table as text, with its numbers one below the other."""
+    """Return a table as text, with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
         "  ".join(
