@@ -7,6 +7,7 @@ plone.testing.
 from collections.abc import Mapping
 from typing import Any
 
+from OFS.Application import Application
 from zope.configuration import xmlconfig
 from zope.configuration.config import ConfigurationMachine
 
@@ -52,7 +53,7 @@ class BeakerFixture(SandboxLayer):
         popBeakerConfig()
 
     def setUpZope(
-        self, app: Any, configurationContext: ConfigurationMachine
+        self, app: Application, configurationContext: ConfigurationMachine
     ) -> None:
         """Load our ZCML; PloneSandboxLayer calls this."""
         xmlconfig.file(
