@@ -11,7 +11,6 @@ they provide.
 from typing import Any
 
 from beaker.cache import Cache
-from beaker.session import Session
 from zope.interface import Attribute
 from zope.interface import Interface
 from zope.interface.common.collections import IMutableMapping
@@ -210,11 +209,11 @@ class ISession(IMutableMapping):
         in, as a protection against session fixation (OWASP).
         """
 
-    def get_by_id(id: str) -> Session | None:
+    def get_by_id(id: str) -> "ISession | None":
         """Return another stored session, or None if there is none.
 
-        The result is a ``beaker.session.Session``.  Its ``save``, ``delete``
-        and ``invalidate`` take effect at once, whether or not the request
+        The result provides ``ISession``, too.  Its ``save``, ``delete`` and
+        ``invalidate`` take effect at once, whether or not the request
         succeeds.  For sessions in cookies the result is always None.
         """
 

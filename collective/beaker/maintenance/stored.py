@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from collective.beaker.ids import LONGEST_ID
 from collective.beaker.ids import is_id
 from collective.beaker.session.policy import make_policy
 from collective.beaker.session.times import Timeouts
@@ -16,9 +17,6 @@ from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 
-
-_LONG_ID = 40
-"""The length of ids from older releases, and of the names of cache files."""
 
 Options = Mapping[str, Any]
 """Option names, without their prefix, and values of various types."""
@@ -104,7 +102,7 @@ class SessionInspector:
     def inspect(self, id: str, record: Record) -> InspectedRecord | None:
         """Return a record with its data; None if it is not a session's.
 
-        A cache in the same folder may have a file with such a name.
+        A cache in the same folder may have a file with the name of a long id.
         """
         try:
             text = self.store.payload(record)
@@ -113,7 +111,7 @@ class SessionInspector:
         except Exception:
             # Of any type: a former key, a missing class, damaged data.
             data = None
-        is_foreign = not data and len(id) == _LONG_ID
+        is_foreign = not data and len(id) == LONGEST_ID
         return None if is_foreign else InspectedRecord(id, record, data)
 
     def inspect_all(self) -> Iterator[InspectedRecord]:
