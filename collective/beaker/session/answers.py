@@ -83,8 +83,9 @@ def depend_on_cookie(response: HTTPBaseResponse) -> None:
 
 def keep_private(response: HTTPBaseResponse) -> None:
     """Tell shared caches that they must not store a response."""
-    directives = ", ".join(_take_headers(response, "cache-control"))
-    response.setHeader("cache-control", _private(directives))
+    headers = _take_headers(response, "cache-control")
+    directives = _private(", ".join(headers)) if headers else "private"
+    response.setHeader("cache-control", directives)
 
 
 def _private(cache_control: str) -> str:
@@ -119,14 +120,17 @@ def _take_headers(
     Zope keeps headers in two places, with names in any case.
     """
 
-    def wanted(header: tuple[str, str]) -> bool:
+    def is_wanted(header: tuple[str, str]) -> bool:
         return header[0].lower() == name and header[1].startswith(start)
 
-    headers = response.headers.items()
-    more = response.accumulated_headers
-    response.headers = dict(filterfalse(wanted, headers))
-    response.accumulated_headers = list(filterfalse(wanted, more))
-    return [value for _, value in filter(wanted, [*headers, *more])]
+    headers = [*response.headers.items(), *response.accumulated_headers]
+    taken = [value for _, value in filter(is_wanted, headers)]
+    if taken:
+        kept = filterfalse(is_wanted, response.headers.items())
+        response.headers = dict(kept)
+        more = filterfalse(is_wanted, response.accumulated_headers)
+        response.accumulated_headers = list(more)
+    return taken
 
 
 # Onto an exception

@@ -5,6 +5,7 @@ from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.session.cookies import MAX_COOKIE_SIZE
 from collective.beaker.session.cookies import SIGNATURE_LENGTH
 from collective.beaker.session.cookies import cookie_size
+from collective.beaker.session.cookies import is_small
 from collective.beaker.session.opened import SessionOfCopy
 from collective.beaker.session.policy import warn_of_unreadable_session
 from collective.beaker.session.times import ACCESSED
@@ -126,9 +127,10 @@ class CookieSession(SessionOfCopy):
     def _encode(self, everything: bool) -> str:
         """Return the text to be sent; raise RecordTooLarge for too much."""
         text = self._policy.codec.encode(self._copy.to_store(everything))
-        size = cookie_size(
-            self._policy.cookies.name, "0" * SIGNATURE_LENGTH + text
-        )
+        name, value = self._policy.cookies.name, "0" * SIGNATURE_LENGTH + text
+        if is_small(name, value):
+            return text
+        size = cookie_size(name, value)
         if size > MAX_COOKIE_SIZE:
             raise RecordTooLarge(
                 f"session.type is 'cookie', and the session takes {size} "
