@@ -7,6 +7,7 @@ from collective.beaker.session.publisher import closeSession
 from collective.beaker.session.publisher import configureSessionAfterTraversal
 from collective.beaker.session.publisher import configureSessionOnStart
 from collective.beaker.session.publisher import initializeSession
+from collective.beaker.session.publisher import maskSessionOnFailure
 from collective.beaker.session.publisher import persistSessionOnFailure
 from collective.beaker.session.publisher import persistSessionOnSuccess
 from collective.beaker.session.request import LazySession
@@ -20,6 +21,7 @@ __all__ = [
     "configureSessionAfterTraversal",
     "configureSessionOnStart",
     "initializeSession",
+    "maskSessionOnFailure",
     "persistSessionOnFailure",
     "persistSessionOnSuccess",
 ]

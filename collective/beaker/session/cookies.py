@@ -2,7 +2,6 @@
 
 import hmac
 from collections.abc import Mapping
-from collections.abc import MutableMapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +16,6 @@ from beaker.session import Session
 from ZPublisher.cookie import defaultCookieValuePolicy
 from ZPublisher.cookie import getCookieValuePolicy
 
-from collective.beaker.hidden import HiddenText
 from collective.beaker.ids import LONGEST_ID
 
 
@@ -26,15 +24,6 @@ MAX_COOKIE_SIZE = 4096
 
 SIGNATURE_LENGTH = 40
 """Hexadecimal digits of an HMAC-SHA1, which Beaker puts before a value."""
-
-
-def hide_cookie(cookies: MutableMapping[str, str], name: str) -> None:
-    """Keep a cookie out of dumps of the request.
-
-    Zope's error log keeps one of each request that fails.
-    """
-    if name in cookies:
-        cookies[name] = HiddenText(cookies[name])
 
 
 def presented_value(cookies: Mapping[str, str], header: str, name: str) -> str:

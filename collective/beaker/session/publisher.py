@@ -7,6 +7,7 @@ from zope.interface import implementer
 from zope.publisher.interfaces import IRequest
 from ZPublisher.HTTPRequest import HTTPRequest
 from ZPublisher.interfaces import IPubAfterTraversal
+from ZPublisher.interfaces import IPubBeforeAbort
 from ZPublisher.interfaces import IPubFailure
 from ZPublisher.interfaces import IPubStart
 from ZPublisher.interfaces import IPubSuccess
@@ -19,9 +20,8 @@ from collective.beaker.session.answers import depend_on_cookie
 from collective.beaker.session.answers import forget_answer
 from collective.beaker.session.answers import keep_private
 from collective.beaker.session.answers import send_cookie
-from collective.beaker.session.cookies import hide_cookie
+from collective.beaker.session.dumps import mask_cookies
 from collective.beaker.session.request import LazySession
-from collective.beaker.settings.options import SESSION_DEFAULTS
 
 
 def initializeSession(
@@ -33,10 +33,6 @@ def initializeSession(
     """
     config = queryUtility(ISessionConfig)
     if config is not None:
-        name = config.get("key", SESSION_DEFAULTS["key"])
-        if "HTTP_COOKIE" in request.environ:
-            hide_cookie(request.cookies, name)
-            hide_cookie(request.environ, "HTTP_COOKIE")
         request.environ[environ_key] = LazySession(request)
 
 
@@ -77,6 +73,13 @@ def configureSessionAfterTraversal(event: IPubAfterTraversal) -> None:
     """Give it one where only the site that was found configures sessions."""
     if ENVIRON_KEY not in event.request.environ:
         initializeSession(event.request)
+
+
+@adapter(IPubBeforeAbort)
+def maskSessionOnFailure(event: IPubBeforeAbort) -> None:
+    """Keep the cookie of a request that failed for good out of dumps."""
+    if not event.retry:
+        mask_cookies(event.request)
 
 
 @adapter(IPubSuccess)

@@ -16,7 +16,6 @@ from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session.by_id import SessionById
 from collective.beaker.session.by_id import find_by_id
-from collective.beaker.session.cookies import hide_cookie
 from collective.beaker.session.cookies import presented_value
 from collective.beaker.session.mapping import SessionMapping
 from collective.beaker.session.opened import OpenedSession
@@ -80,8 +79,6 @@ class LazySession(SessionMapping):
         if policy is None:
             policy = self._policy = policy_for(getUtility(ISessionConfig))
         name = policy.cookies.name
-        # A site may have a name of its own for it.
-        hide_cookie(self._cookies, name)
         value = presented_value(self._cookies, self._cookie_header, name)
         session = self._session = self._guard(open_session, policy, value)
         self._is_used = True

@@ -473,20 +473,6 @@ def test_after_invalidate_the_next_request_has_the_same_id(any_store, visitor):
     assert visitor.visit(invalidate).text == visitor.visit(read_id).text
 
 
-@pytest.mark.parametrize("cookie", ["beaker.session.id", "special"])
-def test_a_dump_of_a_request_hides_the_cookie_of_the_site_in_it(
-    sites, visitor, cookie
-):
-    def dump(request):
-        ISession(request).get("count")
-        return str(request)
-
-    path = "/special" if cookie == "special" else "/plain"
-    value = session_cookie(visitor.visit(count, path), cookie).value
-
-    assert value[-32:] not in visitor.visit(dump, path).text
-
-
 def test_a_new_scope_of_a_known_session_is_sent_once(any_store, visitor):
     def restrict(request):
         session = ISession(request)

@@ -437,7 +437,7 @@ def fail(request):
 def dump(request):
     session = ISession(request)
     session.get(SECRET_KEY)
-    return f"{request} {session!r} {session}"
+    return f"{session!r} {session}"
 
 
 def not_serializable(request):

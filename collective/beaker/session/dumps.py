@@ -1,0 +1,42 @@
+"""Keep session cookies out of the dumps that are made of a request."""
+
+from collections.abc import Iterator
+
+from zope.component import getGlobalSiteManager
+from zope.component import queryUtility
+from ZPublisher.HTTPRequest import HTTPRequest
+
+from collective.beaker.interfaces import ENVIRON_KEY
+from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.session.request import LazySession
+from collective.beaker.settings.options import SESSION_DEFAULTS
+
+
+MASK = "(hidden)"
+"""What a dump shows in place of a cookie."""
+
+
+def mask_cookies(request: HTTPRequest) -> None:
+    """Mask the session cookies of a request that has failed for good.
+
+    Zope's error log keeps a dump of each of these.  Call this when no code of
+    the application needs the request any more: until then it must see what
+    the browser sent.  The session of the request keeps what it knows.
+    """
+    names = {*_names_in_force(request)} & request.cookies.keys()
+    if names:
+        request.cookies = request.cookies | dict.fromkeys(names, MASK)
+    # Malformed cookies, too, may hold an id.
+    if "HTTP_COOKIE" in request.environ:
+        request.environ["HTTP_COOKIE"] = MASK
+
+
+def _names_in_force(request: HTTPRequest) -> Iterator[str]:
+    """Yield the names of session cookies, of the site and of the Zope."""
+    session = request.environ.get(ENVIRON_KEY)
+    if isinstance(session, LazySession) and session.accessed():
+        yield session.key
+    for utilities in (queryUtility, getGlobalSiteManager().queryUtility):
+        config = utilities(ISessionConfig)
+        if config is not None:
+            yield config.get("key", SESSION_DEFAULTS["key"])

@@ -1,0 +1,161 @@
+"""What code sees of the cookie, and what Zope's error log shows of it."""
+
+import xmlrpc.client
+
+import pytest
+from Products.PageTemplates.ZopePageTemplate import ZopePageTemplate
+from ZPublisher.interfaces import IPubFailure
+
+from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import ignore_session
+from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import session_cookie
+from collective.beaker.tests.helpers.zope import subscribed
+
+
+def cookie_of(request):
+    return request.cookies[COOKIE]
+
+
+def header_of(request):
+    return request.environ["HTTP_COOKIE"]
+
+
+def id_of(request):
+    return ISession(request).id
+
+
+WHAT_CODE_SEES = pytest.mark.parametrize("see", [cookie_of, header_of, id_of])
+
+
+@pytest.fixture(params=["a secret of the tests", None])
+def any_secret(request, config):
+    config["secret"] = request.param
+
+
+@WHAT_CODE_SEES
+def test_code_sees_plain_text(any_secret, visitor, see):
+    def is_plain(request):
+        value = see(request)
+        ISession(request).get("count")
+        return str(type(value) is str and value in repr((value,)))
+
+    visitor.visit(count)
+
+    assert visitor.visit(is_plain).text == "True"
+
+
+@WHAT_CODE_SEES
+def test_what_is_cached_for_one_visitor_is_not_shown_to_another(
+    any_secret, visitor, other_visitor, see
+):
+    keys = []
+
+    def make_key(request):
+        # As decorators of caches make a key of a tuple.
+        keys.append(str((see(request), "cart")))
+
+    for each in (visitor, other_visitor):
+        each.visit(count)
+        each.visit(make_key)
+
+    assert len(set(keys)) == 2
+
+
+@WHAT_CODE_SEES
+def test_xml_rpc_takes_what_code_sees(any_secret, visitor, see):
+    def marshal(request):
+        return xmlrpc.client.dumps((see(request),))
+
+    visitor.visit(count)
+
+    assert "<string>" in visitor.visit(marshal).text
+
+
+@pytest.fixture
+def in_root(visitor):
+    """Put an object into the root of the ZODB for one test."""
+
+    def put(thing):
+        visitor.visit(
+            lambda request: request["PARENTS"][-1]._setObject(thing.id, thing)
+        )
+        names.append(thing.id)
+
+    names = []
+    yield put
+    visitor.visit(
+        lambda request: request["PARENTS"][-1].manage_delObjects(names)
+    )
+
+
+def test_a_page_template_in_the_zodb_may_read_the_cookie(
+    any_secret, visitor, in_root
+):
+    text = f"<p tal:content=\"python:request.cookies['{COOKIE}']\"></p>"
+    in_root(ZopePageTemplate("reader", text))
+    visitor.visit(count)
+    cookie = visitor.cookies[COOKIE]
+
+    assert visitor.browser.get("/reader").text.strip() == f"<p>{cookie}</p>"
+
+
+@pytest.fixture
+def error_log(visitor):
+    """Return a function that gives the dumps in Zope's error log."""
+    logs = []
+
+    def find_log(request):
+        logs.append(request["PARENTS"][-1].error_log._getLog())
+
+    visitor.visit(find_log)
+    logs[0].clear()
+    return lambda: [entry["req_html"] for entry in logs[0]]
+
+
+def fail_after(view):
+    """Return a view that fails after another one."""
+
+    def fail(request):
+        view(request)
+        raise ValueError("The page failed.")
+
+    return fail
+
+
+@pytest.mark.parametrize("use", [ignore_session, read_count, count])
+@pytest.mark.parametrize("cookie", ["beaker.session.id", "special"])
+def test_the_error_log_does_not_show_the_cookie(
+    sites, visitor, error_log, cookie, use
+):
+    path = "/special" if cookie == "special" else "/plain"
+    value = session_cookie(visitor.visit(count, path), cookie).value
+    assert visitor.fails(fail_after(use), path)
+
+    [dump] = error_log()
+    assert "HTTP_COOKIE" in dump
+    assert value[-32:] not in dump
+
+
+def test_the_error_log_shows_other_cookies(visitor, error_log):
+    visitor.visit(count)
+    visitor.browser.set_cookie("other", "shown")
+    assert visitor.fails(fail_after(count))
+
+    [dump] = error_log()
+    assert "shown" in dump
+
+
+def test_a_session_may_be_opened_after_the_cookie_was_masked(visitor):
+    found = []
+
+    def look(event):
+        found.append(ISession(event.request).get("count"))
+
+    visitor.visit(count)
+    with subscribed(look, IPubFailure):
+        assert visitor.fails(fail_after(ignore_session))
+
+    assert found == [1]
