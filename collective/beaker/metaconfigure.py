@@ -12,8 +12,8 @@ from zope.interface import alsoProvides
 
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.options import SESSION_DEFAULTS
-from collective.beaker.settings.section import make_folders
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import running_section
 

@@ -33,10 +33,10 @@ from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import Survey
 from collective.beaker.maintenance.survey import survey
+from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import redacted
 from collective.beaker.settings.section import Configuration
-from collective.beaker.settings.section import make_folders
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.stores import Store
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from collective.beaker.cli.console import Failure
 from collective.beaker.maintenance.stored import Options
+from collective.beaker.settings.folders import used_folders
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
-from collective.beaker.settings.section import used_folders
 from collective.beaker.settings.zope_conf import ZopeConf
 from collective.beaker.settings.zope_conf import ZopeConfError
 from collective.beaker.settings.zope_conf import read_zope_conf

@@ -12,11 +12,11 @@ from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import urlsplit
 
-from collective.beaker.settings.options import Reader
-from collective.beaker.settings.options import boolean
-from collective.beaker.settings.options import choice
-from collective.beaker.settings.options import seconds
-from collective.beaker.settings.options import text
+from collective.beaker.settings.readers import Reader
+from collective.beaker.settings.readers import boolean
+from collective.beaker.settings.readers import choice
+from collective.beaker.settings.readers import seconds
+from collective.beaker.settings.readers import text
 
 
 @dataclass(frozen=True)

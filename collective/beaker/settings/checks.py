@@ -3,8 +3,6 @@
 Each function yields messages that name the setting, the value and the remedy.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +11,11 @@ from beaker.crypto import get_crypto_module
 
 from collective.beaker.settings.backends import Backend
 from collective.beaker.settings.backends import has_library
+from collective.beaker.settings.cookie_rules import cookie_errors
 from collective.beaker.settings.options import FALLBACK_OPTIONS
 from collective.beaker.settings.options import KEY_OPTIONS
-from collective.beaker.settings.options import SESSION_OPTIONS
-from collective.beaker.settings.options import former_keys
 from collective.beaker.settings.options import redacted
+from collective.beaker.settings.readers import former_keys
 
 
 SHORT_KEY = 16
@@ -81,47 +79,6 @@ def session_errors(options: Options) -> Iterator[str]:
             )
     yield from _encryption_errors(options)
     yield from cookie_errors(options)
-
-
-def cookie_errors(options: Options) -> Iterator[str]:
-    """Check that browsers will take the session cookie for what it is.
-
-    Code may have set the options, to values that no reader has seen.  Only
-    the five that make the cookie are needed: key, cookie_domain, cookie_path,
-    samesite and secure.
-    """
-    for option in ("key", "cookie_domain", "cookie_path", "samesite"):
-        value = options[option]
-        if not value and option in ("cookie_domain", "samesite"):
-            continue
-        try:
-            SESSION_OPTIONS[option](value if isinstance(value, str) else "")
-        except ValueError as error:
-            yield f"session.{option} is {value!r}; allowed is {error}."
-    yield from _secure_errors(options)
-
-
-def _secure_errors(options: Options) -> Iterator[str]:
-    """Check what browsers take together with Secure only."""
-    secure = options["secure"] is True
-    if str(options["samesite"] or "").lower() == "none" and not secure:
-        yield (
-            "session.samesite is 'None', which browsers accept together "
-            "with session.secure on only. Set that, or choose Lax or Strict."
-        )
-    name = str(options["key"])
-    if name.lower().startswith("__secure-") and not secure:
-        yield (
-            f"session.key is {name!r}, which browsers accept together with "
-            "session.secure on only. Set that, or choose another name."
-        )
-    own_host = options["cookie_path"] == "/" and not options["cookie_domain"]
-    if name.lower().startswith("__host-") and not (secure and own_host):
-        yield (
-            f"session.key is {name!r}, which browsers accept together with "
-            "session.secure on, session.cookie_path / and without "
-            "session.cookie_domain only. Set that, or choose another name."
-        )
 
 
 def _encryption_errors(options: Options) -> Iterator[str]:
@@ -220,13 +177,3 @@ def _backend_warnings(options: Options, backend: Backend) -> Iterator[str]:
             "session.validate_key can run code in Zope. "
             "Set session.data_serializer json."
         )
-
-
-def folder_error(folder: str) -> str | None:
-    """Create a folder and write there; say what went wrong, if anything."""
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return None
-    except OSError as error:
-        return error.strerror

@@ -5,22 +5,27 @@ and which of them must never be shown.
 """
 
 import re
-from collections.abc import Callable
-from datetime import timedelta
-from http.cookies import Morsel
 from inspect import signature
 from typing import Any
 
-from beaker.converters import asbool
 from beaker.session import Session
 from beaker.util import parse_cache_config_options
 
+from collective.beaker.settings.cookie_rules import cookie_domain
+from collective.beaker.settings.cookie_rules import cookie_name
+from collective.beaker.settings.cookie_rules import cookie_path
+from collective.beaker.settings.cookie_rules import samesite
+from collective.beaker.settings.readers import AUTO
+from collective.beaker.settings.readers import Reader
+from collective.beaker.settings.readers import boolean
+from collective.beaker.settings.readers import boolean_or_auto
+from collective.beaker.settings.readers import choice
+from collective.beaker.settings.readers import cookie_expires
+from collective.beaker.settings.readers import former_keys
+from collective.beaker.settings.readers import seconds
+from collective.beaker.settings.readers import text
+from collective.beaker.settings.readers import whole_number
 
-Reader = Callable[[str], Any]
-"""Turns text into a value; a ValueError's message says what is allowed."""
-
-AUTO = "auto"
-"""The value of ``secure`` that asks whether the visitor's URL is https."""
 
 KEY_OPTIONS = ("secret", "validate_key", "encrypt_key")
 """Options that sign or encrypt."""
@@ -46,121 +51,6 @@ _SENSITIVE = re.compile(
     re.IGNORECASE,
 )
 """In the names of options that hold a key or a password, also misspelt."""
-_DIGITS = re.compile("[0-9]+")
-
-# RFC 6265, section 4.1.1, and the underscores that host names have in fact.
-_COOKIE_NAME = re.compile(r"(?!\$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_COOKIE_ATTRIBUTES = frozenset(Morsel())
-_LABEL = "[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?"
-_COOKIE_DOMAIN = re.compile(rf"\.?{_LABEL}(\.{_LABEL})*")
-_COOKIE_PATH = re.compile("/[ -:<-~]*")
-
-
-def text(value: str) -> str:
-    return value
-
-
-def boolean(value: str) -> bool:
-    try:
-        return asbool(value)
-    except ValueError:
-        raise ValueError("on or off") from None
-
-
-def boolean_or_auto(value: str) -> bool | str:
-    if value.lower() == AUTO:
-        return AUTO
-    try:
-        return asbool(value)
-    except ValueError:
-        raise ValueError("on, off or auto") from None
-
-
-def whole_number(
-    allowed: str, valid: Callable[[int], bool] = lambda number: True
-) -> Reader:
-    """Return a reader of digits that make a valid number."""
-
-    def read(value: str) -> int:
-        if not _DIGITS.fullmatch(value) or not valid(int(value)):
-            raise ValueError(allowed)
-        return int(value)
-
-    return read
-
-
-def seconds(remark: str = "") -> Reader:
-    """Return a reader of a time that is not over at once."""
-    return whole_number(
-        f"a whole number of seconds, 1 or more{remark}",
-        lambda number: number > 0,
-    )
-
-
-def cookie_expires(value: str) -> bool | timedelta:
-    """Read what Beaker reads: first a boolean, then seconds."""
-    try:
-        return asbool(value)
-    except ValueError:
-        pass
-    read_seconds = whole_number(
-        "on (until the browser closes), off (year 2038) "
-        "or a whole number of seconds",
-        lambda number: number < 2**31,
-    )
-    return timedelta(seconds=read_seconds(value))
-
-
-def cookie_name(value: str) -> str:
-    """Read a name that Python can send, too."""
-    if (
-        not _COOKIE_NAME.fullmatch(value)
-        or value.lower() in _COOKIE_ATTRIBUTES
-    ):
-        raise ValueError(
-            "a cookie name: letters, digits and !#$%&'*+-.^_`|~, no blanks, "
-            "no $ at the beginning, and no attribute of cookies such as path"
-        )
-    return value
-
-
-def cookie_domain(value: str) -> str:
-    if not _COOKIE_DOMAIN.fullmatch(value):
-        raise ValueError(
-            "a host name such as example.org, also with a dot before it, in "
-            "ASCII (other letters as xn--)"
-        )
-    return value
-
-
-def cookie_path(value: str) -> str:
-    if not _COOKIE_PATH.fullmatch(value):
-        raise ValueError(
-            "a path that begins with /, in ASCII, without semicolons"
-        )
-    return value
-
-
-def names(value: str) -> list[str]:
-    return [name.strip() for name in value.split(",") if name.strip()]
-
-
-def former_keys(value: Any) -> list[str]:
-    """Read keys with blanks between them; code may list them as well."""
-    keys = value.split() if isinstance(value, str) else value or ()
-    return list(filter(None, keys))
-
-
-def choice(*allowed: str) -> Reader:
-    """Return a reader of one of the given words, in any case."""
-
-    def read(value: str) -> str:
-        for word in allowed:
-            if word.lower() == value.lower():
-                return word
-        raise ValueError(" or ".join([", ".join(allowed[:-1]), allowed[-1]]))
-
-    return read
 
 
 SESSION_OPTIONS: dict[str, Reader] = {
@@ -184,7 +74,7 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "lock_dir": text,
     "log_file": text,
     "resolution_seconds": whole_number("a whole number of seconds"),
-    "samesite": choice("Lax", "Strict", "None"),
+    "samesite": samesite,
     "save_accessed_time": boolean,
     "secret": text,
     "secret_fallbacks": former_keys,

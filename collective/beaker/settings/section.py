@@ -16,19 +16,17 @@ from collective.beaker.settings.backends import Backend
 from collective.beaker.settings.backends import backend_names
 from collective.beaker.settings.backends import find_backend
 from collective.beaker.settings.checks import backend_errors
-from collective.beaker.settings.checks import folder_error
 from collective.beaker.settings.checks import session_errors
 from collective.beaker.settings.checks import session_warnings
 from collective.beaker.settings.options import CACHE_DEFAULTS
 from collective.beaker.settings.options import CACHE_OPTIONS
-from collective.beaker.settings.options import FOLDER_OPTIONS
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import SESSION_OPTIONS
-from collective.beaker.settings.options import Reader
-from collective.beaker.settings.options import names
 from collective.beaker.settings.options import redacted
+from collective.beaker.settings.readers import Reader
+from collective.beaker.settings.readers import names
 
 
 @dataclass
@@ -74,38 +72,6 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
     if groups["session"]:
         found.session = _read_session(groups["session"], found)
     return found
-
-
-def make_folders(configuration: Configuration) -> list[str]:
-    """Create the folders that are configured, and try to write there.
-
-    Returns the errors, one for each folder that cannot be used.
-    """
-    return [
-        f"{key} is {folder!r}, which cannot be used: {reason}. "
-        "Name a folder that Zope may create and write."
-        for folder, key in _folders(configuration).items()
-        if (reason := folder_error(folder))
-    ]
-
-
-def used_folders(configuration: Configuration) -> list[str]:
-    """Return the folders that are configured, existing or not."""
-    return list(_folders(configuration))
-
-
-def _folders(configuration: Configuration) -> dict[str, str]:
-    """Return each configured folder with the first setting that names it."""
-    cache = configuration.cache or {}
-    groups = {"session": configuration.session or {}, "cache": cache}
-    for name, region in cache.get("cache_regions", {}).items():
-        groups[f"cache.{name}"] = region
-    folders: dict[str, str] = {}
-    for prefix, options in groups.items():
-        for option in FOLDER_OPTIONS:
-            if folder := options.get(option):
-                folders.setdefault(folder, f"{prefix}.{option}")
-    return folders
 
 
 # Sessions and caches

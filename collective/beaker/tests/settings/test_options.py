@@ -7,8 +7,8 @@ from beaker.session import Session
 from collective.beaker.settings.options import OWN_OPTIONS
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import SESSION_OPTIONS
-from collective.beaker.settings.options import former_keys
 from collective.beaker.settings.options import redacted
+from collective.beaker.settings.readers import former_keys
 
 
 def test_every_session_option_has_a_default():

@@ -8,10 +8,10 @@ import pytest
 from beaker.session import CookieSession
 from beaker.session import Session
 
+from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
 from collective.beaker.settings.options import SESSION_DEFAULTS
-from collective.beaker.settings.section import make_folders
 from collective.beaker.settings.section import read_configuration
 
 

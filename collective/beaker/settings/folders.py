@@ -1,0 +1,49 @@
+"""The folders that a configuration names."""
+
+import os
+import tempfile
+
+from collective.beaker.settings.options import FOLDER_OPTIONS
+from collective.beaker.settings.section import Configuration
+
+
+def make_folders(configuration: Configuration) -> list[str]:
+    """Create the folders that are configured, and try to write there.
+
+    Returns the errors, one for each folder that cannot be used.
+    """
+    return [
+        f"{key} is {folder!r}, which cannot be used: {reason}. "
+        "Name a folder that Zope may create and write."
+        for folder, key in _folders(configuration).items()
+        if (reason := _try_to_use(folder))
+    ]
+
+
+def used_folders(configuration: Configuration) -> list[str]:
+    """Return the folders that are configured, existing or not."""
+    return list(_folders(configuration))
+
+
+def _folders(configuration: Configuration) -> dict[str, str]:
+    """Return each configured folder with the first setting that names it."""
+    cache = configuration.cache or {}
+    groups = {"session": configuration.session or {}, "cache": cache}
+    for name, region in cache.get("cache_regions", {}).items():
+        groups[f"cache.{name}"] = region
+    folders: dict[str, str] = {}
+    for prefix, options in groups.items():
+        for option in FOLDER_OPTIONS:
+            if folder := options.get(option):
+                folders.setdefault(folder, f"{prefix}.{option}")
+    return folders
+
+
+def _try_to_use(folder: str) -> str | None:
+    """Create a folder and write there; say what went wrong, if anything."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror

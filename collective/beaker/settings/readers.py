@@ -1,0 +1,94 @@
+"""How the text of a setting becomes a value."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from beaker.converters import asbool
+
+
+Reader = Callable[[str], Any]
+"""Turns text into a value; a ValueError's message says what is allowed."""
+
+AUTO = "auto"
+"""The value of ``secure`` that asks whether the visitor's URL is https."""
+
+_DIGITS = re.compile("[0-9]+")
+
+
+def text(value: str) -> str:
+    return value
+
+
+def boolean(value: str) -> bool:
+    try:
+        return asbool(value)
+    except ValueError:
+        raise ValueError("on or off") from None
+
+
+def boolean_or_auto(value: str) -> bool | str:
+    if value.lower() == AUTO:
+        return AUTO
+    try:
+        return asbool(value)
+    except ValueError:
+        raise ValueError("on, off or auto") from None
+
+
+def whole_number(
+    allowed: str, valid: Callable[[int], bool] = lambda number: True
+) -> Reader:
+    """Return a reader of digits that make a valid number."""
+
+    def read(value: str) -> int:
+        if not _DIGITS.fullmatch(value) or not valid(int(value)):
+            raise ValueError(allowed)
+        return int(value)
+
+    return read
+
+
+def seconds(remark: str = "") -> Reader:
+    """Return a reader of a time that is not over at once."""
+    return whole_number(
+        f"a whole number of seconds, 1 or more{remark}",
+        lambda number: number > 0,
+    )
+
+
+def cookie_expires(value: str) -> bool | timedelta:
+    """Read what Beaker reads: first a boolean, then seconds."""
+    try:
+        return asbool(value)
+    except ValueError:
+        pass
+    read_seconds = whole_number(
+        "on (until the browser closes), off (year 2038) "
+        "or a whole number of seconds",
+        lambda number: number < 2**31,
+    )
+    return timedelta(seconds=read_seconds(value))
+
+
+def names(value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def former_keys(value: Any) -> list[str]:
+    """Read keys with blanks between them; code may list them as well."""
+    keys = value.split() if isinstance(value, str) else value or ()
+    return list(filter(None, keys))
+
+
+def choice(*allowed: str) -> Reader:
+    """Return a reader of one of the given words, in any case."""
+
+    def read(value: str) -> str:
+        for word in allowed:
+            if word.lower() == value.lower():
+                return word
+        raise ValueError(" or ".join([", ".join(allowed[:-1]), allowed[-1]]))
+
+    return read
