@@ -33,9 +33,11 @@ from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import Survey
 from collective.beaker.maintenance.survey import survey
+from collective.beaker.settings.backends import BACKENDS
+from collective.beaker.settings.backends import are_stored
 from collective.beaker.settings.folders import make_folders
-from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import redacted
+from collective.beaker.settings.options import with_defaults
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.stores import Store
@@ -63,12 +65,9 @@ _PACKAGES = (
     "Beaker",
     "Zope",
     "cryptography",
-    "pymemcache",
-    "pymongo",
-    "redis",
-    "SQLAlchemy",
 )
-"""The packages whose versions are reported, if they are installed."""
+"""The packages whose versions are reported, if they are installed.  The client
+libraries of stores are reported, too."""
 
 SettingValue: TypeAlias = (
     "str | int | float | bool | list[SettingValue] | None"
@@ -207,7 +206,7 @@ def make_report(
     if errors:
         return report
     session = configuration.session if in_force is None else in_force
-    report.stores += check_stores(session, configuration.cache)
+    report.stores += check_stores(session, configuration.caches)
     if session is not None and count_seconds is not None:
         report.sessions = _count_unless_failed(
             session, report.stores, count_seconds
@@ -233,7 +232,7 @@ def settings_of(
     if in_force is None:
         in_force = read
     if in_force is not None:
-        options = {**SESSION_DEFAULTS, **in_force}
+        options = with_defaults(in_force)
         for option, value in sorted(options.items()):
             if local:
                 source = LOCAL if option in in_force else DEFAULT
@@ -242,25 +241,22 @@ def settings_of(
             else:
                 source = _zope_conf_or_default(given, f"session.{option}")
             yield _make_setting("session", option, value, source)
-    yield from _cache_settings(given, configuration.cache or {})
+    for prefix, options in configuration.caches.items():
+        yield from _cache_settings(given, prefix, options)
+        if prefix == "cache":
+            source = _zope_conf_or_default(given, "cache.regions")
+            regions = list(configuration.regions)
+            yield _make_setting("cache", "regions", regions, source)
 
 
-def _cache_settings(given: set[str], cache: Options) -> Iterator[Setting]:
-    regions = cache.get("cache_regions", {})
-    for option, value in cache.items():
-        if option != "cache_regions":
-            source = _zope_conf_or_default(given, f"cache.{option}")
-            yield _make_setting("cache", option, value, source)
-    if cache:
-        source = _zope_conf_or_default(given, "cache.regions")
-        yield _make_setting("cache", "regions", list(regions), source)
-    for name, options in regions.items():
-        for option, value in options.items():
-            own = f"cache.{name}.{option}".lower()
-            source = _zope_conf_or_default(given, own)
-            if source == DEFAULT and f"cache.{option}" in given:
-                source = INHERITED
-            yield _make_setting(f"cache.{name}", option, value, source)
+def _cache_settings(
+    given: set[str], prefix: str, options: Options
+) -> Iterator[Setting]:
+    for option, value in options.items():
+        source = _zope_conf_or_default(given, f"{prefix}.{option}".lower())
+        if source == DEFAULT and f"cache.{option}" in given:
+            source = INHERITED
+        yield _make_setting(prefix, option, value, source)
 
 
 def _zope_conf_or_default(given: set[str], name: str) -> str:
@@ -294,36 +290,29 @@ def _displayable(option: str, value: object) -> SettingValue:
 
 def regions_of(configuration: Configuration) -> Iterator[Region]:
     """Yield the caches without a region, and all cache regions."""
-    if configuration.cache is None:
-        return
-    options = dict(configuration.cache)
-    regions = options.pop("cache_regions")
-    for name, each in {"cache": options, **regions}.items():
-        yield Region(name, each["type"], each.get("expire"))
+    for prefix, options in configuration.caches.items():
+        name = prefix.removeprefix("cache.")
+        yield Region(name, options["type"], options.get("expire"))
 
 
 # Stores
 
 
 def check_stores(
-    session: Options | None, cache: Options | None
+    session: Options | None, caches: Mapping[str, Options]
 ) -> list[StoreCheck]:
     """Check the stores of sessions, of caches and of each cache region.
 
-    Sessions in cookies have no store.
+    ``caches`` are those of a Configuration.  Sessions in cookies have no
+    store.
     """
     found = []
-    if session is not None:
-        options = {**SESSION_DEFAULTS, **session}
-        if options["type"] != "cookie":
-            found.append(
-                check_store("session", lambda: SessionInspector(options).store)
-            )
-    if cache is not None:
-        regions = cache.get("cache_regions", {})
-        groups = {f"cache.{name}": region for name, region in regions.items()}
-        for name, options in {"cache": cache, **groups}.items():
-            found.append(check_store(name, partial(cache_store, options)))
+    if session is not None and are_stored(session):
+        found.append(
+            check_store("session", lambda: SessionInspector(session).store)
+        )
+    for name, options in caches.items():
+        found.append(check_store(name, partial(cache_store, options)))
     return found
 
 
@@ -380,7 +369,7 @@ def is_available(session: Options | None) -> bool:
     This is true if sessions are in cookies, or not configured.  A reason is
     logged once, until the store answers again: load balancers ask often.
     """
-    if session is None or session.get("type") == "cookie":
+    if session is None or not are_stored(session):
         return True
     try:
         SessionInspector(session).store.load(new_id())
@@ -436,7 +425,8 @@ def versions() -> dict[str, str]:
     """Return the versions of Python, Zope, Beaker and of the client libraries
     that are installed."""
     found = {"Python": python_version()}
-    for package in _PACKAGES:
+    libraries = {backend.distribution for backend in BACKENDS.values()} - {""}
+    for package in (*_PACKAGES, *sorted(libraries, key=str.lower)):
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

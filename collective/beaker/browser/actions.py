@@ -21,18 +21,11 @@ from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.sweep import sweep
 from collective.beaker.report import describe_error
+from collective.beaker.settings.backends import backend_of
 
 
 SWEEP_SECONDS = 10
 """How long a button sweeps."""
-
-_ELSEWHERE = {
-    "memory": "Other processes of Zope keep their values.",
-    "ext:database": (
-        "Other processes of Zope keep what they have loaded: restart them."
-    ),
-}
-"""What clearing a region does not reach, by the type of its store."""
 
 logger = logging.getLogger("collective.beaker")
 
@@ -91,9 +84,16 @@ class Actions(View):
         number = clear_region(
             configuration, region, self.session_options_in_force()
         )
-        kind = configuration.cache["cache_regions"][region]["type"]
         text = f"Emptied {region}: {wording.number(number, 'item')} removed."
-        return f"{text} {_ELSEWHERE[kind]}" if kind in _ELSEWHERE else text
+        backend = backend_of(configuration.regions[region])
+        if backend.per_process:
+            return f"{text} Other processes of Zope keep their values."
+        if backend.keeps_loaded:
+            return (
+                f"{text} Other processes of Zope keep what they have loaded: "
+                "restart them."
+            )
+        return text
 
     @on_post
     def revoke(self) -> str:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from OFS.interfaces import IApplication
+from zope.component import queryUtility
 
 from collective.beaker import wording
 from collective.beaker.browser import messages
@@ -11,6 +12,7 @@ from collective.beaker.browser.charts import Chart
 from collective.beaker.browser.charts import make_charts
 from collective.beaker.browser.tokens import FIELD
 from collective.beaker.browser.tokens import make_token
+from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance.caches import check_can_clear
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.survey import Survey
@@ -20,6 +22,7 @@ from collective.beaker.report import Report
 from collective.beaker.report import Setting
 from collective.beaker.report import SettingValue
 from collective.beaker.report import StoreCheck
+from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.section import Configuration
 
 
@@ -137,11 +140,10 @@ class Page(View):
     def total(self, store: StoreCheck) -> str:
         return f"{sum(store.seconds.values()) * 1000:.2f} ms"
 
-    def session_type(self) -> str:
-        for store in self.report.stores:
-            if store.name == "session":
-                return store.type
-        return ""
+    def is_per_process(self) -> bool:
+        """Tell whether each process of Zope has sessions of its own."""
+        options = queryUtility(ISessionConfig)
+        return options is not None and backend_of(options).per_process
 
     def facts(self, found: Survey) -> list[tuple[str, str]]:
         """Return the numbers that are shown besides the charts."""

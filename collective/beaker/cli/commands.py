@@ -28,6 +28,7 @@ from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import sweep as sweep_sessions
 from collective.beaker.report import Report
 from collective.beaker.report import make_report
+from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.section import read_configuration
 
 
@@ -176,17 +177,20 @@ def clear(path: str, region: str) -> None:
     """Empty one cache REGION and nothing else."""
     with errors_as_failures():
         configuration = read_valid_configuration(path)
-        regions = (configuration.cache or {}).get("cache_regions", {})
-        if regions.get(region, {}).get("type") == "memory":
+        options = configuration.regions.get(region)
+        if options is not None and backend_of(options).per_process:
             raise Failure(
-                f"cache.{region}.type is 'memory': the values are in each "
-                "process of Zope. Restart Zope to empty them."
+                f"cache.{region}.type is {options['type']!r}: the values are "
+                "in each process of Zope. "
+                f"{backend_of(options).region_remedy.format(region=region)}"
             )
         number = clear_region(configuration, region)
     click.echo(f"Emptied {region}: {wording.number(number, 'item')} removed.")
-    if regions[region]["type"] == "ext:database":
+    options = configuration.regions[region]
+    if backend_of(options).keeps_loaded:
         click.echo(
-            "Zope keeps what it has loaded from ext:database. Restart it.",
+            f"Zope keeps what it has loaded from {options['type']}. "
+            "Restart it.",
             err=True,
         )
 

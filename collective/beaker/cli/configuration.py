@@ -5,6 +5,8 @@ from pathlib import Path
 
 from collective.beaker.cli.console import Failure
 from collective.beaker.maintenance.stored import Options
+from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.folders import used_folders
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
@@ -64,11 +66,11 @@ def read_session_options(path: str) -> Options:
             f"{path} configures no sessions. Add a setting that begins with "
             "session. to <product-config beaker>."
         )
-    if not options["type"] and not options["data_dir"]:
-        options = {**options, "type": "memory"}
-    if options["type"] == "memory":
+    backend = backend_of(options)
+    if backend.per_process:
         raise Failure(
-            "session.type is 'memory': the sessions are in each process of "
-            "Zope, where this command cannot look. Restart Zope to end them."
+            f"session.type is {kind_of(options)!r}: the sessions are in each "
+            "process of Zope, where this command cannot look. "
+            f"{backend.session_remedy}"
         )
     return options

@@ -6,42 +6,16 @@ from collections.abc import Sequence
 
 from beaker.cache import cache_managers
 from beaker.cache import cache_regions
-from beaker.cache import clsmap
-from beaker.container import DBMNamespaceManager
-from beaker.container import FileNamespaceManager
-from beaker.container import MemoryNamespaceManager
-from beaker.ext.database import DatabaseNamespaceManager
-from beaker.ext.memcached import MemcachedNamespaceManager
-from beaker.ext.mongodb import MongoNamespaceManager
-from beaker.ext.redisclusternm import RedisClusterNamespaceManager
-from beaker.ext.redisnm import RedisNamespaceManager
-from beaker.ext.sqla import SqlaNamespaceManager
 
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
-from collective.beaker.settings.options import CACHE_OPTIONS
-from collective.beaker.settings.options import FOLDER_OPTIONS
-from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.backends import are_stored
+from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.options import redacted
 from collective.beaker.settings.section import Configuration
 from collective.beaker.stores import Store
 from collective.beaker.stores import find_store
-
-
-_CLEARABLE = {
-    FileNamespaceManager: "data_dir",
-    DBMNamespaceManager: "data_dir",
-    DatabaseNamespaceManager: "table_name",
-    RedisNamespaceManager: "url",
-    RedisClusterNamespaceManager: "urls",
-    MongoNamespaceManager: "url",
-}
-"""Backends that can remove the values of a region, and the option that keeps
-those of one region apart from all others."""
-
-_LOADED = (MemoryNamespaceManager, SqlaNamespaceManager)
-"""Backends that keep values in the process."""
 
 
 def cache_store(options: Options) -> Store:
@@ -49,14 +23,7 @@ def cache_store(options: Options) -> Store:
 
     ``options`` are all options of a region, or of the caches without one.
     """
-    kind = options["type"]
-    store_options = {
-        name: value
-        for name, value in options.items()
-        if name not in CACHE_OPTIONS or name in FOLDER_OPTIONS
-    }
-    timeout = SESSION_DEFAULTS["socket_timeout"]
-    return find_store(kind, clsmap[kind], store_options, timeout)
+    return find_store(options, options.get("timeout"))
 
 
 def clear_region(
@@ -74,7 +41,7 @@ def clear_region(
     """
     check_can_clear(configuration, region, in_force)
     options = _region_options(configuration, region)
-    if clsmap[options["type"]] is MemoryNamespaceManager:
+    if backend_of(options).per_process:
         return _clear_in_process(region, options)
     number = cache_store(options).clear_caches()
     _clear_in_process(region, options)
@@ -93,7 +60,7 @@ def check_can_clear(
     """
     options = _region_options(configuration, region)
     others = _other_caches(configuration, region)
-    if clsmap[options["type"]] is MemoryNamespaceManager:
+    if backend_of(options).per_process:
         _check_options_differ(region, options, others)
         return
     _check_can_list(region, options)
@@ -105,42 +72,32 @@ def check_can_clear(
 
 
 def _region_options(configuration: Configuration, region: str) -> Options:
-    regions = (configuration.cache or {}).get("cache_regions", {})
-    if region in regions:
-        return regions[region]
-    known = ", ".join(regions) or "none"
+    if region in configuration.regions:
+        return configuration.regions[region]
+    known = ", ".join(configuration.regions) or "none"
     raise CannotMaintain(
         f"There is no cache region {region!r}; cache.regions has: {known}."
     )
 
 
 def _check_can_list(region: str, options: Options) -> None:
-    if clsmap[options["type"]] in _CLEARABLE:
-        return
-    setting = f"cache.{region}.type is {options['type']!r}"
-    if clsmap[options["type"]] is MemcachedNamespaceManager:
+    backend = backend_of(options)
+    if not backend.region_option:
         raise CannotMaintain(
-            f"{setting}: memcached cannot list what it stores, and Beaker "
-            "would empty the whole server, including sessions. Wait until "
-            f"the values expire (cache.{region}.expire), or give the region "
-            "a memcached of its own and restart that."
+            f"cache.{region}.type is {options['type']!r}, a store that cannot "
+            "list what it keeps. "
+            f"{backend.region_remedy.format(region=region)}"
         )
-    raise CannotMaintain(
-        f"{setting}, a store that cannot list what it keeps. "
-        f"Wait until the values expire (cache.{region}.expire)."
-    )
 
 
 def _other_caches(
     configuration: Configuration, region: str
 ) -> dict[str, Options]:
     """Return the options of all other caches, by the settings' prefix."""
-    others = dict(configuration.cache or {})
-    regions = others.pop("cache_regions")
-    return {"cache": others} | {
-        f"cache.{name}": options
-        for name, options in regions.items()
-        if name != region
+    return {
+        name: options
+        for name, options in configuration.caches.items()
+        if name != f"cache.{region}"
     }
 
 
@@ -163,13 +120,12 @@ def _stores_of(
     for name, options in caches.items():
         yield name, cache_store(options)
     for options in sessions:
-        session = {**SESSION_DEFAULTS, **options}
-        if session["type"] != "cookie":
-            yield "session", SessionInspector(session).store
+        if are_stored(options):
+            yield "session", SessionInspector(options).store
 
 
 def _shared_place_message(region: str, options: Options, other: str) -> str:
-    option = _CLEARABLE[clsmap[options["type"]]]
+    option = backend_of(options).region_option
     value = redacted(option, options.get(option))
     return (
         f"cache.{region}.{option} is {value!r}, and {other}.{option} is the "
@@ -184,12 +140,13 @@ def _clear_in_process(region: str, options: Options) -> int:
     Beaker registers a cache of a region under the cache's name followed by
     the region's options.
     """
+    if not backend_of(options).keeps_loaded:
+        return 0
     ending = str(cache_regions.get(region, options))
     loaded = [
         cache
         for name, cache in list(cache_managers.items())
         if name == f"{cache.namespace_name}{ending}"
-        and isinstance(cache.namespace, _LOADED)
     ]
     for cache in loaded:
         cache.clear()

@@ -13,7 +13,10 @@ from collective.beaker.ids import LONGEST_ID
 from collective.beaker.ids import is_id
 from collective.beaker.session.policy import make_policy
 from collective.beaker.session.times import Timeouts
-from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.backends import Backend
+from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.options import with_defaults
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 
@@ -52,12 +55,8 @@ class SessionInspector:
     def __init__(
         self, options: Options, idle: int | None = None, grace: int = 0
     ):
-        options = {**SESSION_DEFAULTS, **options}
-        if options["type"] == "cookie":
-            raise CannotMaintain(
-                "session.type is 'cookie': the sessions are in the visitors' "
-                "browsers. Change session.validate_key to end them all."
-            )
+        options = with_defaults(options)
+        self._backend = _stored_backend(options)
         timeout, absolute_timeout = (
             options[name] and options[name] + grace
             for name in ("timeout", "absolute_timeout")
@@ -96,7 +95,7 @@ class SessionInspector:
         except NotImplementedError:
             raise CannotMaintain(
                 f"session.type is {self.store.kind!r}, a store that cannot "
-                f"list its sessions. {_remedy(self.store.kind)}"
+                f"list its sessions. {self._backend.session_remedy}"
             ) from None
 
     def inspect(self, id: str, record: Record) -> InspectedRecord | None:
@@ -124,6 +123,21 @@ class SessionInspector:
                 yield inspected
 
 
+def _stored_backend(options: Options) -> Backend:
+    """Return the backend; raise CannotMaintain if it has no store."""
+    setting = f"session.type is {kind_of(options)!r}"
+    try:
+        backend = backend_of(options)
+    except LookupError as error:
+        raise CannotMaintain(f"{setting}: {error}.") from None
+    if backend.in_browser:
+        raise CannotMaintain(
+            f"{setting}: the sessions are in the visitors' browsers. "
+            f"{backend.session_remedy}"
+        )
+    return backend
+
+
 def _check_idle(options: Options, idle: int) -> None:
     if not options["save_accessed_time"]:
         raise CannotMaintain(
@@ -138,12 +152,3 @@ def _check_idle(options: Options, idle: int) -> None:
             f"stored only every {resolution} seconds "
             "(session.resolution_seconds). Give a longer idle time."
         )
-
-
-def _remedy(kind: str) -> str:
-    if kind == "ext:memcached":
-        return (
-            "memcached removes by itself what has expired, if session.timeout "
-            "is set. To end all sessions change session.secret."
-        )
-    return "Ask its documentation what removes them."

@@ -32,8 +32,7 @@ def backend_errors(
 ) -> Iterator[str]:
     """Check that a backend has the options and libraries that it needs."""
     setting = f"{prefix}.type is {name!r}"
-    wanted = options.get("memcache_module")
-    if not has_library(backend, prefix == "session", wanted):
+    if not has_library(backend, prefix == "session", options):
         yield (
             f"{setting}, but its client library is not installed. "
             f"Install collective.beaker[{backend.extra}]."
@@ -141,7 +140,7 @@ def _sweep_warnings(options: Options, backend: Backend) -> Iterator[str]:
     if not options["sweep_interval"]:
         return
     setting = f"session.sweep_interval is {options['sweep_interval']}"
-    if not backend.lists or backend.foreign:
+    if not backend.lists:
         yield (
             f"{setting}, but session.type is {options['type']!r}, a store "
             "that cannot list its sessions. Remove session.sweep_interval."
@@ -155,13 +154,13 @@ def _sweep_warnings(options: Options, backend: Backend) -> Iterator[str]:
 
 def _backend_warnings(options: Options, backend: Backend) -> Iterator[str]:
     setting = f"session.type is {options['type']!r}"
-    if backend.foreign:
+    if backend.is_foreign:
         yield (
             f"{setting}, a backend of another package: parallel requests of "
             "one visitor in several processes may overwrite each other. "
             "Run one process, or choose another type."
         )
-    if options["type"] != "cookie":
+    if not backend.in_browser:
         return
     end = "for ever, as there is no session.timeout"
     if options["timeout"] or options["absolute_timeout"]:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from collective.beaker.settings.options import FOLDER_OPTIONS
+from collective.beaker.settings.backends import folder_options
 from collective.beaker.settings.section import Configuration
 
 
@@ -27,13 +27,13 @@ def used_folders(configuration: Configuration) -> list[str]:
 
 def _folders(configuration: Configuration) -> dict[str, str]:
     """Return each configured folder with the first setting that names it."""
-    cache = configuration.cache or {}
-    groups = {"session": configuration.session or {}, "cache": cache}
-    for name, region in cache.get("cache_regions", {}).items():
-        groups[f"cache.{name}"] = region
+    groups = {
+        "session": configuration.session or {},
+        **configuration.caches,
+    }
     folders: dict[str, str] = {}
     for prefix, options in groups.items():
-        for option in FOLDER_OPTIONS:
+        for option in folder_options():
             if folder := options.get(option):
                 folders.setdefault(folder, f"{prefix}.{option}")
     return folders

@@ -5,6 +5,7 @@ and which of them must never be shown.
 """
 
 import re
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
@@ -35,9 +36,6 @@ FALLBACK_OPTIONS = {
     "validate_key_fallbacks": "validate_key",
 }
 """Options that hold former keys, and those that hold the current one."""
-
-FOLDER_OPTIONS = ("data_dir", "lock_dir", "file_dir", "dbm_dir")
-"""Options that name a folder."""
 
 # Greedy, since a password may hold any character.
 _CREDENTIALS = re.compile(
@@ -140,25 +138,36 @@ CACHE_DEFAULTS: dict[str, Any] = parse_cache_config_options(
 """What holds for a cache option that is not set: Beaker's own."""
 
 REFUSED_CACHE_OPTIONS = {
-    "dbmmodule": "it takes a Python module",
     "expiretime": "its name is expire",
     "namespace": "Beaker sets it itself",
-    "sa_opts": "it takes a Python dictionary",
     "starttime": "it takes a point in time",
 }
 """Cache options that zope.conf cannot set, and why."""
 
 REFUSED_SESSION_OPTIONS = {
-    "dbmmodule": "it takes a Python module",
     "digest_filenames": "Beaker sets it itself",
     "id": "all visitors would share one session",
     "namespace": "Beaker sets it itself",
     "namespace_class": "it takes a Python class",
     "request": "Beaker sets it itself",
-    "sa_opts": "it takes a Python dictionary",
     "session_class": "it takes a Python class",
 }
 """Session options that zope.conf cannot set, and why."""
+
+COMMON_OPTIONS = frozenset(
+    [
+        *SESSION_OPTIONS,
+        *CACHE_OPTIONS,
+        *REFUSED_SESSION_OPTIONS,
+        *REFUSED_CACHE_OPTIONS,
+    ]
+)
+"""What sessions or caches know themselves, in any kind of store."""
+
+
+def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a session, those that are not set included."""
+    return {**SESSION_DEFAULTS, **options}
 
 
 def redacted(option: str, value: Any) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 from collective.beaker.settings.backends import Backend
 from collective.beaker.settings.backends import backend_names
 from collective.beaker.settings.backends import find_backend
+from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.backends import python_options
 from collective.beaker.settings.checks import backend_errors
 from collective.beaker.settings.checks import session_errors
 from collective.beaker.settings.checks import session_warnings
@@ -22,9 +24,9 @@ from collective.beaker.settings.options import CACHE_DEFAULTS
 from collective.beaker.settings.options import CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
-from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import SESSION_OPTIONS
 from collective.beaker.settings.options import redacted
+from collective.beaker.settings.options import with_defaults
 from collective.beaker.settings.readers import Reader
 from collective.beaker.settings.readers import names
 
@@ -43,6 +45,29 @@ class Configuration:
     cache: dict[str, Any] | None = None
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def regions(self) -> dict[str, dict[str, Any]]:
+        """The options of each cache region, by its name."""
+        return (self.cache or {}).get("cache_regions", {})
+
+    @property
+    def caches(self) -> dict[str, dict[str, Any]]:
+        """The options of all caches, by what their settings begin with.
+
+        That is "cache" for those without a region, and "cache." and its name
+        for a region.
+        """
+        if self.cache is None:
+            return {}
+        own = {
+            option: value
+            for option, value in self.cache.items()
+            if option != "cache_regions"
+        }
+        return {"cache": own} | {
+            f"cache.{name}": options for name, options in self.regions.items()
+        }
 
 
 def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
@@ -81,11 +106,11 @@ def _read_session(
     given: dict[str, Any], found: Configuration
 ) -> dict[str, Any]:
     _refuse("session", given, REFUSED_SESSION_OPTIONS, found)
-    name = given.get("type") or ("file" if given.get("data_dir") else "memory")
+    name = kind_of(given)
     backend = _backend("session", name, found)
     readers = {**backend.options, **SESSION_OPTIONS}
     values, all_right = _values("session", given, readers, found)
-    options = SESSION_DEFAULTS | values
+    options = with_defaults(values)
     found.warnings += _unknown("session", given, readers, backend.takes_any)
     found.warnings += session_warnings(options, backend)
     if all_right:
@@ -169,18 +194,20 @@ def _take_region(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def _backend(prefix: str, name: str, found: Configuration) -> Backend:
     """Return a backend; an unknown one counts as knowing every option."""
+    of_caches = prefix != "session"
     try:
-        if name == "cookie" and prefix != "session":
-            raise LookupError("only a session can be kept in a cookie")
-        return find_backend(name)
+        backend = find_backend(name)
+        reason = backend.refused or (of_caches and backend.not_for_caches)
+        if reason:
+            raise LookupError(reason)
+        return backend
     except LookupError as error:
-        allowed = backend_names(cookie=prefix == "session")
-        others = [backend for backend in allowed if backend != name]
+        others = [other for other in backend_names(of_caches) if other != name]
         found.errors.append(
             f"{prefix}.type is {name!r}: {error}. "
             f"Allowed are {', '.join(others)}.{_hint(name)}"
         )
-        return Backend(takes_any=True)
+        return Backend(name, takes_any=True)
 
 
 def _refuse(
@@ -190,6 +217,7 @@ def _refuse(
     found: Configuration,
 ) -> None:
     """Take out the options that make sense in Python only."""
+    refused = {**refused, **python_options()}
     for option in sorted(refused.keys() & given.keys()):
         del given[option]
         found.errors.append(

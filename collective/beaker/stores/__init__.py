@@ -12,48 +12,42 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from beaker.cache import clsmap
-
+from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
-from collective.beaker.stores.generic import GenericStore
 
 
 __all__ = ["Record", "Store", "find_store"]
 
-# Modules are imported when a store is used: they need client libraries.
-_FACTORIES = {
-    "memory": "memory:MemoryStore",
-    "file": "files:FileStore",
-    "dbm": "files:DbmStore",
-    "ext:database": "sql:sql_store",
-    "ext:sqla": "sql:sqla_store",
-    "ext:memcached": "memcached:MemcachedStore",
-    "ext:redis": "redis:redis_store",
-    "ext:rediscluster": "redis:redis_cluster_store",
-    "ext:mongodb": "mongodb:MongoStore",
-}
-
 
 def find_store(
-    kind: str,
-    namespace_class: type,
-    options: Mapping[str, Any],
-    socket_timeout: int,
+    options: Mapping[str, Any], timeout: int | None = None
 ) -> Store:
-    """Return the store of a configuration, always the same for the same.
+    """Return the store of certain options, always the same for the same.
 
-    ``options`` are those that Beaker would hand to ``namespace_class``.
-    Servers get ``socket_timeout`` seconds to answer.
+    ``options`` are all those of sessions, with defaults, or of a cache
+    region; the store gets those that its entry in the table of backends
+    names.  It may forget a record that nobody uses for ``timeout`` seconds.
+
+    Raises LookupError if the options name no store.
     """
+    kind = kind_of(options)
     try:
-        given = frozenset(options.items())
-    except TypeError:
-        # There is an option that has no hash.
-        given = frozenset(
-            (name, _Value(value)) for name, value in options.items()
-        )
-    return _make_store(kind, namespace_class, socket_timeout, given)
+        backend = backend_of(options)
+    except LookupError as error:
+        raise LookupError(f"The type is {kind!r}: {error}.") from None
+    if not backend.store:
+        raise LookupError(f"The type is {kind!r}, which has no store.")
+    wait = options.get("socket_timeout") or SESSION_DEFAULTS["socket_timeout"]
+    arguments = backend.store_arguments(
+        {**options, "socket_timeout": wait, "timeout": timeout}
+    )
+    return _make_store(kind, backend.store, _frozen(arguments))
+
+
+_Arguments = frozenset[tuple[str, Any]]
 
 
 class _Value:
@@ -69,21 +63,23 @@ class _Value:
         return isinstance(other, _Value) and self.value == other.value
 
 
+def _frozen(arguments: Mapping[str, Any]) -> _Arguments:
+    try:
+        return frozenset(arguments.items())
+    except TypeError:
+        # There is an option that has no hash.
+        return frozenset(
+            (name, _Value(value)) for name, value in arguments.items()
+        )
+
+
 @cache
-def _make_store(
-    kind: str,
-    namespace_class: type,
-    socket_timeout: int,
-    options: frozenset[tuple[str, Any]],
-) -> Store:
+def _make_store(kind: str, factory: str, arguments: _Arguments) -> Store:
     keywords = {
         name: value.value if isinstance(value, _Value) else value
-        for name, value in options
+        for name, value in arguments
     }
-    factory = _factory(namespace_class)
-    if factory is None:
-        return GenericStore(kind, namespace_class, **keywords)
-    return factory(kind, socket_timeout=socket_timeout, **keywords)
+    return _imported(factory)(kind, **keywords)
 
 
 # A process that was forked must not use its parent's connections.
@@ -91,13 +87,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_make_store.cache_clear)
 
 
-def _factory(namespace_class: type) -> Callable[..., Store] | None:
-    for kind, name in _FACTORIES.items():
-        if clsmap[kind] is namespace_class:
-            return _imported(name)
-    return None
-
-
 def _imported(name: str) -> Callable[..., Store]:
     module, _, attribute = name.partition(":")
-    return getattr(import_module(f"{__name__}.{module}"), attribute)
+    return getattr(import_module(module), attribute)

@@ -14,7 +14,6 @@ from contextlib import suppress
 from functools import partial
 from hashlib import sha1
 from types import ModuleType
-from typing import Any
 
 from beaker.container import anydbm
 from beaker.exceptions import MissingCacheParameter
@@ -215,7 +214,6 @@ class FileStore(FolderStore):
         data_dir: str | None = None,
         file_dir: str | None = None,
         lock_dir: str | None = None,
-        **options: Any,
     ):
         super().__init__("file", file_dir, lock_dir, data_dir)
 
@@ -260,7 +258,6 @@ class DbmStore(FolderStore):
         dbm_dir: str | None = None,
         lock_dir: str | None = None,
         dbmmodule: ModuleType | None = None,
-        **options: Any,
     ):
         super().__init__("dbm", dbm_dir, lock_dir, data_dir)
         self._dbm = dbmmodule or anydbm

@@ -44,7 +44,6 @@ class MemcachedStore(Store):
         url: str,
         socket_timeout: int,
         timeout: int | None = None,
-        **options: Any,
     ):
         super().__init__(kind, url)
         self._timeout = timeout

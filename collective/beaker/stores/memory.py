@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
 
 from beaker.container import MemoryNamespaceManager
 from beaker.synchronization import mutex_synchronizer
@@ -59,7 +58,7 @@ class MemoryStore(Store):
     Each time it stores one it removes some that have expired.
     """
 
-    def __init__(self, kind: str, timeout: int | None = None, **options: Any):
+    def __init__(self, kind: str, timeout: int | None = None):
         super().__init__(kind, "this process")
         self._namespaces = MemoryNamespaceManager.namespaces
         self._lifetime = timeout and _lifetime(timeout - LEEWAY_SECONDS)

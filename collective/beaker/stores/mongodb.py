@@ -36,7 +36,6 @@ class MongoStore(Store):
         url: Any,
         socket_timeout: int,
         timeout: int | None = None,
-        **options: Any,
     ):
         if isinstance(url, str):
             super().__init__(kind, url)

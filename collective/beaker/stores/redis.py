@@ -191,7 +191,6 @@ def redis_store(
     url: Any,
     socket_timeout: int,
     timeout: int | None = None,
-    **options: Any,
 ) -> RedisStore:
     """Return the store of ext:redis; ``url`` may be a client, too."""
     if not isinstance(url, str):
@@ -206,8 +205,6 @@ def redis_cluster_store(
     urls: Any,
     socket_timeout: int,
     timeout: int | None = None,
-    data_dir: None = None,
-    lock_dir: None = None,
     **options: Any,
 ) -> RedisStore:
     """Return the store of ext:rediscluster; ``urls`` may be a client, too."""

@@ -359,7 +359,6 @@ def sql_store(
     table_name: str = "beaker_cache",
     schema_name: str | None = None,
     sa_opts: Any = (),
-    **options: Any,
 ) -> SqlStore:
     """Return the store of ext:database, which is named by a URL."""
     engine_options = {
@@ -418,9 +417,7 @@ def _connect_arguments(url: URL, socket_timeout: int) -> dict[str, Any]:
     }
 
 
-def sqla_store(
-    kind: str, bind: Engine, table: Table, **options: Any
-) -> SqlStore:
+def sqla_store(kind: str, bind: Engine, table: Table) -> SqlStore:
     """Return the store of ext:sqla, which takes an engine and a table."""
     engine = bind.execution_options(**_AUTOCOMMIT)
     engine.hide_parameters = True

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import mongomock
 import pytest
 import sqlalchemy
-from beaker.cache import clsmap
 from redis import Redis
 
 from collective.beaker.ids import new_id
@@ -122,8 +121,8 @@ def store_fixture(*names):
     return store
 
 
-def make_store(kind, **options):
-    return find_store(kind, clsmap[kind], options, socket_timeout=5)
+def make_store(kind, timeout=None, **options):
+    return find_store({"type": kind, **options}, timeout)
 
 
 def text(store, id):

@@ -129,7 +129,7 @@ def test_each_step_of_a_round_trip_is_timed_and_leaves_nothing(server_store):
     del options["folder"]
     before = records_of(server_store).ids()
 
-    (check,) = check_stores(options, None)
+    (check,) = check_stores(options, {})
 
     assert check.works
     assert (check.name, check.type) == ("session", server_store.type)
@@ -151,7 +151,7 @@ def test_each_region_has_its_store(tmp_path, redis):
         }
     )
 
-    checks = check_stores(found.session, found.cache)
+    checks = check_stores(found.session, found.caches)
 
     assert [(check.name, check.type) for check in checks] == [
         ("session", "file"),
@@ -166,7 +166,8 @@ def test_caches_of_every_store_are_checked(server_store):
     options = dict(vars(server_store))
     del options["folder"]
 
-    check = check_stores(None, options | {"expire": 5, "enabled": True})[0]
+    caches = {"cache": options | {"expire": 5, "enabled": True}}
+    (check,) = check_stores(None, caches)
 
     assert check.works, check.error
 
@@ -174,20 +175,20 @@ def test_caches_of_every_store_are_checked(server_store):
 def test_a_redis_cluster_is_checked(cluster_urls):
     options = {"type": "ext:rediscluster", "urls": cluster_urls}
 
-    for check in check_stores(options, options | {"expire": 5}):
+    for check in check_stores(options, {"cache": options | {"expire": 5}}):
         assert check.works, check.error
 
 
 def test_sessions_in_cookies_have_no_store():
     options = {"type": "cookie", "validate_key": "a key for the tests"}
 
-    assert check_stores(options, None) == []
+    assert check_stores(options, {}) == []
 
 
 def test_a_store_that_is_down_is_named_without_its_password():
     url = f"redis://me:very-secret@127.0.0.1:{free_port()}/0"
 
-    (check,) = check_stores({"type": "ext:redis", "url": url}, None)
+    (check,) = check_stores({"type": "ext:redis", "url": url}, {})
 
     assert not check.works
     assert "ext:redis" in check.error
@@ -198,7 +199,7 @@ def test_a_store_that_is_down_is_named_without_its_password():
 def test_a_store_that_cannot_be_made_shows_the_type_of_the_error_only():
     options = {"type": "ext:database", "url": "a very-secret that is no URL"}
 
-    (check,) = check_stores(options, None)
+    (check,) = check_stores(options, {})
 
     assert check.error == "It cannot be used (ArgumentError)."
 
@@ -206,7 +207,7 @@ def test_a_store_that_cannot_be_made_shows_the_type_of_the_error_only():
 def test_the_table_of_a_store_is_made_as_zope_would(tmp_path):
     url = f"sqlite:///{tmp_path}/sessions.db"
 
-    (check,) = check_stores({"type": "ext:database", "url": url}, None)
+    (check,) = check_stores({"type": "ext:database", "url": url}, {})
 
     assert check.works
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)

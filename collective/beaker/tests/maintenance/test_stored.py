@@ -32,3 +32,8 @@ def test_sessions_in_cookies_are_in_no_store():
 
     with pytest.raises(CannotMaintain, match=r"Change session\.validate_key"):
         last(survey(options))
+
+
+def test_a_type_that_there_is_not_is_named():
+    with pytest.raises(CannotMaintain, match=r"is 'reddis': there is no such"):
+        last(survey({"type": "reddis"}))

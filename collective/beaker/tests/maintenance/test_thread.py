@@ -150,11 +150,12 @@ def test_a_store_that_is_down_is_logged(config, caplog):
 
 
 def test_an_unexpected_error_is_logged_by_its_type(config, caplog):
-    config.update(type="no such backend", sweep_interval=60)
+    url = "a very-secret that is no URL"
+    config.update(type="ext:database", url=url, sweep_interval=60)
 
     Sweeper().sweep_if_due()
 
-    assert "Sessions were not swept: KeyError." in caplog.text
+    assert "Sessions were not swept: ArgumentError." in caplog.text
 
 
 def test_without_the_option_there_is_no_thread(config, sweepers):

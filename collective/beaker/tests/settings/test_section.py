@@ -8,6 +8,7 @@ import pytest
 from beaker.session import CookieSession
 from beaker.session import Session
 
+from collective.beaker.settings.backends import python_options
 from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
@@ -306,9 +307,13 @@ def test_what_a_backend_needs_is_checked_when_its_values_are_right():
 @pytest.mark.parametrize(
     "setting",
     [
-        *(f"session.{option}" for option in REFUSED_SESSION_OPTIONS),
-        *(f"cache.{option}" for option in REFUSED_CACHE_OPTIONS),
-        *(f"cache.a.{option}" for option in REFUSED_CACHE_OPTIONS),
+        f"{prefix}.{option}"
+        for prefix, refused in [
+            ("session", REFUSED_SESSION_OPTIONS),
+            ("cache", REFUSED_CACHE_OPTIONS),
+            ("cache.a", REFUSED_CACHE_OPTIONS),
+        ]
+        for option in refused | python_options()
     ],
 )
 def test_what_only_python_can_set_is_refused(setting):
@@ -607,6 +612,25 @@ def test_a_cache_cannot_be_kept_in_a_cookie():
 
     assert error.startswith("cache.type is 'cookie': only a session can be")
     assert "Allowed are dbm, ext:database" in error
+
+
+def test_caches_are_found_by_what_their_settings_begin_with():
+    found = read_configuration(
+        {"cache.regions": "a", "cache.expire": "5", "cache.a.expire": "60"}
+    )
+
+    assert found.caches.keys() == {"cache", "cache.a"}
+    assert found.regions.keys() == {"a"}
+    assert found.caches["cache"]["expire"] == 5
+    assert found.caches["cache.a"] == found.regions["a"]
+    assert found.regions["a"]["expire"] == 60
+    assert "cache_regions" not in found.caches["cache"]
+
+
+def test_without_a_section_there_are_no_caches():
+    found = read_configuration(None)
+
+    assert (found.caches, found.regions) == ({}, {})
 
 
 # Folders

@@ -17,9 +17,12 @@ class OtherBackend(clsmap["memory"]):
         super().__init__(f"other-{namespace}")
 
 
+OTHER = {"type": "other", "namespace_class": OtherBackend}
+
+
 @pytest.fixture
 def other_store():
-    return find_store("other", OtherBackend, {"url": "there"}, 5)
+    return find_store({**OTHER, "url": "there"})
 
 
 def test_a_backend_of_another_package_is_used_as_it_is(other_store, id):
@@ -46,9 +49,9 @@ def test_a_backend_of_another_package_lists_nothing(other_store):
 
 
 def test_options_without_a_hash_find_their_store():
-    first = find_store("other", OtherBackend, {"sa_opts": {"a": []}}, 5)
-    second = find_store("other", OtherBackend, {"sa_opts": {"a": []}}, 5)
-    third = find_store("other", OtherBackend, {"sa_opts": {"a": [1]}}, 5)
+    first = find_store({**OTHER, "sa_opts": {"a": []}})
+    second = find_store({**OTHER, "sa_opts": {"a": []}})
+    third = find_store({**OTHER, "sa_opts": {"a": [1]}})
 
     assert first is second
     assert first is not third

@@ -1,14 +1,13 @@
 """Sessions in memory leave it when they have expired."""
 
 import pytest
-from beaker.cache import clsmap
 from beaker.container import MemoryNamespaceManager
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ISession
-from collective.beaker.stores import find_store
 from collective.beaker.stores import memory
 from collective.beaker.stores.memory import _MOST_REMOVED
+from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.views import setting
@@ -16,8 +15,7 @@ from collective.beaker.tests.helpers.views import setting
 
 def memory_store(timeout=None):
     """Return the store of a timeout, as a session asks for it."""
-    options = {} if timeout is None else {"timeout": timeout + 120}
-    return find_store("memory", clsmap["memory"], options, socket_timeout=5)
+    return make_store("memory", timeout and timeout + 120)
 
 
 @pytest.fixture(autouse=True)

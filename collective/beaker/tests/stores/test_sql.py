@@ -55,7 +55,8 @@ def test_two_processes_that_make_the_table_at_once_both_have_it(
     postgresql.start()
     options = {"url": postgresql.url, "table_name": f"table_{id}"}
     slow, fast = (
-        make_store("ext:database", **options, data_dir=name) for name in "ab"
+        make_store("ext:database", **options, socket_timeout=seconds)
+        for seconds in (4, 5)
     )
     create = slow._table.create
 
@@ -177,11 +178,9 @@ def test_a_forked_process_has_connections_of_its_own(postgresql):
 
 FORK = """
 import os, sys
-from beaker.cache import clsmap
 from collective.beaker.stores import find_store
 def store():
-    options = {"url": sys.argv[1]}
-    return find_store("ext:database", clsmap["ext:database"], options, 5)
+    return find_store({"type": "ext:database", "url": sys.argv[1]})
 before = store()
 child = os.fork()
 if child:
