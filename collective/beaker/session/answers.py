@@ -11,7 +11,7 @@ from zExceptions import HTTPException
 from ZPublisher.HTTPResponse import HTTPBaseResponse
 from ZPublisher.HTTPResponse import HTTPResponse
 
-from collective.beaker.settings.checks import cookie_errors
+from collective.beaker.settings.cookie_rules import cookie_errors
 
 
 _ID = re.compile("[0-9A-Fa-f]{32,}")

@@ -18,7 +18,7 @@ from beaker.exceptions import BeakerException
 from beaker.util import JsonSerializer
 from beaker.util import PickleSerializer
 
-from collective.beaker.settings.options import former_keys
+from collective.beaker.settings.readers import former_keys
 
 
 class Serializer(Protocol):

@@ -7,9 +7,9 @@ from typing import Any
 
 from collective.beaker.session.opened import OpenedSession
 from collective.beaker.session.working_copy import OWN_KEYS
-from collective.beaker.settings.options import Reader
-from collective.beaker.settings.options import cookie_domain
-from collective.beaker.settings.options import cookie_path
+from collective.beaker.settings.cookie_rules import cookie_domain
+from collective.beaker.settings.cookie_rules import cookie_path
+from collective.beaker.settings.readers import Reader
 
 
 class SessionMapping(MutableMapping[Any, Any]):

@@ -13,9 +13,10 @@ from collective.beaker.session.codec import Codec
 from collective.beaker.session.codec import make_codec
 from collective.beaker.session.cookies import CookieMaker
 from collective.beaker.session.times import Timeouts
-from collective.beaker.settings.options import FOLDER_OPTIONS
-from collective.beaker.settings.options import SESSION_DEFAULTS
-from collective.beaker.settings.options import former_keys
+from collective.beaker.settings.backends import BACKENDS
+from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.options import with_defaults
+from collective.beaker.settings.readers import former_keys
 from collective.beaker.stores import Store
 from collective.beaker.stores import find_store
 from collective.beaker.stores.base import LEEWAY_SECONDS
@@ -48,37 +49,9 @@ class Policy:
 
         It is looked for when it is needed, since it may need a server.
         """
-        options = self.options
-        kind = kind_of(options)
-        given = {
-            name: value
-            for name, value in options.items()
-            if name not in _NOT_OF_STORES
-        }
         lasts = self.timeouts.idle or self.timeouts.absolute
-        if lasts:
-            given["timeout"] = lasts + LEEWAY_SECONDS
-        return find_store(
-            kind,
-            options.get("namespace_class") or clsmap[kind],
-            given,
-            options["socket_timeout"],
-        )
-
-
-_NOT_OF_STORES = {
-    *SESSION_DEFAULTS,
-    "id",
-    "namespace_class",
-    "session_class",
-} - {*FOLDER_OPTIONS}
-"""Options that are not passed on to stores."""
-
-
-def kind_of(options: Mapping[str, Any]) -> str:
-    """Return the name of the backend that options of sessions choose."""
-    kind: str = options["type"]
-    return kind or ("file" if options["data_dir"] else "memory")
+        timeout = lasts + LEEWAY_SECONDS if lasts else None
+        return find_store(self.options, timeout)
 
 
 def make_policy(given: Mapping[str, Any]) -> Policy:
@@ -87,13 +60,14 @@ def make_policy(given: Mapping[str, Any]) -> Policy:
     What is not given has its default.  Raises BeakerException for options
     that sessions cannot have together, which ``settings`` reports before.
     """
-    options = {**SESSION_DEFAULTS, **given}
+    options = with_defaults(given)
     if options["timeout"] and not options["save_accessed_time"]:
         raise BeakerException("timeout requires save_accessed_time")
     in_cookie = options["type"] == "cookie"
-    if not (in_cookie or options.get("namespace_class")):
+    kind = kind_of(options)
+    if not (options.get("namespace_class") or kind in BACKENDS):
         # Raises KeyError for a backend that is not known.
-        clsmap[kind_of(options)]
+        clsmap[kind]
     if in_cookie and not options["validate_key"]:
         raise BeakerException("A session in a cookie needs a validate_key.")
     current = "validate_key" if in_cookie else "secret"
