@@ -20,7 +20,7 @@ from benchmarks.subject import serve
 from benchmarks.subject import take_times
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.session.opening import open_session
-from collective.beaker.session.opening import policy_for
+from collective.beaker.session.policy import policy_for
 from collective.beaker.tests.helpers.soak import memory
 from collective.beaker.tests.helpers.zope import Browser
 

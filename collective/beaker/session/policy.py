@@ -1,20 +1,23 @@
 """What the options of sessions say, read once for many requests."""
 
 import logging
+import os
+from collections import UserList
 from collections.abc import Mapping
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from beaker.cache import clsmap
 from beaker.exceptions import BeakerException
 
 from collective.beaker.session.codec import Codec
 from collective.beaker.session.codec import make_codec
 from collective.beaker.session.cookies import CookieMaker
 from collective.beaker.session.times import Timeouts
-from collective.beaker.settings.backends import BACKENDS
+from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import with_defaults
 from collective.beaker.settings.readers import former_keys
 from collective.beaker.stores import Store
@@ -40,6 +43,9 @@ class Policy:
     cookies: CookieMaker
     domain: str | None
     path: str
+    in_browser: bool
+    """Whether the cookie holds the session itself, and not its id."""
+
     replaces_unreadable: bool
     """Whether a session that cannot be read is replaced by a new one."""
 
@@ -54,23 +60,58 @@ class Policy:
         return find_store(self.options, timeout)
 
 
+_policies: dict[str, tuple[dict[str, Any], Policy]] = {}
+"""Options and what was made of them, by the names of their cookies."""
+
+if hasattr(os, "register_at_fork"):
+    # A forked process must not use the connections of its parent.
+    os.register_at_fork(after_in_child=_policies.clear)
+
+
+def policy_for(config: Mapping[str, Any]) -> Policy:
+    """Return the policy for the options in force.
+
+    To make one takes long, so it is kept as long as the options stay the
+    same.  Sites with sessions of their own have a cookie of their own, by
+    whose name the policy is found again.
+    """
+    given = config if type(config) is dict else dict(config)
+    name = given.get("key", SESSION_DEFAULTS["key"])
+    known = _policies.get(name)
+    if known is None or known[0] != given:
+        copied = _copied(given)
+        known = _policies[name] = copied, make_policy(copied)
+    return known[1]
+
+
+def _copied(value: Any) -> Any:
+    """Return an equal value that stays the same when its original changes.
+
+    Nor does it belong to a connection to the ZODB, as that of a site may.
+    """
+    if isinstance(value, Mapping):
+        return {key: _copied(each) for key, each in value.items()}
+    if isinstance(value, list | UserList):
+        return [_copied(each) for each in value]
+    if isinstance(value, Set):
+        return set(value)
+    return value
+
+
 def make_policy(given: Mapping[str, Any]) -> Policy:
     """Return the policy for options of sessions.
 
-    What is not given has its default.  Raises BeakerException for options
-    that sessions cannot have together, which ``settings`` reports before.
+    What is not given has its default.  Raises LookupError for a type that is
+    not known, and BeakerException for options that sessions cannot have
+    together; for zope.conf, ``settings`` reports both at start-up.
     """
     options = with_defaults(given)
     if options["timeout"] and not options["save_accessed_time"]:
         raise BeakerException("timeout requires save_accessed_time")
-    in_cookie = options["type"] == "cookie"
-    kind = kind_of(options)
-    if not (options.get("namespace_class") or kind in BACKENDS):
-        # Raises KeyError for a backend that is not known.
-        clsmap[kind]
-    if in_cookie and not options["validate_key"]:
+    in_browser = _is_in_browser(options)
+    if in_browser and not options["validate_key"]:
         raise BeakerException("A session in a cookie needs a validate_key.")
-    current = "validate_key" if in_cookie else "secret"
+    current = "validate_key" if in_browser else "secret"
     return Policy(
         options=options,
         codec=make_codec(options),
@@ -89,8 +130,20 @@ def make_policy(given: Mapping[str, Any]) -> Policy:
         ),
         domain=options["cookie_domain"],
         path=options["cookie_path"],
+        in_browser=in_browser,
         replaces_unreadable=options["invalidate_corrupt"],
     )
+
+
+def _is_in_browser(options: Mapping[str, Any]) -> bool:
+    if options.get("session_class") is not None:
+        # Its class may know types that we do not.
+        return False
+    try:
+        return backend_of(options).in_browser
+    except LookupError as error:
+        reason = error
+    raise LookupError(f"session.type is {kind_of(options)!r}: {reason}.")
 
 
 def keys_of(options: Mapping[str, Any], name: str) -> list[str]:

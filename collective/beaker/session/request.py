@@ -20,9 +20,9 @@ from collective.beaker.session.cookies import presented_value
 from collective.beaker.session.mapping import SessionMapping
 from collective.beaker.session.opened import OpenedSession
 from collective.beaker.session.opening import open_session
-from collective.beaker.session.opening import policy_for
 from collective.beaker.session.participation import join
 from collective.beaker.session.policy import Policy
+from collective.beaker.session.policy import policy_for
 
 
 logger = logging.getLogger("collective.beaker")

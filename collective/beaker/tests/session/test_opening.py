@@ -8,7 +8,7 @@ from ZODB.MappingStorage import MappingStorage
 
 from collective.beaker.ids import new_id
 from collective.beaker.session.opening import open_session
-from collective.beaker.session.opening import policy_for
+from collective.beaker.session.policy import policy_for
 
 
 OPTIONS = {"key": "opening", "secret": "a secret of the tests"}

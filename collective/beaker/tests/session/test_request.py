@@ -217,7 +217,7 @@ def test_what_beaker_needs_cannot_be_removed(session):
 def test_a_failure_to_open_a_session_is_no_missing_key(config, session, use):
     config["type"] = "no such backend"
 
-    with pytest.raises(KeyError, match="no such backend"):
+    with pytest.raises(LookupError, match="is 'no such backend': there is"):
         use(session)
 
 
