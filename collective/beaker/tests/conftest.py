@@ -22,7 +22,11 @@ from collective.beaker.tests.helpers.servers import redis_cluster
 from collective.beaker.tests.helpers.servers import redis_server
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import options_of
+from collective.beaker.tests.helpers.stores import LEASING_STORES
+from collective.beaker.tests.helpers.stores import LISTING_STORES
 from collective.beaker.tests.helpers.stores import SERVER_STORES
+from collective.beaker.tests.helpers.stores import SHARED_STORES
+from collective.beaker.tests.helpers.stores import is_chosen
 from collective.beaker.tests.helpers.stores import store_fixture
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import load_application
@@ -34,6 +38,13 @@ settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what runs once only: see ``product`` in pyproject.toml."""
+    for item in items:
+        if not is_chosen(item):
+            item.add_marker("product")
 
 
 SETTINGS = """
@@ -159,12 +170,15 @@ every_store = store_fixture(*SERVER_STORES, "rediscluster", "mongodb")
 cookie_store = store_fixture("cookie")
 memcached_store = store_fixture("memcached")
 crowded_store = store_fixture("redis", "memcached")
+mongodb_store = store_fixture("mongodb")
+listing_store = store_fixture(*LISTING_STORES)
+shared_store = store_fixture(*SHARED_STORES)
 pickling_store = store_fixture(
     *(name for name in SERVER_STORES if name != "memory")
 )
-containing_store = store_fixture(
-    *(name for name in SERVER_STORES if name not in ("memory", "memcached"))
-)
+containing_store = store_fixture(*SHARED_STORES)
+every_listing_store = store_fixture(*LISTING_STORES, "rediscluster", "mongodb")
+every_leasing_store = store_fixture(*LEASING_STORES, "rediscluster", "mongodb")
 
 
 @pytest.fixture(scope="module")
@@ -184,10 +198,10 @@ def start_server(tmp_path_factory):
 
 
 @pytest.fixture
-def sessions(every_store):
-    if every_store.type == "ext:memcached":
-        pytest.skip("memcached cannot list its sessions")
-    return Sessions({**options_of(every_store), "timeout": 3600}).alone()
+def sessions(every_listing_store):
+    """The sessions of a store: none, at first."""
+    options = {**options_of(every_listing_store), "timeout": 3600}
+    return Sessions(options).alone()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from redis import Redis
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import redis_server
-from collective.beaker.tests.helpers.servers import server_fixture
+from collective.beaker.tests.helpers.stores import server_fixture
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import delete
 from collective.beaker.tests.helpers.views import read_count

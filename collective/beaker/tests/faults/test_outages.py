@@ -15,7 +15,7 @@ import sqlalchemy
 from collective.beaker.tests.helpers.clients import SECONDS
 from collective.beaker.tests.helpers.clients import load_on
 from collective.beaker.tests.helpers.logs import log_of
-from collective.beaker.tests.helpers.servers import server_fixture
+from collective.beaker.tests.helpers.stores import server_fixture
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import Visitor

@@ -418,24 +418,3 @@ STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "mariadb": lambda folder: mariadb_server(),
 }
 """The functions that run each server; they are given a folder for it."""
-
-TYPES = {
-    "redis": "ext:redis",
-    "memcached": "ext:memcached",
-    "postgresql": "ext:database",
-    "mariadb": "ext:database",
-}
-"""The types of the stores in each server."""
-
-
-def server_fixture(*names: str) -> Callable:
-    """Return a fixture that keeps sessions in each of these servers."""
-
-    @pytest.fixture(params=names)
-    def server(request, config, start_server):
-        """A server that keeps the sessions, and that a test may end."""
-        server = start_server(request.param)
-        config.update(type=TYPES[request.param], url=server.url)
-        return server
-
-    return server

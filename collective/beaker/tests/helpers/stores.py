@@ -1,6 +1,7 @@
 """The stores that tests run on: their options, and fixtures of them."""
 
 from types import SimpleNamespace
+from zlib import crc32
 
 import mongomock
 import pytest
@@ -108,17 +109,75 @@ SERVER_STORES = [
 ]
 """The stores in which a session stays on the server."""
 
+LISTING_STORES = [name for name in SERVER_STORES if name != "memcached"]
+"""Those that can list their sessions."""
+
+SHARED_STORES = [name for name in LISTING_STORES if name != "memory"]
+"""Those that can list the sessions of other processes."""
+
+LEASING_STORES = [
+    name for name in SHARED_STORES if name not in ("file", "dbm")
+]
+"""Those whose locks are records that have an end."""
+
+
+TYPES = {
+    "redis": "ext:redis",
+    "memcached": "ext:memcached",
+    "postgresql": "ext:database",
+    "mariadb": "ext:database",
+}
+"""The types of the stores in each server."""
+
+
+def on_each(*names):
+    """Return parameters of a fixture: one for each of these stores.
+
+    The mark tells pytest which of them to choose where one is enough.
+    """
+    return [
+        pytest.param(name, marks=pytest.mark.store(name, among=names))
+        for name in names
+    ]
+
+
+def is_chosen(item):
+    """Tell whether a test is to run where one store for each will do.
+
+    Which store that is depends on nothing but the name of the test, and
+    all stores have their share of the tests.
+    """
+    mark = item.get_closest_marker("store")
+    if not mark:
+        return True
+    names = mark.kwargs["among"]
+    test = item.nodeid.partition("[")[0]
+    return names[crc32(test.encode()) % len(names)] == mark.args[0]
+
 
 def store_fixture(*names):
     """Return a fixture that keeps sessions in each of these stores."""
 
-    @pytest.fixture(params=names)
+    @pytest.fixture(params=on_each(*names))
     def store(request, config, tmp_path):
         options = OPTIONS[request.param](request, tmp_path)
         config.update(options)
         return SimpleNamespace(folder=tmp_path, **options)
 
     return store
+
+
+def server_fixture(*names):
+    """Return a fixture that keeps sessions in each of these servers."""
+
+    @pytest.fixture(params=on_each(*names))
+    def server(request, config, start_server):
+        """A server that keeps the sessions, and that a test may end."""
+        server = start_server(request.param)
+        config.update(type=TYPES[request.param], url=server.url)
+        return server
+
+    return server
 
 
 def make_store(kind, timeout=None, **options):

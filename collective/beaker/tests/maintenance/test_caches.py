@@ -56,9 +56,9 @@ def put():
     cache_regions.update(known)
 
 
-def settings_of_regions(every_store):
+def settings_of_regions(store):
     """Return settings of two regions that store in different places."""
-    kind, folder = every_store.type, every_store.folder
+    kind, folder = store.type, store.folder
     settings = {"cache__regions": "short, long"}
     if kind in ("file", "dbm"):
         settings |= {
@@ -66,16 +66,16 @@ def settings_of_regions(every_store):
             "cache__long__data_dir": str(folder / "long"),
         }
     elif kind == "ext:redis":
-        server = every_store.url.removesuffix("/0")
+        server = store.url.removesuffix("/0")
         settings |= {
             "cache__short__url": f"{server}/1",
             "cache__long__url": f"{server}/2",
         }
     else:
         settings |= {
-            "cache__short__url": every_store.url,
+            "cache__short__url": store.url,
             "cache__short__table_name": "short",
-            "cache__long__url": every_store.url,
+            "cache__long__url": store.url,
             "cache__long__table_name": "long",
         }
     for region in ("short", "long"):
@@ -84,11 +84,9 @@ def settings_of_regions(every_store):
 
 
 @pytest.mark.parametrize("name", ["prices", "a?c*", "[x]"])
-def test_one_region_is_cleared_and_nothing_else(server_store, put, name):
-    if server_store.type in ("memory", "ext:memcached"):
-        pytest.skip("it is not cleared in this way")
-    configuration = configured(**settings_of_regions(server_store))
-    configuration.session = options_of(server_store)
+def test_one_region_is_cleared_and_nothing_else(shared_store, put, name):
+    configuration = configured(**settings_of_regions(shared_store))
+    configuration.session = options_of(shared_store)
     session = Sessions(configuration.session).make()
     in_short = put(configuration, "short", name)
     in_long = put(configuration, "long", name)
@@ -114,13 +112,11 @@ def test_caches_whose_files_have_readable_names_are_cleared(tmp_path, put):
     assert not in_short()
 
 
-def test_a_region_in_mongodb_is_cleared_and_sessions_stay(every_store):
-    if every_store.type != "ext:mongodb":
-        pytest.skip("this is about MongoDB")
-    session = Sessions(options_of(every_store)).make()
-    records = every_store.url.get_default_database().backer_cache
+def test_a_region_in_mongodb_is_cleared_and_sessions_stay(mongodb_store):
+    session = Sessions(options_of(mongodb_store)).make()
+    records = mongodb_store.url.get_default_database().backer_cache
     records.insert_one({"_id": "prices:apple", "value": b""})
-    store = Sessions(options_of(every_store)).store
+    store = Sessions(options_of(mongodb_store)).store
 
     assert store.clear_caches() == 1
     assert [found["_id"] for found in records.find()] == [f"{session}:session"]

@@ -6,8 +6,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import pytest
-
 from collective.beaker.maintenance import slices
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import survey
@@ -118,12 +116,10 @@ def test_sessions_encrypted_with_another_key_are_kept(file_sessions):
 
 
 def test_a_session_that_is_used_while_it_is_swept_survives(
-    server_store, config, visitor, other_visitor, monkeypatch
+    listing_store, config, visitor, other_visitor, monkeypatch
 ):
-    if server_store.type == "ext:memcached":
-        pytest.skip("memcached cannot list its sessions")
     monkeypatch.setattr(slices, "SLICE", 1)
-    sessions = Sessions(options_of(server_store)).alone()
+    sessions = Sessions(options_of(listing_store)).alone()
     visitors = [visitor, other_visitor]
     for each in visitors:
         each.visit(count_visit)
@@ -239,10 +235,9 @@ def test_a_lock_file_that_somebody_holds_stays(file_sessions, lock_files):
 
 
 def test_a_lock_of_one_who_was_killed_is_removed_when_its_time_is_over(
-    sessions, clock
+    every_leasing_store, clock
 ):
-    if sessions.store.kind in ("memory", "file", "dbm"):
-        pytest.skip("its locks are no records")
+    sessions = Sessions(options_of(every_leasing_store)).alone()
     id = sessions.make()
     killed = sessions.store.lock(id)
     killed.__enter__()

@@ -12,8 +12,8 @@ from collective.beaker.interfaces import ISession
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.records import text_of
-from collective.beaker.tests.helpers.servers import TYPES
-from collective.beaker.tests.helpers.servers import server_fixture
+from collective.beaker.tests.helpers.stores import TYPES
+from collective.beaker.tests.helpers.stores import server_fixture
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import delete
 from collective.beaker.tests.helpers.views import ignore_session
