@@ -13,6 +13,7 @@ from collective.beaker.tests.helpers.servers import find_program
 from collective.beaker.tests.helpers.servers import write
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.visits import ZCML
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
 
@@ -78,7 +79,7 @@ def chromium():
     program = find_program("chromium")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
-            executable_path=program, args=ARGUMENTS
+            executable_path=program, args=ARGUMENTS, timeout=SECONDS * 1000
         )
         yield browser
         browser.close()
@@ -96,6 +97,7 @@ def open_browser(chromium, site):
                 "password": password,
             }
         contexts.append(chromium.new_context(base_url=site.url, **options))
+        contexts[-1].set_default_timeout(SECONDS * 1000)
         return contexts[-1].new_page()
 
     yield open_browser

@@ -14,12 +14,9 @@ from webtest import TestApp
 from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import published
-
-
-SECONDS = 60
-"""How long anything may take before the test fails."""
 
 
 def count_as_owner(request: HTTPRequest) -> str:

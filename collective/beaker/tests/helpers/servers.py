@@ -30,8 +30,9 @@ from sqlalchemy import NullPool
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
+from collective.beaker.tests.helpers.waiting import SECONDS
+from collective.beaker.tests.helpers.waiting import wait_until
 
-START_SECONDS = 30
 
 Certificate = tuple[Path, Path]
 """The files of a certificate, which signs itself, and of its key."""
@@ -116,12 +117,16 @@ class Server:
         if not self.runs:
             return
         self._process.send_signal(signal)
-        self._process.wait(START_SECONDS)
+        try:
+            self._process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
         with self._pulse as pulse:
             pulse.read()
 
     def _wait_for_answer(self) -> None:
-        latest = time.monotonic() + START_SECONDS
+        latest = time.monotonic() + SECONDS
         while self.runs and time.monotonic() < latest:
             if self._answers(self):
                 return
@@ -142,7 +147,7 @@ def _children(process: int) -> list[int]:
 
 def _accepts_connections(server: Server) -> bool:
     with closing(socket.socket()) as probe:
-        probe.settimeout(START_SECONDS)
+        probe.settimeout(SECONDS)
         return probe.connect_ex(("127.0.0.1", server.port)) == 0
 
 
@@ -259,12 +264,8 @@ def _wait_for_node(server: Server, replicas: int) -> None:
 
 def wait_for_redis(server: Server, condition: Callable[[Redis], bool]) -> None:
     """Return once a condition holds for a client of a Redis."""
-    give_up = time.monotonic() + START_SECONDS
     with closing(Redis.from_url(server.url)) as client:
-        while not condition(client):
-            if time.monotonic() > give_up:
-                raise AssertionError(f"{server.url} does not come so far.")
-            time.sleep(0.05)
+        wait_until(lambda: condition(client))
 
 
 def _is_ready(node: Redis, replicas: int) -> bool:

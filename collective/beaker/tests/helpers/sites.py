@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import contextmanager
@@ -16,12 +15,13 @@ from typing import NamedTuple
 
 import pytest
 
-from collective.beaker.tests.helpers.clients import SECONDS
 from collective.beaker.tests.helpers.servers import Server
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.servers import running
 from collective.beaker.tests.helpers.site_views import PROCESS
 from collective.beaker.tests.helpers.site_views import ZCML
+from collective.beaker.tests.helpers.waiting import SECONDS
+from collective.beaker.tests.helpers.waiting import wait_until
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
 
@@ -99,9 +99,7 @@ class Site:
 
     def wait_until_served_by(self, number: int) -> None:
         """Return once so many of the Zopes answer requests."""
-        give_up = time.monotonic() + SECONDS
-        while len(self._processes()) != number:
-            assert time.monotonic() < give_up
+        wait_until(lambda: len(self._processes()) == number)
 
     def _processes(self) -> set[str]:
         """Return the processes that answer some requests."""

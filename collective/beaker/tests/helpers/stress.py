@@ -19,6 +19,7 @@ from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import load_application
 from collective.beaker.tests.helpers.zope import make_instance
@@ -28,9 +29,6 @@ from collective.beaker.tests.helpers.zope import published
 READY = "ready"
 GO = "go"
 DONE = "done"
-
-SECONDS = 120
-"""How long anything may take before the test fails."""
 
 
 def count_for_client(request: HTTPRequest) -> str:

@@ -1,4 +1,34 @@
-"""How long tests wait."""
+"""How tests wait for what others do: other threads, processes and servers."""
 
-SECONDS = 30
-"""How long a test waits for another request before it fails."""
+import subprocess
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
+
+
+SECONDS = 120
+"""How long anything may take before the test that waits for it fails.
+
+It takes far less time, even on a busy machine.
+"""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once a condition holds."""
+    give_up = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+@contextmanager
+def limited(process: subprocess.Popen) -> Iterator[None]:
+    """Kill a process if what the block waits for takes too long."""
+    timer = Timer(SECONDS, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -21,11 +21,11 @@ from collective.beaker.ctl import beaker
 from collective.beaker.ids import new_id
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.settings.zope_conf import read_zope_conf
-from collective.beaker.tests.helpers.servers import START_SECONDS
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import options_of
 from collective.beaker.tests.helpers.visits import ZCML
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
 
@@ -68,7 +68,7 @@ def run(path, *arguments):
         [command, "--config", path, *arguments],
         capture_output=True,
         text=True,
-        timeout=START_SECONDS,
+        timeout=SECONDS,
     )
 
 
@@ -398,9 +398,7 @@ def test_the_command_works_while_zope_serves(tmp_path):
     zope_ini = make_instance(tmp_path / "instance", settings, ZCML)
     with zope_server(zope_ini) as zope:
         path = zope_ini.with_name("zope.conf")
-        connection = HTTPConnection(
-            "127.0.0.1", zope.port, timeout=START_SECONDS
-        )
+        connection = HTTPConnection("127.0.0.1", zope.port, timeout=SECONDS)
         headers = {}
 
         def visit():
@@ -598,7 +596,7 @@ def test_a_terminal_shows_how_far_it_is(files):
         [command, "--config", files.zope_conf, "sweep"],
         stdout=subprocess.DEVNULL,
         stderr=writer,
-        timeout=START_SECONDS,
+        timeout=SECONDS,
         check=True,
     )
     os.close(writer)

@@ -17,6 +17,7 @@ from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.stored_sessions import options_of
 from collective.beaker.tests.helpers.visits import count_visit
+from collective.beaker.tests.helpers.waiting import SECONDS
 
 
 def test_a_sweep_removes_what_has_expired_and_nothing_else(sessions):
@@ -164,14 +165,14 @@ def test_a_sweep_takes_away_nothing_that_was_stored_at_that_moment(
         together = threading.Barrier(2)
 
         def clean(together=together):
-            together.wait(30)
+            together.wait(SECONDS)
             return last(sweep(sessions.options, idle=3600))
 
         with ThreadPoolExecutor(1) as threads:
             sweeping = threads.submit(clean)
-            together.wait(30)
+            together.wait(SECONDS)
             counted = int(visitor.visit(count_visit).text)
-            sweeping.result(30)
+            sweeping.result(SECONDS)
 
         # It may end before the visit or during it, not when it is stored.
         ended = "A session ended while a request used it" in caplog.text

@@ -10,7 +10,6 @@ from functools import cached_property
 from http.cookiejar import CookieJar
 from http.cookies import SimpleCookie
 from pathlib import Path
-from threading import Timer
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor
@@ -22,10 +21,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from collective.beaker.tests.helpers.waiting import SECONDS
+from collective.beaker.tests.helpers.waiting import limited
+
 
 DEMO = Path(__file__).parents[4] / "demo"
-PATIENCE = 120
-"""Seconds after which a demo that hangs is ended, and its test fails."""
 
 pytestmark = pytest.mark.skipif(
     not DEMO.is_dir(), reason="The package was installed without its demo."
@@ -43,14 +43,17 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.timer = Timer(PATIENCE, self.process.kill)
-        self.timer.start()
+
+    def read_line(self):
+        """Return the next line that is printed; end a demo that hangs."""
+        with limited(self.process):
+            return self.process.stdout.readline()
 
     @cached_property
     def address(self):
         """The address that is printed, once the demo can be visited."""
         lines = []
-        for line in self.process.stdout:
+        while line := self.read_line():
             lines.append(line)
             if match := re.search(r"http://127\.0\.0\.1:\d+", line):
                 return match[0]
@@ -61,15 +64,14 @@ class Demo:
 
     def end(self):
         """Wait for the end; return the exit status and the last output."""
-        output, _ = self.process.communicate()
-        self.timer.cancel()
+        with limited(self.process):
+            output, _ = self.process.communicate()
         return self.process.returncode, output
 
     def kill(self):
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-        self.timer.cancel()
 
 
 class StayHere(HTTPRedirectHandler):
@@ -90,15 +92,18 @@ class Visitor:
 
     def look(self):
         """Open the start page."""
-        return Page(self.browser.open(f"{self.address}/"))
+        return self.open("")
 
     def press(self, button, **fields):
         """Press a button of the page; return the page that comes then."""
         data = urlencode(fields).encode()
-        return Page(self.browser.open(f"{self.address}/{button}", data))
+        return self.open(button, data)
 
-    def open(self, path):
-        return Page(self.browser.open(f"{self.address}/{path}"))
+    def open(self, path, data=None):
+        return Page(self.ask(f"{self.address}/{path}", data))
+
+    def ask(self, request, data=None):
+        return self.browser.open(request, data, timeout=SECONDS)
 
 
 class Page:
@@ -205,7 +210,7 @@ def test_the_page_has_its_style(visitor):
     page = visitor.look()
     link = page.tree.find(".//link[@rel='stylesheet']")
 
-    style = visitor.browser.open(link.get("href"))
+    style = visitor.ask(link.get("href"))
 
     assert style.headers.get_content_type() == "text/css"
     assert b"prefers-color-scheme" in style.read()
@@ -298,7 +303,7 @@ def test_a_button_redirects_with_303(button, demo):
     browser = build_opener(ProxyHandler({}), StayHere)
 
     with pytest.raises(HTTPError) as answer:
-        browser.open(f"{demo.address}/{button}", b"")
+        browser.open(f"{demo.address}/{button}", b"", timeout=SECONDS)
 
     assert answer.value.status == 303
 
@@ -320,7 +325,7 @@ def test_the_address_of_a_button_changes_nothing(button, demo, visitor):
 
 def test_the_administrator_logs_in_with_what_is_printed(start):
     demo = start()
-    line = demo.process.stdout.readline()
+    line = demo.read_line()
     name, password = re.search(
         r"as (\w+), with the password (\w+)", line
     ).groups()
@@ -330,7 +335,7 @@ def test_the_administrator_logs_in_with_what_is_printed(start):
         headers={"Authorization": f"Basic {credentials}"},
     )
 
-    answer = Visitor(demo.address).browser.open(request)
+    answer = Visitor(demo.address).ask(request)
 
     assert b"Sessions and caches" in answer.read()
 
@@ -356,7 +361,7 @@ def test_ctrl_c_ends_the_demo_cleanly(start):
 
 def test_ctrl_c_ends_a_demo_that_is_still_starting(start):
     demo = start()
-    assert "Ctrl-C" in demo.process.stdout.readline()
+    assert "Ctrl-C" in demo.read_line()
 
     demo.press_ctrl_c()
 

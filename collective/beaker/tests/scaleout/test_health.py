@@ -1,15 +1,13 @@
 """A proxy that asks each Zope for its health, as the documentation says."""
 
-import time
-
 import pytest
 
-from collective.beaker.tests.helpers.clients import SECONDS
 from collective.beaker.tests.helpers.servers import redis_server
 from collective.beaker.tests.helpers.sites import STORES
 from collective.beaker.tests.helpers.sites import Site
 from collective.beaker.tests.helpers.sites import proxy_before
 from collective.beaker.tests.helpers.sites import zopes_on
+from collective.beaker.tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
@@ -29,10 +27,8 @@ def site(store, tmp_path):
 
 def wait_for(site, is_reached):
     """Wait until the proxy answers as it should."""
-    give_up = time.monotonic() + SECONDS
     browser = site.open_browser()
-    while not is_reached(browser.get("/@@beaker-health")):
-        assert time.monotonic() < give_up
+    wait_until(lambda: is_reached(browser.get("/@@beaker-health")))
 
 
 def test_zopes_without_their_store_get_no_visitors_until_it_is_back(

@@ -27,6 +27,7 @@ from collective.beaker.session.cookies import CookieMaker
 from collective.beaker.session.cookies import cookie_header
 from collective.beaker.session.cookies import cookie_size
 from collective.beaker.session.cookies import presented_value
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import published
 from collective.beaker.tests.helpers.zope import subscribed
@@ -698,7 +699,7 @@ def test_each_of_two_visitors_who_meet_gets_an_answer_of_their_own(
     visitor, other_visitor
 ):
     error = NotFound("x")
-    both_copied = Barrier(2, timeout=20)
+    both_copied = Barrier(2, timeout=SECONDS)
 
     def fail(request):
         if value := request.form.get("value"):

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -13,6 +12,7 @@ from collective.beaker.tests.helpers.stress import run_clients
 from collective.beaker.tests.helpers.views import setting
 from collective.beaker.tests.helpers.visitors import COOKIE
 from collective.beaker.tests.helpers.visitors import data_of
+from collective.beaker.tests.helpers.waiting import limited
 
 
 TIMES = 250
@@ -37,11 +37,8 @@ def tell(process, line):
 
 def hear(process):
     """Return the next line of a process; end one that says nothing."""
-    watchdog = threading.Timer(stress.SECONDS, process.kill)
-    watchdog.start()
-    line = process.stdout.readline()
-    watchdog.cancel()
-    return line.strip()
+    with limited(process):
+        return process.stdout.readline().strip()
 
 
 def run_in(processes, options, cookie):

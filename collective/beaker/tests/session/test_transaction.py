@@ -36,14 +36,11 @@ from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.views import read_id
 from collective.beaker.tests.helpers.visitors import COOKIE
 from collective.beaker.tests.helpers.visitors import session_cookie
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import published
 from collective.beaker.tests.helpers.zope import subscribed
-
-
-SECONDS = 30
-"""How long a test waits for another request before it fails."""
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from collective.beaker.tests.helpers.servers import START_SECONDS
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import serve
 from collective.beaker.tests.helpers.zope import zope_server
@@ -14,7 +14,7 @@ from collective.beaker.tests.helpers.zope import zope_server
 def test_zope_does_not_start_with_a_wrong_setting(tmp_path):
     zope_ini = make_instance(tmp_path / "instance", "session.timeout  ten")
     run = subprocess.run(
-        serve(zope_ini), capture_output=True, text=True, timeout=START_SECONDS
+        serve(zope_ini), capture_output=True, text=True, timeout=SECONDS
     )
 
     assert run.returncode != 0
@@ -36,9 +36,7 @@ def test_zope_does_not_start_with_a_wrong_setting(tmp_path):
 def test_zope_starts(tmp_path, settings):
     zope_ini = make_instance(tmp_path / "instance", settings)
     with zope_server(zope_ini) as zope:
-        connection = HTTPConnection(
-            "127.0.0.1", zope.port, timeout=START_SECONDS
-        )
+        connection = HTTPConnection("127.0.0.1", zope.port, timeout=SECONDS)
         connection.request("GET", "/")
 
         assert connection.getresponse().status == 200

@@ -8,6 +8,7 @@ from collective.beaker.interfaces import StoreLocked
 from collective.beaker.stores import base
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
+from collective.beaker.tests.helpers.waiting import SECONDS
 
 
 @pytest.fixture
@@ -90,4 +91,4 @@ def test_nobody_waits_for_long_for_a_lock_in_a_process_or_a_folder(
             store.lock(id).__enter__()
 
     with store.lock(id), ThreadPoolExecutor(1) as threads:
-        threads.submit(take).result(30)
+        threads.submit(take).result(SECONDS)

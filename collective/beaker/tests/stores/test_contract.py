@@ -17,6 +17,7 @@ from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
+from collective.beaker.tests.helpers.waiting import SECONDS
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def test_one_at_a_time_holds_a_lock(store, id):
     entered, left = threading.Event(), threading.Event()
 
     def second():
-        entered.wait(30)
+        entered.wait(SECONDS)
         with store.lock(id):
             order.append("second")
         left.set()
@@ -141,7 +142,7 @@ def test_one_at_a_time_holds_a_lock(store, id):
         # The other one has every chance to come in between.
         assert not left.wait(0.05)
         order.append("first")
-    thread.join(30)
+    thread.join(SECONDS)
 
     assert order == ["first", "second"]
 
@@ -156,7 +157,7 @@ def test_the_lock_of_a_session_keeps_nobody_from_another(
             return True
 
     with store.lock(id), ThreadPoolExecutor(1) as threads:
-        assert threads.submit(lock_another).result(30)
+        assert threads.submit(lock_another).result(SECONDS)
 
 
 def test_the_holder_of_a_lock_may_swap_and_lock_again(store, id, record):
@@ -181,7 +182,7 @@ def test_eight_threads_count_exactly(store, id):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(SECONDS)
 
     assert text(store, id) == "80"
 

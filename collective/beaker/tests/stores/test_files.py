@@ -13,6 +13,7 @@ from collective.beaker.stores import base
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
+from collective.beaker.tests.helpers.waiting import SECONDS
 
 
 @pytest.mark.parametrize("kind", ["file", "dbm"])
@@ -111,6 +112,6 @@ def test_a_session_that_a_transaction_has_locked_stays(
 
     with sessions.store.lock(id), ThreadPoolExecutor(1) as threads:
         removing = threads.submit(sessions.store.remove, records)
-        assert removing.result(30) == 1
+        assert removing.result(SECONDS) == 1
 
     assert sessions.ids() == {id}

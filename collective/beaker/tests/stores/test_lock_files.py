@@ -11,6 +11,7 @@ import pytest
 from collective.beaker.stores.lock_files import held
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
+from collective.beaker.tests.helpers.waiting import SECONDS
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_one_at_a_time_holds_a_lock_whose_file_is_removed_all_the_time(
         holding = [threads.submit(hold) for _ in range(3)]
         try:
             for one in holding:
-                one.result(60)
+                one.result(SECONDS)
         finally:
             ended.set()
-        removing.result(60)
+        removing.result(SECONDS)

@@ -20,6 +20,7 @@ from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
+from collective.beaker.tests.helpers.waiting import SECONDS
 
 
 def test_what_is_larger_than_a_column_of_mariadb_is_refused(mariadb, id):
@@ -169,7 +170,7 @@ def test_a_forked_process_has_connections_of_its_own(postgresql):
         [sys.executable, "-c", FORK, postgresql.url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=SECONDS,
     )
 
     assert script.stdout == "another\n", script.stderr
