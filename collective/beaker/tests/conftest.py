@@ -12,6 +12,7 @@ from Products.Five.component import enableSite
 from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 from zope.component.persistentregistry import PersistentComponents
+from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.helpers.servers import STARTERS
@@ -58,7 +59,10 @@ SETTINGS = """
 def application(tmp_path_factory):
     """The WSGI application of a real Zope, with sessions in memory."""
     folder = tmp_path_factory.mktemp("instance") / "zope"
-    return load_application(make_instance(folder, SETTINGS))
+    with pytest.MonkeyPatch.context() as patches:
+        # Zope waits for up to eight seconds before it tries again.
+        patches.setattr(HTTPRequest, "delay_retry", lambda self: None)
+        yield load_application(make_instance(folder, SETTINGS))
 
 
 @pytest.fixture

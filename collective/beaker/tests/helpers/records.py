@@ -7,6 +7,7 @@ import dbm
 import pickle
 import socket
 from base64 import b64encode
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,17 @@ from redis import Redis
 
 KEY = "session"
 """The key under which Beaker stores a session in its namespace."""
+
+
+@cache
+def engine_of(url: str) -> sqlalchemy.Engine:
+    """Return the tests' own way to a database, which may be restarted."""
+    # To connect takes longer than most of what tests do then.
+    pool = {"pool_pre_ping": True}
+    if url.startswith("sqlite:"):
+        pool = {"poolclass": sqlalchemy.NullPool}
+    # What the tests themselves do must not be found in the log.
+    return sqlalchemy.create_engine(url, hide_parameters=True, **pool)
 
 
 class Records(Protocol):
@@ -122,10 +134,7 @@ class SqlRecords:
     """A row for each session."""
 
     def __init__(self, store: SimpleNamespace):
-        # What the tests themselves do must not be found in the log.
-        self.engine = sqlalchemy.create_engine(
-            store.url, poolclass=sqlalchemy.NullPool, hide_parameters=True
-        )
+        self.engine = engine_of(store.url)
         self.table = sqlalchemy.table(
             getattr(store, "table_name", "beaker_cache"),
             sqlalchemy.column("namespace"),

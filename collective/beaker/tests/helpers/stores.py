@@ -10,6 +10,7 @@ from redis import Redis
 
 from collective.beaker.ids import new_id
 from collective.beaker.stores import find_store
+from collective.beaker.tests.helpers.records import engine_of
 
 
 def _running(request, name):
@@ -45,8 +46,7 @@ def _mariadb(request, folder):
 
 def _database(url):
     """Return the options of a store, and leave nothing in its tables."""
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    with engine.begin() as connection:
+    with engine_of(url).begin() as connection:
         for name in sqlalchemy.inspect(connection).get_table_names():
             connection.execute(sqlalchemy.table(name).delete())
     return {"type": "ext:database", "url": url}

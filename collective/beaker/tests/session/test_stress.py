@@ -15,7 +15,7 @@ from collective.beaker.tests.helpers.visitors import data_of
 from collective.beaker.tests.helpers.waiting import limited
 
 
-TIMES = 250
+TIMES = 100
 CLIENTS = [f"client{number}" for number in range(8)]
 
 
