@@ -36,6 +36,8 @@ class Demo:
     """The demo in a process of its own, and what it prints."""
 
     def __init__(self, folder, port="0"):
+        self.folder = folder
+        self.said = ""
         self.process = subprocess.Popen(
             [sys.executable, DEMO / "run.py", port],
             env=os.environ | {"DEMO_VAR": str(folder)},
@@ -52,12 +54,11 @@ class Demo:
     @cached_property
     def address(self):
         """The address that is printed, once the demo can be visited."""
-        lines = []
         while line := self.read_line():
-            lines.append(line)
+            self.said += line
             if match := re.search(r"http://127\.0\.0\.1:\d+", line):
                 return match[0]
-        pytest.fail("The demo printed no address:\n" + "".join(lines))
+        pytest.fail(f"The demo printed no address:\n{self.said}")
 
     def press_ctrl_c(self):
         self.process.send_signal(signal.SIGINT)
@@ -136,8 +137,8 @@ def start(tmp_path):
     """Start a demo with a folder of the test's own."""
     started = []
 
-    def start(**options):
-        started.append(Demo(tmp_path, **options))
+    def start(folder=tmp_path, **options):
+        started.append(Demo(folder, **options))
         return started[-1]
 
     yield start
@@ -323,19 +324,18 @@ def test_the_address_of_a_button_changes_nothing(button, demo, visitor):
 # The page of the administrator
 
 
-def test_the_administrator_logs_in_with_what_is_printed(start):
-    demo = start()
-    line = demo.read_line()
+def test_the_administrator_logs_in_with_what_is_printed(demo):
+    address = demo.address
     name, password = re.search(
-        r"as (\w+), with the password (\w+)", line
+        r"as (\w+), with the password (\w+)", demo.said
     ).groups()
     credentials = b64encode(f"{name}:{password}".encode()).decode()
     request = Request(
-        f"{demo.address}/@@beaker",
+        f"{address}/@@beaker",
         headers={"Authorization": f"Basic {credentials}"},
     )
 
-    answer = Visitor(demo.address).ask(request)
+    answer = Visitor(address).ask(request)
 
     assert b"Sessions and caches" in answer.read()
 
@@ -401,12 +401,12 @@ def test_a_port_that_is_none_is_refused(port, start):
     assert output == f"The port is {port!r}. Give a number from 1 to 65535.\n"
 
 
-def test_a_folder_that_is_in_use_is_named(start, tmp_path):
-    assert start().address
+def test_a_folder_that_is_in_use_is_named(demo, start):
+    assert demo.address
 
-    status, output = start().end()
+    status, output = start(folder=demo.folder).end()
 
     assert status == 1
     assert output.endswith(
-        f"Another demo uses {tmp_path}. Stop it, or set DEMO_VAR.\n"
+        f"Another demo uses {demo.folder}. Stop it, or set DEMO_VAR.\n"
     )

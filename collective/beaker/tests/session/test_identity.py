@@ -194,7 +194,7 @@ def test_new_ids_are_random_throughout(any_store, visitor, form):
     """A UUID is not: its 13th digit is always a 4."""
     visitor.visit(count)
     ids = []
-    for _ in range(40):
+    for _ in range(12):
         if form == "new":
             visitor.browser.reset()
             visitor.visit(count)
@@ -204,7 +204,7 @@ def test_new_ids_are_random_throughout(any_store, visitor, form):
         ids.append(visitor.visit(read_id).text)
 
     assert all(re.fullmatch("[0-9a-f]{32}", id) for id in ids)
-    assert len(set(ids)) == 40
+    assert len(set(ids)) == 12
     assert all(len(set(digits)) > 1 for digits in zip(*ids, strict=True))
 
 
