@@ -136,7 +136,7 @@ def on_each(*names):
     The mark tells pytest which of them to choose where one is enough.
     """
     return [
-        pytest.param(name, marks=pytest.mark.store(name, among=names))
+        pytest.param(name, marks=pytest.mark.store(name=name, among=names))
         for name in names
     ]
 
@@ -152,7 +152,7 @@ def is_chosen(item):
         return True
     names = mark.kwargs["among"]
     test = item.nodeid.partition("[")[0]
-    return names[crc32(test.encode()) % len(names)] == mark.args[0]
+    return names[crc32(test.encode()) % len(names)] == mark.kwargs["name"]
 
 
 def store_fixture(*names):
