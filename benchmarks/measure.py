@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
@@ -45,42 +46,72 @@ def measure(
     ``tell`` is called with the number of each round.  One of the
     subjects must be Zope alone; the difference from it is computed within each
     round.
+
+    If a subject has several processes, the middle one counts: two processes
+    that are alike differ by chance, for as long as they run.
     """
-    costs: dict[tuple[Subject, Job], list[Cost]] = defaultdict(list)
-    # Round 0 opens files and connections, and does not count.
-    for number in range(rounds + 1):
-        tell(number)
-        for job in jobs:
+    costs: dict[Job, dict[Process, list[Cost]]] = {job: {} for job in jobs}
+    for number in count_rounds(rounds, tell):
+        for job, series in costs.items():
             for process in processes[:: 1 if number % 2 else -1]:
                 if not process.subject.takes(job):
                     continue
                 cost = process.run(job)
                 if number:
-                    costs[process.subject, job].append(cost)
-    bare = next(subject for subject, _ in costs if subject.kind == BARE)
-    return [
-        _result(subject, job, series, costs[bare, job])
-        for (subject, job), series in costs.items()
-    ]
+                    series.setdefault(process, []).append(cost)
+    return [result for job in jobs for result in _compare(job, costs[job])]
 
 
-def _result(
-    subject: Subject, job: Job, series: list[Cost], bare: list[Cost]
-) -> Result:
-    return Result(
-        view=job.view,
-        keys=job.keys,
-        store=subject.store,
-        kind=subject.kind,
-        whole={
-            clock: median(getattr(mine, clock) for mine in series)
-            for clock in CLOCKS
-        },
-        over_bare={
-            clock: median(
-                getattr(mine, clock) - getattr(its, clock)
-                for mine, its in zip(series, bare, strict=True)
-            )
-            for clock in CLOCKS
-        },
+def count_rounds(rounds: int, tell: Callable[[int], None]) -> Iterator[int]:
+    """Yield the number of each round, from 0 on, and tell it.
+
+    Round 0 opens files and connections, and does not count.
+    """
+    for number in range(rounds + 1):
+        tell(number)
+        yield number
+
+
+def _compare(job: Job, costs: dict[Process, list[Cost]]) -> Iterator[Result]:
+    by_subject: dict[Subject, list[list[Cost]]] = defaultdict(list)
+    for process, series in costs.items():
+        by_subject[process.subject].append(series)
+    bare = next(
+        _middle(several)
+        for subject, several in by_subject.items()
+        if subject.kind == BARE
+    )
+    for subject, several in by_subject.items():
+        yield Result(
+            view=job.view,
+            keys=job.keys,
+            store=subject.store,
+            kind=subject.kind,
+            whole={
+                clock: median(_typical(series, clock) for series in several)
+                for clock in CLOCKS
+            },
+            over_bare={
+                clock: median(
+                    _difference(series, bare, clock) for series in several
+                )
+                for clock in CLOCKS
+            },
+        )
+
+
+def _middle(several: list[list[Cost]]) -> list[Cost]:
+    """Return what the process cost that is neither fast nor slow."""
+    by_cost = sorted(several, key=lambda series: _typical(series, "cpu"))
+    return by_cost[len(by_cost) // 2]
+
+
+def _typical(series: list[Cost], clock: Clock) -> float:
+    return median(getattr(cost, clock) for cost in series)
+
+
+def _difference(mine: list[Cost], its: list[Cost], clock: Clock) -> float:
+    return median(
+        getattr(more, clock) - getattr(less, clock)
+        for more, less in zip(mine, its, strict=True)
     )

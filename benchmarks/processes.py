@@ -54,10 +54,12 @@ class Process:
 
 @contextmanager
 def running(
-    subjects: list[Subject], module: str = "subject"
+    subjects: list[Subject], module: str = "subject", each: int = 1
 ) -> Iterator[list[Process]]:
-    """Run the subjects until the end of the block."""
-    processes = [Process(subject, module) for subject in subjects]
+    """Run the subjects until the end of the block, in ``each`` processes."""
+    processes = [
+        Process(subject, module) for _ in range(each) for subject in subjects
+    ]
     try:
         yield processes
     finally:

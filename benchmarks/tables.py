@@ -2,7 +2,11 @@
 
 import csv
 from pathlib import Path
+from statistics import median
 
+from benchmarks.limits import LIMITS
+from benchmarks.limits import UNUSED
+from benchmarks.limits import Limit
 from benchmarks.measure import Clock
 from benchmarks.measure import Result
 from benchmarks.subject import BARE
@@ -10,6 +14,7 @@ from benchmarks.subject import MCDUTILS
 from benchmarks.subject import MIDDLEWARE
 from benchmarks.subject import PACKAGE
 from benchmarks.subject import SESSIONS
+from benchmarks.unused import Unused
 
 
 OTHERS = (SESSIONS, MCDUTILS)
@@ -65,6 +70,62 @@ def summarize(results: list[Result]) -> Table:
         for store in stores
     ]
     return [("Store", *heading), *rows]
+
+
+def hold_against_limits(results: list[Result], unused: list[Unused]) -> Table:
+    """Return which limits are met, in CPU time, for sessions of one key."""
+    found = {(r.view, r.store, r.kind): r for r in results if r.keys == 1}
+    rows = [_unused_row("between processes", _unused_between(found))]
+    if unused:
+        ratio = median(each.ratio for each in unused)
+        rows.append(_unused_row("within one process", ratio))
+    for limit in LIMITS:
+        mine = found.get((limit.view, limit.store, PACKAGE))
+        its = found.get((limit.view, limit.store, limit.peer))
+        if mine and its:
+            rows.append(_limit_row(limit, mine, its))
+    heading = ("Request", "Store", "Beside", "ratio", "limit", "verdict")
+    return [heading, *rows]
+
+
+def _unused_between(found: dict[tuple[str, str, str], Result]) -> float:
+    bare = found["none", "", BARE].whole["cpu"]
+    return median(
+        1 + result.over_bare["cpu"] / bare
+        for (view, _, kind), result in found.items()
+        if (view, kind) == ("none", PACKAGE)
+    )
+
+
+def _unused_row(how: str, ratio: float) -> tuple[str, ...]:
+    # The whole request: of next to nothing there is no multiple.
+    beside = f"{BARE}, {how}"
+    return "none", "", beside, *_judge(ratio, UNUSED)
+
+
+def _limit_row(limit: Limit, mine: Result, its: Result) -> tuple[str, ...]:
+    ratio = mine.over_bare["cpu"] / its.over_bare["cpu"]
+    return limit.view, limit.store, limit.peer, *_judge(ratio, limit.most)
+
+
+def _judge(ratio: float, most: float) -> tuple[str, str, str]:
+    # It is judged as it is shown.
+    verdict = "meets" if round(ratio, 2) <= most else "misses"
+    return f"{ratio:.2f}", f"{most:.2f}", verdict
+
+
+def list_unused(unused: list[Unused]) -> Table:
+    """Return what a request costs that uses no session, within one process."""
+    rows = [
+        (
+            each.store,
+            f"{each.without:.1f}",
+            f"{each.over:.1f}",
+            f"{each.ratio:.3f}",
+        )
+        for each in unused
+    ]
+    return [("Store", BARE, PACKAGE, "whole"), *rows]
 
 
 def _row(
