@@ -18,6 +18,7 @@ DISTRIBUTIONS = (
     "Products.TemporaryFolder",
     "Products.mcdutils",
     "redis",
+    "hiredis",
     "pymemcache",
     "python-memcached",
     "SQLAlchemy",

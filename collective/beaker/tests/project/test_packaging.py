@@ -114,7 +114,7 @@ def test_others_find_the_package(wheel, group, entry):
         ("crypto", "cryptography"),
         ("memcached", "python-binary-memcached"),
         ("mongodb", "pymongo"),
-        ("redis", "redis>=6"),
+        ("redis", "redis[hiredis]>=6"),
         ("sqlalchemy", "SQLAlchemy>=2.0.43"),
     ],
 )
