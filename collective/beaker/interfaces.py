@@ -8,7 +8,12 @@ they provide.
 # Methods of an interface have neither a self nor a body.
 # mypy: disable-error-code="misc, empty-body"
 
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from enum import Enum
 from typing import Any
+from typing import NamedTuple
 
 from beaker.cache import Cache
 from zope.interface import Attribute
@@ -50,94 +55,115 @@ class RecordTooLarge(ValueError):
     """
 
 
+class Record(NamedTuple):
+    """What a store holds for one session."""
+
+    raw: Any
+    """What is stored: bytes, or text if the store keeps text."""
+
+    version: Any = None
+    """What a swap compares, if that is not ``raw``."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Leftover(Enum):
+    """What killed processes leave behind."""
+
+    LOCK = "lock"
+    TEMPORARY_FILE = "temporary file"
+
+
 class IStore(Interface):
     """A place where sessions are stored, each as one record.
 
     Reading and decoding are two steps: a store returns what is stored, and
-    raises ``StoreUnavailable`` if that cannot be had.  An ``id`` is in the
+    raises ``StoreUnavailable`` if it cannot be reached.  An ``id`` has the
     form of session ids.
     """
 
     kind = Attribute("The name of the backend, such as ext:redis.")
     address = Attribute("Where it is, without credentials.")
 
-    def load(id):
-        """Return the ``Record`` of a session, or None if there is none."""
+    def load(id: str) -> Record | None:
+        """Return the record of a session, or None if there is none."""
 
-    def payload(record):
+    def payload(record: Record) -> str | None:
         """Return the text that a record holds, or None if it holds none.
 
         Nothing in a record is executed.  Raises any exception for a record
         that cannot be read.
         """
 
-    def swap(id, old, new):
+    def swap(id: str, old: Record | None, new: str | None) -> bool:
         """Store the text ``new`` if the record is still ``old``.
 
         Returns whether it was.  ``old`` comes from ``load``; None means that
-        there is no record yet.  If ``new`` is None the record is removed.
+        there is no record yet.  If ``new`` is None, the record is removed.
         Raises ``RecordTooLarge``.
         """
 
-    def delete(id):
+    def delete(id: str) -> None:
         """Remove a record, if there is one."""
 
-    def walk():
+    def walk() -> Iterator[tuple[str, Record]]:
         """Yield the id and the record of each stored session.
 
-        Raises ``NotImplementedError`` where a backend cannot list them.
+        Raises ``NotImplementedError`` if a store cannot list them.
         """
 
-    def lock(id, payload=""):
+    def lock(id: str, payload: str = "") -> AbstractContextManager[None]:
         """Return a context in which nobody else holds this lock.
 
-        It keeps those apart who ask for it, and stops no swap.  Where the
-        lock is a record itself, ``payload`` is stored in it: what the store
-        does not take is refused now.  Raises as ``swap``.
+        It only keeps out others who ask for the lock, and stops no swap.  If
+        the lock is a record itself, it is as large as ``payload``, so that
+        what is too large for the store is refused now.  Raises as ``swap``.
         """
 
-    # For those who look after the store
+    # For maintenance
 
     place = Attribute(
-        "What only stores that keep their records in one place have in "
-        "common: a value with a hash."
+        "A hashable value. It is the same for two stores of one class only if "
+        "they keep their records in the same place."
     )
 
-    def walk_all():
-        """Yield names and records as ``walk``, those of locks included."""
+    def walk_all() -> Iterator[tuple[str, Record]]:
+        """Yield names and records as ``walk``, including those of locks."""
 
-    def estimate():
-        """Return about how many records and files there are, or None."""
+    def estimate() -> int | None:
+        """Return roughly how many records and files there are, or None."""
 
-    def is_over(record):
-        """Tell whether a record that is a lock has nobody who holds it."""
+    def is_free(lease: Record) -> bool:
+        """Tell whether nobody holds a lock, given its record."""
 
-    def remove(records):
-        """Remove those of several records that are still what they were.
+    def remove(records: Sequence[tuple[str, Record]]) -> int:
+        """Remove those of several records that have not changed.
 
         ``records`` are names and records, as ``walk_all`` yields them.
         Returns how many were removed.
         """
 
-    def clean_up(dry_run=False):
+    def clean_up(dry_run: bool = False) -> Iterator[Leftover | None]:
         """Remove what killed processes have left beside the records.
 
-        Yields a ``Leftover`` for each piece that was removed, or would be
-        with ``dry_run``, and None for each that must stay.
+        Yields a ``Leftover`` for each item that was removed, or would be with
+        ``dry_run``, and None for each item that must stay.
         """
 
-    def take_turn(owner, seconds):
-        """Tell whether it is the owner's turn to look after the store.
+    def take_turn(owner: str, seconds: float) -> bool:
+        """Tell whether it is the owner's turn to maintain the store.
 
-        For so many seconds it is nobody else's then.  An owner may come
-        again, and then has it for so many seconds from now on.
+        If so, nobody else has a turn for this many seconds.  The same owner
+        can take the turn again, which extends it to this many seconds from
+        now on.
         """
 
-    def clear_caches():
-        """Remove all that caches keep here, and no session.
+    def clear_caches() -> int:
+        """Remove everything that caches keep here, and no session.
 
-        Returns how many pieces were removed.  Raises ``NotImplementedError``
-        where a backend cannot tell.
+        Returns how many items were removed.  Raises ``NotImplementedError``
+        if a store cannot list them.
         """
 
 

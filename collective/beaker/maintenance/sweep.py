@@ -8,13 +8,13 @@ from enum import Enum
 from enum import auto
 
 from collective.beaker.ids import is_id
+from collective.beaker.interfaces import Leftover
 from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.working_copy import is_empty
 from collective.beaker.stores import Record
 from collective.beaker.stores.base import LEEWAY_SECONDS
-from collective.beaker.stores.base import Leftover
 
 
 GRACE_SECONDS = LEEWAY_SECONDS
@@ -114,7 +114,7 @@ def _classify(
     inspector: SessionInspector, name: str, record: Record
 ) -> _Verdict:
     if not is_id(name):
-        is_free = inspector.store.is_over(record)
+        is_free = inspector.store.is_free(record)
         return _Verdict.FREE_LOCK if is_free else _Verdict.FOREIGN
     inspected = inspector.inspect(name, record)
     if inspected is None:

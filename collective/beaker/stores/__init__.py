@@ -1,8 +1,8 @@
-"""One stored record, in each of the places where Beaker stores sessions.
+"""Stores, which keep one record for each session.
 
-``find_store`` returns the store of a configuration; IStore says what it
-does.  The stored format is Beaker's own, so that Beaker reads what we write
-and the reverse.
+``find_store`` returns the store that options name, and IStore says what it
+does.  The stored format is Beaker's own: Beaker reads what this package
+writes, and the reverse.
 """
 
 import os
@@ -12,10 +12,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from collective.beaker.interfaces import Record
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.options import SESSION_DEFAULTS
-from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 
 
@@ -25,13 +25,14 @@ __all__ = ["Record", "Store", "find_store"]
 def find_store(
     options: Mapping[str, Any], timeout: int | None = None
 ) -> Store:
-    """Return the store of certain options, always the same for the same.
+    """Return the store that options name, the same one for equal options.
 
-    ``options`` are all those of sessions, with defaults, or of a cache
-    region; the store gets those that its entry in the table of backends
-    names.  It may forget a record that nobody uses for ``timeout`` seconds.
+    ``options`` are all options of sessions, with defaults, or of a cache
+    region.  The store receives those that its entry in the table of backends
+    names.  It may forget a record that is not used for ``timeout`` seconds.
 
-    Raises LookupError if the options name no store.
+    Raises LookupError if the options name no store, and StoreUnavailable if a
+    store needs its server now and cannot reach it.
     """
     kind = kind_of(options)
     try:
@@ -67,7 +68,7 @@ def _frozen(arguments: Mapping[str, Any]) -> _Arguments:
     try:
         return frozenset(arguments.items())
     except TypeError:
-        # There is an option that has no hash.
+        # An option has no hash.
         return frozenset(
             (name, _Value(value)) for name, value in arguments.items()
         )
@@ -79,14 +80,15 @@ def _make_store(kind: str, factory: str, arguments: _Arguments) -> Store:
         name: value.value if isinstance(value, _Value) else value
         for name, value in arguments
     }
-    return _imported(factory)(kind, **keywords)
+    return _import_factory(factory)(kind, **keywords)
 
 
-# A process that was forked must not use its parent's connections.
 if hasattr(os, "register_at_fork"):
+    # A forked process must not use the connections of its parent.
     os.register_at_fork(after_in_child=_make_store.cache_clear)
 
 
-def _imported(name: str) -> Callable[..., Store]:
+def _import_factory(name: str) -> Callable[..., Store]:
     module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)
+    factory: Callable[..., Store] = getattr(import_module(module), attribute)
+    return factory

@@ -1,4 +1,4 @@
-"""What all stores have in common: one stored record, and compare and swap."""
+"""What all stores share: one record for each session, and compare and swap."""
 
 import secrets
 import threading
@@ -12,72 +12,53 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from contextlib import suppress
-from enum import Enum
 from typing import Any
-from typing import NamedTuple
 from typing import TypeVar
 
 from zope.interface import implementer
 
 from collective.beaker.ids import is_id
+from collective.beaker.ids import is_lease
 from collective.beaker.ids import lease_name
 from collective.beaker.interfaces import IStore
+from collective.beaker.interfaces import Leftover
+from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.options import redacted
 
 
 LEASE_SECONDS = 5
-"""After this time a lock whose owner was killed is anybody's."""
+"""How long a lock remains held if its owner is killed."""
 
 WAIT_SECONDS = 2
-"""So long somebody waits who wants a lock, and may hold others meanwhile."""
+"""How long anyone waits for a lock, perhaps while holding others."""
 
 LEEWAY_SECONDS = 120
-"""So much longer than a session's timeout Beaker has a store keep it."""
+"""How much longer than a session's timeout Beaker has a store keep it."""
 
 _POLL_SECONDS = 0.002
+"""The time between two attempts to acquire a lock."""
 
 _Lock = TypeVar("_Lock")
-"""What stands for a lock, if it was taken."""
+"""What stands for an acquired lock."""
+
+_Result = TypeVar("_Result")
+
+_NO_MORE: Any = object()
+"""What stands for an item after the last one."""
 
 _TURN = lease_name("0" * 32)
 """The name of the record that says whose turn it is."""
 
 
-class KeptText(str):
-    """The text of a session that stays in this process."""
-
-    data: dict[Any, Any] | None = None
-    """What was decoded from it.  It is copied for each who reads it."""
-
-
-class Record(NamedTuple):
-    """What a store holds for one session."""
-
-    raw: Any
-    """As it is stored: bytes, or text where the store keeps text."""
-
-    version: Any = None
-    """What a swap compares, where that is not ``raw``."""
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
-
-
-class Leftover(Enum):
-    """What killed processes leave behind."""
-
-    LOCK = "lock"
-    TEMPORARY_FILE = "temporary file"
-
-
 @implementer(IStore)
 class Store(ABC):
-    """Base of all stores.  See IStore.
+    """The base class of all stores.  See IStore.
 
-    A subclass implements ``_load``, ``_swap``, ``_delete`` and ``_walk``,
-    and names in ``failures`` what they raise when the store cannot be used.
+    A subclass implements ``_load``, ``_swap``, ``_delete`` and, if it can list
+    its records, ``_walk``.  In ``failures`` it names the exceptions that they
+    raise if the store cannot be used.
     """
 
     failures: tuple[type[Exception], ...] = ()
@@ -88,60 +69,68 @@ class Store(ABC):
         self._of_thread = threading.local()
 
     def load(self, id: str) -> Record | None:
-        return self._reach(self._load, id)
+        return self._guarded(self._load, id)
 
     def swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        return self._reach(self._swap, id, old, new)
+        return self._guarded(self._swap, id, old, new)
 
     def delete(self, id: str) -> None:
-        self._reach(self._delete, id)
+        self._guarded(self._delete, id)
 
     def walk(self) -> Iterator[tuple[str, Record]]:
         return (found for found in self.walk_all() if is_id(found[0]))
 
     def walk_all(self) -> Iterator[tuple[str, Record]]:
-        records = self._walk()
-        while found := self._reach(next, records, None):
-            yield found
+        yield from self._guarded_items(self._walk())
 
     @property
     def place(self) -> Hashable:
         return self.kind, self.address
 
     def estimate(self) -> int | None:
-        return self._reach(self._estimate)
+        return self._guarded(self._estimate)
 
     def remove(self, records: Sequence[tuple[str, Record]]) -> int:
-        return self._reach(self._remove_same, records)
+        return self._guarded(self._remove_unchanged, records)
 
     def clean_up(self, dry_run: bool = False) -> Iterator[Leftover | None]:
-        pieces = self._clean_up(dry_run)
-        nothing_more = object()
-        while True:
-            piece = self._reach(next, pieces, nothing_more)
-            if piece is nothing_more:
-                return
-            yield piece
+        yield from self._guarded_items(self._clean_up(dry_run))
 
     def clear_caches(self) -> int:
-        return self._reach(self._clear_caches)
+        return self._guarded(self._clear_caches)
 
-    def _reach(self, operation: Callable[..., Any], *arguments: Any) -> Any:
-        """Call what needs the store; raise StoreUnavailable if it fails."""
+    def _guarded(
+        self, operation: Callable[..., _Result], *arguments: Any
+    ) -> _Result:
+        """Return the result of an operation on the store.
+
+        Raises StoreUnavailable if it fails.
+        """
         try:
             return operation(*arguments)
         except self.failures as error:
             reason = self._reason(error)
-        # Not while the error is handled: it may hold an id, data or a
-        # password, and would go with this one.
+        # This is raised outside of the except clause, because the error may
+        # hold an id, data or a password, and would be attached.
         raise StoreUnavailable(self.kind, self.address, reason)
 
-    def _reason(self, error: Exception) -> str:
-        """Return why the store fails, without what an error may quote.
+    def _guarded_items(self, items: Iterator[_Result]) -> Iterator[_Result]:
+        """Yield what an iterator yields.
 
-        What the system says quotes nothing; a client library may hide it.
+        Raises StoreUnavailable if it fails.
         """
-        name, cause, seen = type(error).__name__, error, []
+        while (item := self._guarded(next, items, _NO_MORE)) is not _NO_MORE:
+            yield item
+
+    def _reason(self, error: Exception) -> str:
+        """Return why the store fails, without anything that an error quotes.
+
+        Messages of the operating system quote nothing, but a client library
+        may wrap them.
+        """
+        name = type(error).__name__
+        cause: BaseException | None = error
+        seen: list[BaseException] = []
         while cause is not None and cause not in seen:
             if isinstance(cause, OSError) and cause.strerror:
                 return f"{name}: {cause.strerror}"
@@ -150,72 +139,82 @@ class Store(ABC):
         return name
 
     def payload(self, record: Record) -> str | None:
-        return record.raw
+        text: str | None = record.raw
+        return text
 
     def lock(self, id: str, payload: str = "") -> AbstractContextManager[None]:
-        return self._lease(lease_name(id), payload)
+        return self._hold_lease(lease_name(id), payload)
 
-    # A lock in a store that has none: a record which says whose it is, and
-    # until when.  Compare and swap lets one of those who want it win.  It is
-    # as large as the payload, to show that the store takes one of this size.
+    # A store without locks of its own has leases: records that say whose a
+    # lock is, and until when.  Compare and swap makes sure that only one of
+    # several requests acquires it.  A lease is as large as the payload: if the
+    # store does not allow that size, it refuses the lease.
 
     @contextmanager
-    def _lease(self, name: str, payload: str) -> Iterator[None]:
-        if name in self._leases():
+    def _hold_lease(self, name: str, payload: str) -> Iterator[None]:
+        if name in self._held_leases():
             yield
             return
         owner = secrets.token_hex(8)
-        self._wait(lambda: self._take_lease(name, owner, len(payload)))
-        self._leases().add(name)
+        self._wait(lambda: self._acquire_lease(name, owner, len(payload)))
+        self._held_leases().add(name)
         try:
             yield
         finally:
-            self._leases().remove(name)
-            # It ends by itself; a transaction must be able to go on.
+            self._held_leases().remove(name)
+            # The lease ends by itself, and the transaction must be able to
+            # continue.
             with suppress(StoreUnavailable):
-                self._leave_lease(name, owner)
+                self._release_lease(name, owner)
 
-    def _leases(self) -> set[str]:
-        """Return the names of the leases that this thread has."""
-        return vars(self._of_thread).setdefault("leases", set())
+    def _held_leases(self) -> set[str]:
+        """Return the names of the leases that this thread holds."""
+        held: set[str] = vars(self._of_thread).setdefault("leases", set())
+        return held
 
-    def _wait(self, take: Callable[[], _Lock]) -> _Lock:
-        """Return a lock once it was taken; raise StoreLocked if it is not."""
-        give_up = time.monotonic() + WAIT_SECONDS
-        while not (lock := take()):
-            if time.monotonic() > give_up:
+    def _wait(self, acquire: Callable[[], _Lock | None]) -> _Lock:
+        """Return a lock as soon as it is acquired.
+
+        Raises StoreLocked if that takes too long.
+        """
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not (lock := acquire()):
+            if time.monotonic() > deadline:
                 raise StoreLocked(self.kind, self.address, "it is locked")
             time.sleep(_POLL_SECONDS)
         return lock
 
     def take_turn(self, owner: str, seconds: float) -> bool:
-        return self._take_lease(_TURN, owner, 0, seconds)
+        return self._acquire_lease(_TURN, owner, 0, seconds)
 
-    def is_over(self, record: Record) -> bool:
-        return time.time() >= self._read_lease(record)[1]
+    def is_free(self, lease: Record) -> bool:
+        return time.time() >= self._read_lease(lease)[1]
 
-    def _take_lease(
+    def _acquire_lease(
         self, name: str, owner: str, size: int, seconds: float = LEASE_SECONDS
     ) -> bool:
-        held = self.load(name)
-        if held and not self.is_over(held) and not self._owns(owner, held):
+        lease = self.load(name)
+        if lease and not self.is_free(lease) and not self._owns(owner, lease):
             return False
-        mine = f"{owner} {time.time() + seconds} {'.' * size}"
-        return self.swap(name, held, mine)
+        text = f"{owner} {time.time() + seconds} {'.' * size}"
+        return self.swap(name, lease, text)
 
-    def _leave_lease(self, name: str, owner: str) -> None:
-        held = self.load(name)
-        if held is not None and self._owns(owner, held):
-            self.swap(name, held, None)
+    def _release_lease(self, name: str, owner: str) -> None:
+        lease = self.load(name)
+        if lease is not None and self._owns(owner, lease):
+            self.swap(name, lease, None)
 
-    def _owns(self, owner: str, held: Record) -> bool:
-        return self._read_lease(held)[0] == owner
+    def _owns(self, owner: str, lease: Record) -> bool:
+        return self._read_lease(lease)[0] == owner
 
-    def _read_lease(self, held: Record) -> tuple[str, float]:
-        """Return whose a lease is, and until when; nobody's, if unreadable."""
+    def _read_lease(self, lease: Record) -> tuple[str, float]:
+        """Return the owner of a lease, and the time when it ends.
+
+        A lease that cannot be read has no owner, and has ended.
+        """
         try:
-            owner, until, _ = (self.payload(held) or "").split(" ", 2)
-            return owner, float(until)
+            owner, end, _ = (self.payload(lease) or "").split(" ", 2)
+            return owner, float(end)
         except Exception:
             return "", 0
 
@@ -235,15 +234,16 @@ class Store(ABC):
         """See IStore.walk_all."""
         raise NotImplementedError
 
-    def _remove_same(self, records: Sequence[tuple[str, Record]]) -> int:
+    def _remove_unchanged(self, records: Sequence[tuple[str, Record]]) -> int:
         """See IStore.remove."""
-        return sum(self._removes(name, old) for name, old in records)
+        return sum(self._is_removed(name, old) for name, old in records)
 
-    def _removes(self, name: str, old: Record) -> bool:
+    def _is_removed(self, name: str, old: Record) -> bool:
+        """Remove a record if it is unchanged; tell whether it was removed."""
         try:
             return self._swap(name, old, None)
         except StoreLocked:
-            # Somebody is storing it.
+            # The record is being stored at this moment.
             return False
 
     def _estimate(self) -> int | None:
@@ -257,3 +257,8 @@ class Store(ABC):
     def _clear_caches(self) -> int:
         """See IStore.clear_caches."""
         raise NotImplementedError
+
+
+def is_record_name(name: str) -> bool:
+    """Tell records of sessions and of their locks from those of caches."""
+    return is_id(name) or is_lease(name)

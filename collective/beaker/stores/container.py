@@ -1,8 +1,8 @@
 """The container that Beaker puts around a stored session: a pickle.
 
 It is read without executing anything: it may hold strings, bytes and a
-dictionary, and names no class or function.  What is inside, the payload, is
-decoded later, by the serializer that was chosen.
+dictionary, but no class or function.  Its content, the payload, is decoded
+later, by the serializer that is configured.
 """
 
 import pickle
@@ -21,15 +21,19 @@ _PLAIN = frozenset(
         *("PUT", "BINPUT", "MEMOIZE", "GET", "BINGET"),
     ]
 )
-"""The operations of pickle that make strings, bytes and a dictionary."""
+"""The pickle operations that create strings, bytes and a dictionary."""
 
-_TEXT = re.compile(rb"\x80.\x95.{8}(?:\x8c(.)|X(.{4}))(.*)\x94\.", re.DOTALL)
-_DICTIONARY = re.compile(
+_TEXT_CONTAINER = re.compile(
+    rb"\x80.\x95.{8}(?:\x8c(.)|X(.{4}))(.*)\x94\.", re.DOTALL
+)
+"""What ``pack`` makes of a text: a length, and the payload."""
+
+_NAMESPACE_CONTAINER = re.compile(
     rb"\x80.\x95.{8}}\x94\x8c\x07session\x94"
     rb"(?:\x8c(.)|X(.{4}))(.*)\x94s\.",
     re.DOTALL,
 )
-"""What pack makes of a text and a dictionary: a length, and the payload."""
+"""What ``pack`` makes of a dictionary: a length, and the payload."""
 
 
 def pack(value: str | dict[str, str]) -> bytes:
@@ -40,35 +44,37 @@ def pack(value: str | dict[str, str]) -> bytes:
 def unpack(raw: bytes) -> str:
     """Return the payload of a container that holds nothing else.
 
-    Raises pickle.UnpicklingError or another exception of pickle's for what
-    is no container.
+    Raises pickle.UnpicklingError, or another exception of pickle, for
+    anything that is not a container.
     """
-    payload = _recognised(_TEXT, raw)
-    return _text(_load(raw)) if payload is None else payload
+    payload = _match(_TEXT_CONTAINER, raw)
+    return _as_text(_unpickle(raw)) if payload is None else payload
 
 
 def unpack_namespace(raw: bytes) -> str | None:
     """Return the payload of a container that holds a dictionary.
 
-    It is None if the dictionary holds no session.  Raises as ``unpack``.
+    It is None if the dictionary holds no session.  Raises the same exceptions
+    as ``unpack``.
     """
-    payload = _recognised(_DICTIONARY, raw)
+    payload = _match(_NAMESPACE_CONTAINER, raw)
     if payload is not None:
         return payload
-    namespace = _load(raw)
+    namespace = _unpickle(raw)
     if type(namespace) is not dict:
         raise pickle.UnpicklingError("A container holds a dictionary.")
     if "session" not in namespace:
         return None
-    return _text(namespace["session"])
+    return _as_text(namespace["session"])
 
 
-def _recognised(shape: re.Pattern[bytes], raw: bytes) -> str | None:
-    """Return the payload of a container that is just as we write it.
+def _match(form: re.Pattern[bytes], raw: bytes) -> str | None:
+    """Return the payload of a container in the form that ``pack`` writes.
 
-    It need not be taken apart operation by operation.
+    Its pickle operations need not be checked one by one.  Returns None for
+    any other container.
     """
-    found = shape.fullmatch(raw)
+    found = form.fullmatch(raw)
     if found is None:
         return None
     short, long, payload = found.groups()
@@ -78,17 +84,17 @@ def _recognised(shape: re.Pattern[bytes], raw: bytes) -> str | None:
     return payload.decode("ascii")
 
 
-def _load(raw: bytes) -> Any:
+def _unpickle(raw: bytes) -> Any:
     try:
         names = {operation.name for operation, _, _ in pickletools.genops(raw)}
     except ValueError:
-        raise pickle.UnpicklingError("This is no pickle.") from None
+        raise pickle.UnpicklingError("This is not a pickle.") from None
     if not names <= _PLAIN:
         raise pickle.UnpicklingError("A container holds plain data only.")
     return pickle.loads(raw)
 
 
-def _text(payload: Any) -> str:
+def _as_text(payload: object) -> str:
     if type(payload) is bytes:
         return payload.decode("ascii")
     if type(payload) is not str:

@@ -1,7 +1,7 @@
-"""Sessions in files of their own, and in dbm files of their own.
+"""Sessions in files, and in dbm files, one for each session.
 
-Files are 0600 and folders 0700 whatever the umask.  Beaker's own locks keep
-writers apart, also those of Beaker itself.
+Files have the mode 0600 and folders 0700, whatever the umask.  Beaker's own
+locks keep writers apart, including Beaker itself.
 """
 
 import os
@@ -20,11 +20,10 @@ from beaker.exceptions import MissingCacheParameter
 from beaker.synchronization import SynchronizerImpl
 from beaker.synchronization import file_synchronizer
 
-from collective.beaker.ids import is_id
-from collective.beaker.ids import is_lease
-from collective.beaker.stores.base import Leftover
-from collective.beaker.stores.base import Record
+from collective.beaker.interfaces import Leftover
+from collective.beaker.interfaces import Record
 from collective.beaker.stores.base import Store
+from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 from collective.beaker.stores.container import unpack_namespace
@@ -41,19 +40,19 @@ from collective.beaker.stores.private import replace
 
 
 _LOCK_SECONDS = 60 * 60
-"""Lock files that are younger are left alone."""
+"""The age at which a free lock file is removed."""
 
 _TEMPORARY_SECONDS = 60 * 60 * 24
-"""Nobody has been writing a file for so long."""
+"""The age at which a temporary file is removed: no write takes that long."""
 
-_DIGEST = 40
-"""The number of digits that Beaker makes of the name of a cache."""
+_DIGEST_LENGTH = 40
+"""The number of digits to which Beaker shortens the name of a cache."""
 
 
 class FolderStore(Store):
-    """A folder in which each session has a place of its own."""
+    """A folder with one file, or a few files, for each session."""
 
-    failures = (OSError,)
+    failures: tuple[type[Exception], ...] = (OSError,)
     suffix = ""
 
     def __init__(
@@ -83,21 +82,21 @@ class FolderStore(Store):
 
     @contextmanager
     def lock(self, id: str, payload: str = "") -> Iterator[None]:
-        lock = self._wait(lambda: self._take_lock(id))
+        lock = self._wait(lambda: self._acquire_lock(id))
         try:
             yield
         finally:
             lock.release_write_lock()
 
-    def _take_lock(self, id: str) -> SynchronizerImpl | None:
-        """Return a lock, unless somebody else has it.
+    def _acquire_lock(self, id: str) -> SynchronizerImpl | None:
+        """Return a lock, or None if somebody else holds it.
 
-        Who had it before may have removed its file meanwhile.
+        The previous holder may have removed its file in the meantime.
         """
         path = self._lock_path(id)
         before = identity(path)
         if before is None:
-            # Beaker would make it for everybody to read.
+            # Beaker would create it readable by everyone.
             make_folder(os.path.dirname(path))
             make_file(path)
             before = identity(path)
@@ -106,7 +105,7 @@ class FolderStore(Store):
             return None
         if before is not None and identity(path) == before:
             return lock
-        # Beaker may have made a new file, for everybody.
+        # Beaker may have created a new file, readable by everyone.
         with suppress(FileNotFoundError):
             os.chmod(path, 0o600)
         lock.release_write_lock()
@@ -132,13 +131,15 @@ class FolderStore(Store):
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
         for name in self._names():
-            ours = is_id(name) or is_lease(name)
-            if ours and (record := self._load(name)) is not None:
+            if (
+                is_record_name(name)
+                and (record := self._load(name)) is not None
+            ):
                 yield name, record
 
     def _names(self) -> Iterator[str]:
-        for folder in _leaves(self._folder):
-            # Some kinds of dbm make several files of one session.
+        for folder in _leaf_folders(self._folder):
+            # Some kinds of dbm create several files for one session.
             yield from {
                 file.partition(".")[0]
                 for file in os.listdir(folder)
@@ -161,22 +162,23 @@ class FolderStore(Store):
             yield Leftover.TEMPORARY_FILE if removed else None
 
     def _clear_caches(self) -> int:
-        # The name of a cache's file may have the form of a long id, which is
-        # no longer made.
+        # The name of a cache's file may have the form of a long id.  Such ids
+        # are no longer created.
         caches = [
             name
             for name in self._names()
-            if len(name) == _DIGEST or not (is_id(name) or is_lease(name))
+            if len(name) == _DIGEST_LENGTH or not is_record_name(name)
         ]
         for name in caches:
-            # Of a digest of the cache's name its lock has the same.
-            digest = name if len(name) == _DIGEST else _digest(name)
+            # The lock is named by the digest of the cache's name, as its file
+            # usually is.
+            digest = name if len(name) == _DIGEST_LENGTH else _digest(name)
             path = _scattered(self._lock_folder, digest, ".lock")
             self._wait(partial(self._remove_cache, name, path))
         return len(caches)
 
     def _remove_cache(self, name: str, lock_path: str) -> bool:
-        """Remove a cache; tell whether that was possible."""
+        """Remove a cache if its lock is free; tell whether it was."""
         make_folder(os.path.dirname(lock_path))
         make_file(lock_path)
         with held(lock_path) as is_held:
@@ -189,21 +191,21 @@ class FolderStore(Store):
 
     @abstractmethod
     def _read(self, id: str) -> Record | None:
-        """Return a record, under its lock if that is needed."""
+        """Return a record; the caller holds its lock if that is needed."""
 
     @abstractmethod
     def _write(self, id: str, new: str) -> None:
-        """Store a record under its lock."""
+        """Store a record; the caller holds its lock."""
 
     @abstractmethod
     def _remove(self, id: str) -> None:
-        """Remove a record under its lock."""
+        """Remove a record; the caller holds its lock."""
 
 
 class FileStore(FolderStore):
     """Keeps records as Beaker's file backend does.
 
-    A file is replaced as a whole, so that reading needs no lock.
+    A file is replaced at once, so reading needs no lock.
     """
 
     suffix = ".cache"
@@ -242,14 +244,14 @@ class FileStore(FolderStore):
 class DbmStore(FolderStore):
     """Keeps records as Beaker's dbm backend does.
 
-    A dbm file that is being written must not be read, so that reading one
-    that exists takes its lock.
+    A dbm file that is being written must not be read, so reading needs the
+    lock.
     """
 
     suffix = ".dbm"
 
-    # What the implementations of dbm add to a file's name.
     _endings = ("", ".dat", ".dir", ".bak", ".db", ".pag")
+    """What the implementations of dbm add to a file's name."""
 
     def __init__(
         self,
@@ -304,28 +306,28 @@ def _digest(name: str) -> str:
     return sha1(name.encode()).hexdigest()
 
 
-def _leaves(folder: str) -> Iterator[str]:
-    """Yield the folders that hold the files, two below a folder."""
+def _leaf_folders(folder: str) -> Iterator[str]:
+    """Yield the folders that hold the files, two levels below a folder."""
     if exists(folder):
         for first in sorted(os.listdir(folder)):
             if len(first) == 1 and os.path.isdir(f"{folder}/{first}"):
                 for second in sorted(os.listdir(f"{folder}/{first}")):
                     leaf = f"{folder}/{first}/{second}"
-                    # There may be strangers, such as .DS_Store.
+                    # There may be other files, such as .DS_Store.
                     if os.path.isdir(leaf):
                         yield leaf
 
 
 def _paths(folder: str, ending: str) -> Iterator[str]:
     """Yield the files with a certain ending."""
-    for leaf in _leaves(folder):
+    for leaf in _leaf_folders(folder):
         for name in os.listdir(leaf):
             if name.endswith(ending):
                 yield f"{leaf}/{name}"
 
 
 def _age(path: str) -> float:
-    """Return for how many seconds nobody has written a file."""
+    """Return how many seconds ago a file was written."""
     try:
         return time.time() - os.stat(path).st_mtime
     except FileNotFoundError:
@@ -333,5 +335,5 @@ def _age(path: str) -> float:
 
 
 def _scattered(folder: str, name: str, suffix: str) -> str:
-    """Return the path that Beaker gives to a name, two folders deep."""
+    """Return the path that Beaker uses for a name, two folders deep."""
     return f"{folder}/{name[0]}/{name[:2]}/{name}{suffix}"

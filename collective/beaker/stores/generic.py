@@ -1,5 +1,6 @@
 """Sessions in a backend that another package adds to Beaker."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,17 +8,17 @@ from typing import Any
 from beaker.container import NamespaceManager
 from beaker.synchronization import mutex_synchronizer
 
-from collective.beaker.stores.base import Record
+from collective.beaker.interfaces import Record
 from collective.beaker.stores.base import Store
 
 
 class GenericStore(Store):
-    """Keeps records by the methods that all of Beaker's backends have.
+    """Keeps records with the methods that all of Beaker's backends have.
 
-    They know no compare and swap.  Within one process nothing is lost; two
-    processes are kept apart only where the backend's own write lock does
-    it.  Whatever the backend raises counts as a store that cannot be used,
-    and stored records cannot be listed.
+    These methods do not include compare and swap.  Within one process,
+    nothing is lost.  Two processes may overwrite each other's changes, unless
+    the backend's own write lock prevents that.  Any exception of the backend
+    means that the store cannot be used.  Records cannot be listed.
     """
 
     failures = (Exception,)
@@ -25,27 +26,29 @@ class GenericStore(Store):
     def __init__(
         self,
         kind: str,
-        namespace_class: type[NamespaceManager],
+        namespace_class: Callable[..., NamespaceManager],
         **options: Any,
     ):
         super().__init__(kind, options.get("url", "its place"))
-        self._class = namespace_class
+        self._namespace_class = namespace_class
         self._options = options
 
     def _namespace(self, id: str) -> NamespaceManager:
-        return self._class(id, digest_filenames=False, **self._options)
+        return self._namespace_class(
+            id, digest_filenames=False, **self._options
+        )
 
     def _load(self, id: str) -> Record | None:
         namespace = self._namespace(id)
         namespace.acquire_read_lock()
         try:
-            return _found(namespace)
+            return _record_in(namespace)
         finally:
             namespace.release_read_lock()
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
         with self._writing(id) as namespace:
-            if _found(namespace) != old:
+            if _record_in(namespace) != old:
                 return False
             if new is not None:
                 namespace["session"] = new
@@ -55,7 +58,7 @@ class GenericStore(Store):
 
     def _delete(self, id: str) -> None:
         with self._writing(id) as namespace:
-            if _found(namespace) is not None:
+            if _record_in(namespace) is not None:
                 del namespace["session"]
 
     @contextmanager
@@ -73,7 +76,7 @@ class GenericStore(Store):
             mutex.release_write_lock()
 
 
-def _found(namespace: NamespaceManager) -> Record | None:
+def _record_in(namespace: NamespaceManager) -> Record | None:
     try:
         value = namespace["session"]
     except KeyError:

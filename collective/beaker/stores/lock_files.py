@@ -1,9 +1,10 @@
-"""The files by which Beaker locks, and how to remove those nobody holds.
+"""The files that Beaker locks, and how to remove those that nobody holds.
 
-Beaker makes one for each session and removes none.  Who opens such a file and
-then waits for its lock must not be given one that was removed meanwhile, while
-another process locks a new file of that name.  So whoever has got a lock looks
-whether its file is still there, and only who holds a lock removes its file.
+Beaker creates one for each session and removes none.  A process may open such
+a file and wait for its lock while another process removes the file, and a
+third one creates and locks a new file with the same name.  Therefore a process
+that has acquired a lock checks that its file still exists, and only a process
+that holds a lock removes its file.
 """
 
 import os
@@ -19,20 +20,20 @@ if has_flock:
 
 
 def identity(path: str) -> Hashable:
-    """Return what tells a file from another one of its name.
+    """Return what distinguishes a file from a later one with the same name.
 
-    It is None if there is no file.
+    Returns None if there is no file.
     """
     try:
         found = os.stat(path)
     except FileNotFoundError:
         return None
-    # A new file may get the number of one that was removed.
+    # A new file may reuse the inode number of one that was removed.
     return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
 def is_free(path: str) -> bool:
-    """Tell whether there is a lock file that nobody holds."""
+    """Tell whether a lock file exists and nobody holds it."""
     with held(path) as is_held:
         return is_held
 
@@ -40,7 +41,7 @@ def is_free(path: str) -> bool:
 def remove_free(path: str) -> bool:
     """Remove a lock file if nobody holds it; tell whether it was removed.
 
-    One that cannot be removed is left: what it was for has been done.
+    A file that cannot be removed is left: the work that it protected is done.
     """
     with held(path) as is_held:
         if not is_held:
@@ -54,22 +55,22 @@ def remove_free(path: str) -> bool:
 
 @contextmanager
 def held(path: str) -> Iterator[bool]:
-    """Hold a lock that is free, and tell whether it was."""
+    """Hold a lock if it is free, and yield whether it is held."""
     try:
         file = os.open(path, os.O_WRONLY)
     except OSError:
         yield False
         return
     try:
-        yield _lock(file) and _is_file(file, path)
+        yield _acquire(file) and _is_at(file, path)
     finally:
-        _unlock(file)
+        _release(file)
         os.close(file)
 
 
-def _lock(file: int) -> bool:
+def _acquire(file: int) -> bool:
     if not has_flock:
-        # As Beaker does there: it keeps threads apart only.
+        # Without flock, Beaker only keeps threads apart, too.
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,14 +79,14 @@ def _lock(file: int) -> bool:
     return True
 
 
-def _unlock(file: int) -> None:
-    # A process that was forked meanwhile has the file open, too.
+def _release(file: int) -> None:
+    # A process that was forked in the meantime has the file open, too.
     if has_flock:
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _is_file(file: int, path: str) -> bool:
-    """Tell whether an open file is the one that a path names."""
+def _is_at(file: int, path: str) -> bool:
+    """Tell whether an open file is the one at a path."""
     try:
         return os.path.samestat(os.fstat(file), os.stat(path))
     except FileNotFoundError:

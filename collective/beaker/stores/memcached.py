@@ -10,30 +10,35 @@ from pymemcache.exceptions import MemcacheError
 from pymemcache.exceptions import MemcacheServerError
 from pymemcache.exceptions import MemcacheUnexpectedCloseError
 
+from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import RecordTooLarge
-from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 
 
 _LONGEST_TTL = 60 * 60 * 24 * 30
-"""More seconds than this memcached takes for a date."""
+"""The longest lifetime in seconds; a larger number is a date to memcached."""
 
 _LARGEST = 2**24
-"""Bytes to which compressed content may grow."""
+"""The most bytes that compressed content is expanded to."""
 
-# How the client libraries that Beaker uses mark what they store.  They agree
-# on these two only, and not on text.
 _PICKLED = 1
+"""The flag for a pickle.
+
+The client libraries that Beaker uses agree on the flags for pickles and
+compressed content only, and not on one for text.
+"""
+
 _COMPRESSED = 8
+"""The flag for compressed content."""
 
 
 class MemcachedStore(Store):
     """Keeps records as Beaker's ext:memcached does.
 
-    Of several servers the id chooses one, as python-memcached does it; if
-    that one is gone, its sessions are not looked for elsewhere.
+    If there are several servers, the id selects one, as in python-memcached.
+    If that server is gone, its sessions are not looked for elsewhere.
     """
 
     failures = (MemcacheError, OSError)
@@ -62,7 +67,8 @@ class MemcachedStore(Store):
             content = zlib.decompressobj().decompress(content, _LARGEST)
         if flags & _PICKLED:
             return unpack(content)
-        return content.decode("ascii")
+        text: str = content.decode("ascii")
+        return text
 
     def _client(self, key: str) -> Client:
         clients = self._clients.of_thread
@@ -79,8 +85,8 @@ class MemcachedStore(Store):
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
         key = f"{id}_session"
         if new is None:
-            # There is no delete that compares: an empty record that ends at
-            # once is swapped in.
+            # There is no delete that compares.  An empty record that expires
+            # at once is swapped in instead.
             return old is None or bool(
                 self._run(key, "cas", key, b"", old.version, expire=-1)
             )
@@ -98,7 +104,7 @@ class MemcachedStore(Store):
         else:
             return bool(stored)
         raise RecordTooLarge(
-            f"A session has {len(content)} bytes, more than memcached takes "
+            f"A session has {len(content)} bytes, more than memcached allows "
             "for one item. Store less in sessions, or start memcached with a "
             "larger -I."
         )
@@ -108,7 +114,7 @@ class MemcachedStore(Store):
         self._run(key, "delete", key)
 
     def _run(self, key: str, command: str, *args: Any, **options: Any) -> Any:
-        """Send a command; replace a connection that has gone stale once."""
+        """Send a command; replace a stale connection once."""
         client = self._client(key)
         try:
             return _send(client, command, *args, **options)
@@ -127,20 +133,20 @@ def _send(client: Client, command: str, *args: Any, **options: Any) -> Any:
     try:
         return getattr(client, command)(*args, **options)
     except BaseException:
-        # An answer that comes late must not be taken for the next one.
+        # A late answer must not be taken for the next one.
         client.close()
         raise
 
 
 class _Clients(threading.local):
-    """A client for each server and thread; a pool would be asked each time."""
+    """A client for each server and thread, which is faster than a pool."""
 
     def __init__(self, servers: list[str], **options: Any):
         self.of_thread = [Client(server, **options) for server in servers]
 
 
 class _Flagged:
-    """Hands out content as it is stored, with its flags."""
+    """Returns content as it is stored, with its flags."""
 
     def serialize(self, key: str, value: bytes) -> tuple[bytes, int]:
         return value, _PICKLED

@@ -9,20 +9,19 @@ from beaker.container import MemoryNamespaceManager
 from beaker.synchronization import mutex_synchronizer
 
 from collective.beaker.ids import is_id
+from collective.beaker.interfaces import Record
 from collective.beaker.stores.base import LEEWAY_SECONDS
-from collective.beaker.stores.base import KeptText
-from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 
 
 _MOST_REMOVED = 10
-"""So many expired sessions are removed at most, when one is stored."""
+"""The most expired sessions of one lifetime to remove when one is stored."""
 
 
 class _Ledger:
-    """When sessions were stored, those first that were stored first.
+    """When sessions were stored, oldest first.
 
-    There is a list for each lifetime, for options may change at any time.
+    There is one list for each lifetime, since options may change at any time.
     """
 
     def __init__(self) -> None:
@@ -38,7 +37,7 @@ class _Ledger:
             times.pop(id, None)
 
     def expired(self) -> list[str]:
-        """Return some of the sessions whose lifetime is over."""
+        """Return some of the sessions whose lifetime has ended."""
         now = time.time()
         return [
             id
@@ -49,13 +48,14 @@ class _Ledger:
 
 
 _ledger = _Ledger()
-"""One for all stores, as there is one memory.  Its mutex protects both."""
+"""One ledger for all stores, which share one memory.  The mutex of the memory
+protects both."""
 
 
 class MemoryStore(Store):
-    """Keeps records where Beaker's memory backend has them.
+    """Keeps records where Beaker's memory backend keeps them.
 
-    Each time it stores one it removes some that have expired.
+    Each time it stores one, it removes some that have expired.
     """
 
     def __init__(self, kind: str, timeout: int | None = None):
@@ -74,7 +74,7 @@ class MemoryStore(Store):
             if new is None:
                 self._remove(id)
                 return True
-            self._namespaces.dict.setdefault(id, {})["session"] = KeptText(new)
+            self._namespaces.dict.setdefault(id, {})["session"] = new
             _ledger.note(id, self._lifetime)
             for expired in _ledger.expired():
                 self._remove(expired)
@@ -89,7 +89,7 @@ class MemoryStore(Store):
         _ledger.forget(id)
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
-        # Caches are among the namespaces, too.
+        # Caches have namespaces, too.
         for id in filter(is_id, list(self._namespaces.dict)):
             if (record := self._load(id)) is not None:
                 yield id, record
@@ -105,7 +105,7 @@ class MemoryStore(Store):
 
 
 def _lifetime(timeout: int) -> int:
-    """Return for how many seconds a session is kept that nobody uses.
+    """Return for how many seconds an unused session is kept.
 
     A request that began before the timeout may end after it.
     """

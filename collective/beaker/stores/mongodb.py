@@ -13,16 +13,17 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from collective.beaker.ids import is_id
-from collective.beaker.ids import is_lease
+from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import RecordTooLarge
-from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
+from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 
 
 _SUFFIX = ":session"
+
+_Document = dict[str, Any]
 
 
 class MongoStore(Store):
@@ -33,26 +34,27 @@ class MongoStore(Store):
     def __init__(
         self,
         kind: str,
-        url: Any,
+        url: str | MongoClient[_Document],
         socket_timeout: int,
         timeout: int | None = None,
     ):
         if isinstance(url, str):
             super().__init__(kind, url)
             self._servers: Hashable = frozenset(parse_uri(url)["nodelist"])
-            wait = socket_timeout * 1000
-            url = MongoClient(
+            milliseconds = socket_timeout * 1000
+            client: MongoClient[_Document] = MongoClient(
                 url,
-                connectTimeoutMS=wait,
-                serverSelectionTimeoutMS=wait,
-                socketTimeoutMS=wait,
+                connectTimeoutMS=milliseconds,
+                serverSelectionTimeoutMS=milliseconds,
+                socketTimeoutMS=milliseconds,
             )
         else:
             super().__init__(kind, "a client of its own")
             self._servers = id(url)
+            client = url
         self._timeout = timeout
-        # The name is Beaker's.
-        self._records = url.get_default_database().backer_cache
+        # The name of the collection is Beaker's.
+        self._records = client.get_default_database().backer_cache
 
     def payload(self, record: Record) -> str | None:
         return unpack(record.raw)
@@ -68,7 +70,7 @@ class MongoStore(Store):
             return False
         except DocumentTooLarge:
             raise RecordTooLarge(
-                "A session is larger than the 16 MB that MongoDB takes for "
+                "A session is larger than the 16 MB that MongoDB allows for "
                 "one document. Store less in sessions."
             ) from None
 
@@ -96,7 +98,7 @@ class MongoStore(Store):
     def _walk(self) -> Iterator[tuple[str, Record]]:
         pattern = {"_id": {"$regex": f"{re.escape(_SUFFIX)}$"}}
         for found in self._records.find(pattern):
-            if name := _name(found["_id"]):
+            if name := _record_name(found["_id"]):
                 yield name, Record(bytes(found["value"]))
 
     def _estimate(self) -> int:
@@ -104,14 +106,14 @@ class MongoStore(Store):
 
     def _clear_caches(self) -> int:
         keys = [found["_id"] for found in self._records.find({}, {"_id": 1})]
-        of_caches = [key for key in keys if not _name(key)]
+        of_caches = [key for key in keys if not _record_name(key)]
         for key in of_caches:
             self._records.delete_one({"_id": key})
         return len(of_caches)
 
 
-def _name(key: str) -> str | None:
-    """Return the name of a session or of its lock; None for other keys."""
+def _record_name(key: str) -> str | None:
+    """Return the name of the record of a key; None for a key of a cache."""
     name = key.removesuffix(_SUFFIX)
-    known = is_id(name) or is_lease(name)
-    return name if known and key == name + _SUFFIX else None
+    is_ours = is_record_name(name) and key == name + _SUFFIX
+    return name if is_ours else None

@@ -1,11 +1,11 @@
-"""Files and folders for us alone, whatever the umask is."""
+"""Files and folders that only Zope's user can read, whatever the umask is."""
 
 import os
 from contextlib import suppress
 
 
 def exists(path: str) -> bool:
-    """Tell whether a file exists; raise OSError if that cannot be told."""
+    """Tell whether a file exists; raise OSError if that is unknown."""
     try:
         os.stat(path)
     except FileNotFoundError:
@@ -14,7 +14,7 @@ def exists(path: str) -> bool:
 
 
 def make_folder(folder: str) -> None:
-    """Make a folder for us alone, and those above it, where they lack."""
+    """Create a private folder, and those above it, if missing."""
     if os.path.isdir(folder or os.curdir):
         return
     make_folder(os.path.dirname(folder))
@@ -24,7 +24,7 @@ def make_folder(folder: str) -> None:
 
 
 def make_file(path: str) -> None:
-    """Make an empty file for us alone, if there is none."""
+    """Create an empty private file, if there is none."""
     if not exists(path):
         os.close(_open_private(path, os.O_CREAT | os.O_WRONLY))
 
@@ -45,10 +45,10 @@ def remove(path: str) -> None:
 
 
 def replace(path: str, content: bytes) -> None:
-    """Write a file as a whole: who reads it finds the old or the new one.
+    """Replace a file at once: a reader finds either the old or the new one.
 
-    The caller keeps other writers of this file away.  What one that was
-    killed has left is overwritten.
+    The caller keeps out other writers of this file.  A temporary file that a
+    killed process has left is overwritten.
     """
     name = f"{path}.temp"
     try:
@@ -63,6 +63,6 @@ def replace(path: str, content: bytes) -> None:
 def _open_private(path: str, flags: int) -> int:
     file = os.open(path, flags, 0o600)
     if hasattr(os, "fchmod"):
-        # The umask may have taken something from us, too.
+        # The umask may have removed permissions of the owner, too.
         os.fchmod(file, 0o600)
     return file

@@ -21,18 +21,15 @@ from redis.exceptions import RedisClusterException
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from collective.beaker.ids import is_id
-from collective.beaker.ids import is_lease
+from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.options import redacted
-from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
+from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 
 
-# Compares and sets in one step and one round trip.  The old record is sent
-# whole: to make a digest of it takes longer.
 _SWAP = """\
 local exists, old, new, timeout = unpack(ARGV)
 if redis.call("GET", KEYS[1]) ~= (exists == "1" and old) then
@@ -47,6 +44,10 @@ else
 end
 return 1
 """
+"""Compares and sets in one step and one round trip.
+
+The whole old record is sent, since computing a digest of it takes longer.
+"""
 
 _SWAP_DIGEST = sha1(_SWAP.encode(), usedforsecurity=False).hexdigest()
 
@@ -56,7 +57,7 @@ _PREFIX = "beaker_cache:"
 _SUFFIX = ":session"
 
 _BATCH = 200
-"""So many keys are looked for, or read, at once."""
+"""How many keys are listed or read at once."""
 
 
 class RedisStore(Store):
@@ -67,7 +68,7 @@ class RedisStore(Store):
     def __init__(
         self,
         kind: str,
-        client: Any,
+        client: Redis | RedisCluster,
         address: str,
         timeout: int | None,
         ask: Callable[..., Any] | None = None,
@@ -75,7 +76,7 @@ class RedisStore(Store):
         super().__init__(kind, address)
         self._client = client
         self._timeout = "" if timeout is None else timeout
-        # One that somebody else has made may find its server by itself.
+        # A client that code has created may find its server in its own way.
         self._ask = ask or client.execute_command
 
     def payload(self, record: Record) -> str | None:
@@ -100,7 +101,7 @@ class RedisStore(Store):
     @property
     def place(self) -> Hashable:
         if isinstance(self._client, RedisCluster):
-            nodes = self._client.get_nodes()
+            nodes = self._client.get_nodes()  # type: ignore[no-untyped-call]
             return frozenset((node.host, node.port) for node in nodes)
         where = self._client.get_connection_kwargs()
         host = where.get("host", "localhost").replace("localhost", "127.0.0.1")
@@ -109,47 +110,50 @@ class RedisStore(Store):
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
         for keys in self._scan(f"{_PREFIX}*{_SUFFIX}"):
-            # Redis may name a key twice.
-            names = [name for key in {*keys} if (name := _name(key))]
-            found = self._of_each("get", map(_key, names))
-            for name, raw in zip(names, found, strict=True):
+            # Redis may list a key twice.
+            names = [name for key in {*keys} if (name := _record_name(key))]
+            values = self._send_each("get", map(_key, names))
+            for name, raw in zip(names, values, strict=True):
                 if raw is not None:
                     yield name, Record(raw)
 
     def _estimate(self) -> int:
-        return self._client.dbsize()
+        number: int = self._client.dbsize()
+        return number
 
     def _clear_caches(self) -> int:
         number = 0
         for keys in self._scan(f"{_PREFIX}*"):
-            of_caches = [key for key in keys if not _name(key)]
-            number += sum(self._of_each("delete", of_caches))
+            of_caches = [key for key in keys if not _record_name(key)]
+            number += sum(self._send_each("delete", of_caches))
         return number
 
     def _scan(self, pattern: str) -> Iterator[list[bytes]]:
-        """Yield the keys of a pattern, not too many at once."""
+        """Yield the keys that match a pattern, in batches."""
         keys = self._client.scan_iter(pattern, count=_BATCH)
         while batch := list(islice(keys, _BATCH)):
             yield batch
 
-    def _of_each(self, command: str, keys: Iterable[Any]) -> list[Any]:
+    def _send_each(
+        self, command: str, keys: Iterable[str | bytes]
+    ) -> list[Any]:
         """Send a command for each key, all of them in one round trip."""
         with self._client.pipeline(transaction=False) as pipeline:
             for key in keys:
                 getattr(pipeline, command)(key)
-            return pipeline.execute()
+            answers: list[Any] = pipeline.execute()
+        return answers
 
 
-def _name(key: bytes) -> str | None:
-    """Return the name of a session or of its lock; None for other keys."""
+def _record_name(key: bytes) -> str | None:
+    """Return the name of the record of a key; None for a key of a cache."""
     text = key.decode("ascii", "replace")
     name = text.removeprefix(_PREFIX).removesuffix(_SUFFIX)
-    known = is_id(name) or is_lease(name)
-    return name if known and text == _key(name) else None
+    return name if is_record_name(name) and text == _key(name) else None
 
 
 class _Connection(threading.local):
-    """A connection to Redis for each thread, which sends its commands."""
+    """A connection to Redis for each thread, to send its commands."""
 
     def __init__(self, client: Redis):
         pool = client.connection_pool
@@ -159,7 +163,7 @@ class _Connection(threading.local):
         try:
             return self._send(command)
         except RedisConnectionError:
-            # It may have gone stale.  It is replaced once.
+            # The connection may be stale.  It is replaced once.
             return self._send(command)
 
     def _send(self, command: tuple[Any, ...]) -> Any:
@@ -167,7 +171,7 @@ class _Connection(threading.local):
             self._connection.send_command(*command)
             return self._connection.read_response()
         except BaseException:
-            # An answer that comes late must not be taken for the next one.
+            # A late answer must not be taken for the next one.
             self._connection.disconnect()
             raise
 
@@ -180,39 +184,45 @@ def _connection_options(socket_timeout: int) -> dict[str, Any]:
     return {
         "socket_timeout": socket_timeout,
         "socket_connect_timeout": socket_timeout,
-        # A connection that has gone stale is replaced once.  Visitors would
-        # have to wait for more attempts.
+        # A stale connection is replaced once.  Visitors would have to wait
+        # for more attempts.
         "retry": Retry(NoBackoff(), 1, (RedisConnectionError,)),
     }
 
 
 def redis_store(
     kind: str,
-    url: Any,
+    url: str | Redis,
     socket_timeout: int,
     timeout: int | None = None,
 ) -> RedisStore:
-    """Return the store of ext:redis; ``url`` may be a client, too."""
+    """Return the store of ext:redis; ``url`` may also be a client."""
     if not isinstance(url, str):
         return RedisStore(kind, url, "a client of its own", timeout)
     client = Redis.from_url(url, **_connection_options(socket_timeout))
-    # The client would ask its pool for a connection at each command.
+    # The client would ask its pool for a connection for each command.
     return RedisStore(kind, client, url, timeout, _Connection(client))
 
 
 def redis_cluster_store(
     kind: str,
-    urls: Any,
+    urls: str | RedisCluster,
     socket_timeout: int,
     timeout: int | None = None,
     **options: Any,
 ) -> RedisStore:
-    """Return the store of ext:rediscluster; ``urls`` may be a client, too."""
+    """Return the store of ext:rediscluster; ``urls`` may also be a client."""
     if not isinstance(urls, str):
         return RedisStore(kind, urls, "a client of its own", timeout)
-    parsed = [parse_url(url.strip()) for url in urls.split(",")]
+    parsed: list[dict[str, Any]] = [
+        parse_url(url.strip())  # type: ignore[no-untyped-call]
+        for url in urls.split(",")
+    ]
     nodes = [
-        ClusterNode(url.pop("host"), url.pop("port", 6379)) for url in parsed
+        ClusterNode(  # type: ignore[no-untyped-call]
+            url.pop("host"), url.pop("port", 6379)
+        )
+        for url in parsed
     ]
     if parsed[0].pop("connection_class", None) is SSLConnection:
         parsed[0]["ssl"] = True
@@ -222,8 +232,8 @@ def redis_cluster_store(
             **_connection_options(socket_timeout) | parsed[0] | options,
         )
     except _FAILURES as error:
-        # It asks the nodes at once how the keys are distributed, and has
-        # the reason only in what its error was raised from.
+        # The client asks the nodes at once how the keys are distributed.  Only
+        # the cause of its error has the reason.
         reason = type(error.__cause__ or error).__name__
         raise StoreUnavailable(kind, redacted("urls", urls), reason) from None
     return RedisStore(kind, client, urls, timeout)

@@ -5,14 +5,20 @@ import time
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from typing import TypeVar
 
 import sqlalchemy
 from sqlalchemy import URL
+from sqlalchemy import BindParameter
 from sqlalchemy import Column
+from sqlalchemy import ColumnElement
+from sqlalchemy import CursorResult
 from sqlalchemy import Engine
+from sqlalchemy import Executable
 from sqlalchemy import LargeBinary
 from sqlalchemy import Table
 from sqlalchemy import TypeDecorator
@@ -21,18 +27,16 @@ from sqlalchemy import exc
 
 from collective.beaker.hidden import HiddenBytes
 from collective.beaker.hidden import HiddenText
-from collective.beaker.ids import is_id
-from collective.beaker.ids import is_lease
+from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import RecordTooLarge
-from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
+from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack_namespace
 from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import make_file
 
 
-# The argument by which a driver takes the seconds to wait for a server.
 _CONNECT_TIMEOUT = {
     "mysqlconnector": "connection_timeout",
     "mysqldb": "connect_timeout",
@@ -42,38 +46,46 @@ _CONNECT_TIMEOUT = {
     "pymysql": "connect_timeout",
     "pysqlite": "timeout",
 }
+"""The argument of each driver for the seconds to wait for a server."""
 
 _POSTGRESQL = ("psycopg", "psycopg2")
-"""Drivers that take the options of libpq."""
+"""Drivers that know the options of libpq."""
 
 _STALE_SECONDS = 1
+"""The time within which a stale connection shows that it is stale."""
 
 _BATCH = 200
-"""So many rows are read at once."""
+"""How many rows are read at once."""
 
 _LARGEST_SHARE = 1024 * 1024
-"""So many bytes any server takes in one statement."""
+"""How many bytes every server accepts in one statement."""
 
 _MOST_ATTEMPTS = 20
-"""So often a statement is executed that others are in the way of."""
+"""How often a statement that conflicts with others is executed."""
 
-_IN_THE_WAY = frozenset([1205, 1213, "40001", "40P01"])
-"""Lock waits and deadlocks of MySQL and MariaDB, and states of SQL's
-standard: serialization failures and deadlocks."""
+_CONFLICTS = frozenset([1205, 1213, "40001", "40P01"])
+"""The codes of conflicts: lock waits and deadlocks of MySQL and MariaDB, and
+serialization failures and deadlocks in standard SQL and PostgreSQL."""
 
 _CODES = ("sqlstate", "pgcode", "sqlite_errorname")
-"""The attributes of errors by which drivers of PostgreSQL and SQLite, the
-latter since Python 3.11, name them."""
+"""The attributes in which drivers of PostgreSQL and SQLite keep the code of an
+error.  SQLite's exists since Python 3.11."""
 
 _AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 
-Values = dict[str, Any]
+_Values = dict[str, Any]
+"""The parameters of a statement."""
+
+_Result = TypeVar("_Result")
+
+_Rows = CursorResult[Any]
+"""What a statement returns."""
 
 
-class _Raw(TypeDecorator):
-    """Data as they are stored: Beaker's own type would unpickle them.
+class _Raw(TypeDecorator[bytes]):
+    """Data as they are stored; Beaker's own type would unpickle them.
 
-    SQLAlchemy's log has each row that is read.
+    They are hidden, since SQLAlchemy logs each row that it reads.
     """
 
     impl = LargeBinary
@@ -83,7 +95,7 @@ class _Raw(TypeDecorator):
         return HiddenBytes(value)
 
 
-class _Id(TypeDecorator):
+class _Id(TypeDecorator[str]):
     """The id of a session."""
 
     impl = sqlalchemy.String
@@ -94,16 +106,18 @@ class _Id(TypeDecorator):
 
 
 class _Statements:
-    """All statements on one table, made once: that takes SQLAlchemy long."""
+    """All statements on one table, built once: SQLAlchemy is slow at it."""
 
     def __init__(self, table: Table):
         self._id = id = sqlalchemy.type_coerce(table.c.namespace, _Id)
         self._data = data = sqlalchemy.type_coerce(table.c.data, _Raw)
-        new, now = bindparam("new", type_=_Raw), bindparam("now")
-        # Names that are none of a column.
-        key = bindparam("session_id")
+        new = bindparam("new", type_=_Raw)
+        now: BindParameter[datetime] = bindparam("now")
+        # A parameter must not have the name of a column.
+        key: BindParameter[str] = bindparam("session_id")
+        old: BindParameter[bytes] = bindparam("old")
         this = id == key
-        same = self.matches(key, bindparam("old"))
+        same = self.matches(key, old)
         self.select = sqlalchemy.select(data).where(this)
         self.select_ids = sqlalchemy.select(id)
         self.select_some = (
@@ -121,7 +135,9 @@ class _Statements:
         self.delete = table.delete().where(this)
         self.delete_same = table.delete().where(same)
 
-    def matches(self, id: Any, data: Any) -> Any:
+    def matches(
+        self, id: str | BindParameter[str], data: bytes | BindParameter[bytes]
+    ) -> ColumnElement[bool]:
         """Return the condition that a row holds these data."""
         return (self._id == id) & (self._data == data)
 
@@ -129,8 +145,8 @@ class _Statements:
 class SqlStore(Store):
     """Keeps records as Beaker's ext:database and ext:sqla do.
 
-    The engine must commit by itself, each statement at once.  A swap is an
-    update of the row that still holds the old data.
+    The engine must commit each statement at once.  A swap is an update of the
+    row that still holds the old data.
     """
 
     failures = (exc.SQLAlchemyError, OSError)
@@ -142,7 +158,7 @@ class SqlStore(Store):
         self._table = table
         self._statements = _Statements(table)
         self._table_exists = False
-        # SQLite would make it for everybody to read.
+        # SQLite would create the file readable by everyone.
         self._file = _sqlite_file(engine.url)
 
     def _reason(self, error: Exception) -> str:
@@ -167,32 +183,35 @@ class SqlStore(Store):
         same = {"session_id": id, "old": old.raw}
         if new is None:
             return self._changes_one(self._statements.delete_same, same)
-        values = {"new": _stored(new), "now": datetime.now()}
+        values = {"new": _packed(new), "now": datetime.now()}
         return self._changes_one(self._statements.update, same | values)
 
     def _insert(self, id: str, new: str) -> bool:
         self._make_table()
-        values = {"session_id": id, "new": _stored(new), "now": datetime.now()}
+        values = {"session_id": id, "new": _packed(new), "now": datetime.now()}
         try:
             self._write(self._statements.insert, values, lambda result: None)
         except exc.IntegrityError:
             return False
         return True
 
-    def _changes_one(self, statement: Any, values: Values) -> bool:
+    def _changes_one(self, statement: Executable, values: _Values) -> bool:
         return self._write(
             statement, values, lambda result: result.rowcount == 1
         )
 
     def _write(
-        self, statement: Any, values: Values, read: Callable[[Any], Any]
-    ) -> Any:
+        self,
+        statement: Executable,
+        values: _Values,
+        read: Callable[[_Rows], _Result],
+    ) -> _Result:
         try:
             return self._run(statement, values, read)
         except exc.DataError:
             raise RecordTooLarge(
                 "A session is larger than the column 'data' of the database "
-                "table takes (64 kB in MySQL and MariaDB). Store less in "
+                "table allows (64 kB in MySQL and MariaDB). Store less in "
                 "sessions, or alter the column to LONGBLOB."
             ) from None
 
@@ -206,13 +225,15 @@ class SqlStore(Store):
         if not self._has_table():
             return
         name = ""
-        # Not all at once, in any table.
+        # A table of any size is read in batches.
         while rows := self._rows(self._statements.select_some, after=name):
             for name, raw in rows:
-                if _is_ours(name):
+                if is_record_name(name):
                     yield name, Record(raw)
 
-    def _rows(self, query: Any, **values: Any) -> list[Any]:
+    def _rows(
+        self, query: Executable, **values: Any
+    ) -> Sequence[Sequence[Any]]:
         return self._run(query, values, lambda result: result.all())
 
     @property
@@ -222,13 +243,13 @@ class SqlStore(Store):
         file = self._file and os.path.realpath(self._file)
         return file or server, table.schema, table.name
 
-    def _remove_same(self, records: Sequence[tuple[str, Record]]) -> int:
-        # One statement, for each is a transaction, which takes long.
+    def _remove_unchanged(self, records: Sequence[tuple[str, Record]]) -> int:
+        # One statement for many, since each is a slow transaction.
         number = 0
-        for some in _not_too_large(records):
+        for share in _shares(records):
             same = (
                 self._statements.matches(name, record.raw)
-                for name, record in some
+                for name, record in share
             )
             delete = self._table.delete().where(sqlalchemy.or_(*same))
             number += self._run(delete, {}, lambda result: result.rowcount)
@@ -238,6 +259,7 @@ class SqlStore(Store):
         if not self._has_table():
             return 0
         query = sqlalchemy.select(sqlalchemy.func.count())
+        number: int
         ((number,),) = self._rows(query.select_from(self._table))
         return number
 
@@ -245,7 +267,7 @@ class SqlStore(Store):
         if not self._has_table():
             return 0
         rows = self._rows(self._statements.select_ids)
-        of_caches = [name for (name,) in rows if not _is_ours(name)]
+        of_caches = [name for (name,) in rows if not is_record_name(name)]
         for name in of_caches:
             self._delete(name)
         return len(of_caches)
@@ -272,53 +294,60 @@ class SqlStore(Store):
                 raise
 
     def _run(
-        self, statement: Any, values: Values, read: Callable[[Any], Any]
-    ) -> Any:
+        self,
+        statement: Executable,
+        values: _Values,
+        read: Callable[[_Rows], _Result],
+    ) -> _Result:
         """Execute a statement and read its result.
 
-        Once a connection that has gone stale, as after a restart of the
-        server, is replaced.  That shows at once; who had to wait waits no
-        more.  Of two statements that are in each other's way the database
-        may refuse one; it is executed again.
+        A stale connection, for example after a restart of the server, is
+        replaced once.  It fails at once, so a request that had to wait for
+        the failure does not wait again.  If two statements conflict, the
+        database may refuse one, which is then executed again.
         """
-        give_up = time.monotonic() + _STALE_SECONDS
+        deadline = time.monotonic() + _STALE_SECONDS
         stale = False
         for _ in range(_MOST_ATTEMPTS):
             try:
                 return self._execute(statement, values, read)
             except exc.DBAPIError as error:
-                late = time.monotonic() > give_up
+                late = time.monotonic() > deadline
                 if error.connection_invalidated and not (stale or late):
                     stale = True
-                elif not _was_in_the_way(error):
+                elif not _is_conflict(error):
                     raise
         return self._execute(statement, values, read)
 
     def _execute(
-        self, statement: Any, values: Values, read: Callable[[Any], Any]
-    ) -> Any:
+        self,
+        statement: Executable,
+        values: _Values,
+        read: Callable[[_Rows], _Result],
+    ) -> _Result:
         with self._engine.connect() as connection:
             return read(connection.execute(statement, values))
 
 
 def _sqlite_file(url: URL) -> str | None:
+    """Return the path of a database file; None if there is none."""
     if url.get_backend_name() != "sqlite" or not url.database:
         return None
     special = url.database == ":memory:" or url.database.startswith("file:")
     return None if special else url.database
 
 
-def _was_in_the_way(error: exc.DBAPIError) -> bool:
-    return not _IN_THE_WAY.isdisjoint(_codes(error))
+def _is_conflict(error: exc.DBAPIError) -> bool:
+    return not _CONFLICTS.isdisjoint(_codes(error))
 
 
-def _codes(error: exc.DBAPIError) -> list[Any]:
-    """Return the numbers and words by which a driver names an error.
+def _codes(error: exc.DBAPIError) -> list[int | str]:
+    """Return the codes that a driver gives an error.
 
-    They quote nothing, unlike its text.
+    Unlike its message, they quote nothing.
     """
     cause = error.orig
-    first = cause.args[0] if cause.args else None
+    first = cause.args[0] if cause is not None and cause.args else None
     if isinstance(first, dict):
         first = first.get("C")  # pg8000
     elif not isinstance(first, int):
@@ -327,19 +356,14 @@ def _codes(error: exc.DBAPIError) -> list[Any]:
     return [code for code in (first, *named) if code]
 
 
-def _stored(payload: str) -> bytes:
+def _packed(payload: str) -> bytes:
     return pack({"session": payload})
 
 
-def _is_ours(name: str) -> bool:
-    """Tell the rows of sessions and of their locks from those of caches."""
-    return is_id(name) or is_lease(name)
-
-
-def _not_too_large(
+def _shares(
     records: Sequence[tuple[str, Record]],
 ) -> Iterator[list[tuple[str, Record]]]:
-    """Share out records so that a server takes each share at once."""
+    """Split records into shares that a server accepts in one statement."""
     share: list[tuple[str, Record]] = []
     size = 0
     for name, record in records:
@@ -358,16 +382,17 @@ def sql_store(
     url: str | None = None,
     table_name: str = "beaker_cache",
     schema_name: str | None = None,
-    sa_opts: Any = (),
+    sa_opts: Mapping[str, Any] | None = None,
 ) -> SqlStore:
-    """Return the store of ext:database, which is named by a URL."""
+    """Return the store of ext:database, whose address is a URL."""
     engine_options = {
-        key.removeprefix("sa."): value for key, value in dict(sa_opts).items()
+        key.removeprefix("sa."): value
+        for key, value in (sa_opts or {}).items()
     }
     parsed = sqlalchemy.make_url(url or engine_options.pop("url"))
     engine_options.pop("url", None)
     if parsed.get_backend_name() != "sqlite":
-        # SQLite has kinds of pools that take no such option.
+        # Some pools for SQLite do not know this option.
         engine_options.setdefault("pool_timeout", socket_timeout)
     engine = sqlalchemy.create_engine(
         parsed,
@@ -394,18 +419,18 @@ def sql_store(
 
 
 def _connect_arguments(url: URL, socket_timeout: int) -> dict[str, Any]:
-    """Return what a driver is told beside the URL, which goes before."""
+    """Return the arguments for a driver; the URL takes precedence."""
     arguments: dict[str, Any] = {}
     if name := _CONNECT_TIMEOUT.get(url.get_driver_name()):
         arguments[name] = socket_timeout
     if url.get_backend_name() in ("mysql", "mariadb"):
-        # Otherwise a server may be set to cut off what is too large.
+        # Otherwise, a server may be configured to truncate large data.
         arguments["sql_mode"] = "STRICT_ALL_TABLES"
     if url.get_driver_name() == "pymysql":
         arguments["read_timeout"] = arguments["write_timeout"] = socket_timeout
     if url.get_driver_name() in _POSTGRESQL:
-        # They limit the wait for a host that is gone, not for a server that
-        # hangs: libpq has no option for that.
+        # These limit the wait for a host that is gone, but not for a server
+        # that hangs: libpq has no option for that.
         arguments["keepalives_idle"] = socket_timeout
         arguments["keepalives_interval"] = 1
         arguments["keepalives_count"] = 3
@@ -418,7 +443,7 @@ def _connect_arguments(url: URL, socket_timeout: int) -> dict[str, Any]:
 
 
 def sqla_store(kind: str, bind: Engine, table: Table) -> SqlStore:
-    """Return the store of ext:sqla, which takes an engine and a table."""
+    """Return the store of ext:sqla: an engine and a table."""
     engine = bind.execution_options(**_AUTOCOMMIT)
     engine.hide_parameters = True
     return SqlStore(kind, engine, table)

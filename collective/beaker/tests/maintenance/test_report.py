@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy
 
 from collective.beaker import report
+from collective.beaker.interfaces import Record
 from collective.beaker.report import check_store
 from collective.beaker.report import check_stores
 from collective.beaker.report import make_report
@@ -15,7 +16,6 @@ from collective.beaker.report import settings_of
 from collective.beaker.report import versions
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.section import read_configuration
-from collective.beaker.stores.base import Record
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.helpers.records import records_of

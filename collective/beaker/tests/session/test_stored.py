@@ -5,10 +5,10 @@ from pickle import UnpicklingError
 import pytest
 
 from collective.beaker.ids import new_id
+from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session import stored
 from collective.beaker.session.codec import StrictPickle
-from collective.beaker.stores.base import Record
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.helpers.sessions import open_cookie
 from collective.beaker.tests.helpers.sessions import open_stored
