@@ -1,1 +1,1 @@
-"""From zope.conf's beaker section to checked options."""
+"""From the beaker section of zope.conf to checked options."""

@@ -1,6 +1,6 @@
-"""The places where Beaker stores, and all that is special about each.
+"""The table of backends: everything that is special about a kind of store.
 
-A new store is a module in stores/ and an entry in this table.
+To add a store, add a module to stores/ and an entry to this table.
 """
 
 import inspect
@@ -28,11 +28,12 @@ from collective.beaker.settings.readers import text
 
 
 _STORES = "collective.beaker.stores"
+"""The package of the stores.  They are imported when they are needed."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One kind of store, as the option ``type`` names it."""
+    """One kind of store, which the option ``type`` names."""
 
     name: str
 
@@ -41,37 +42,37 @@ class Backend:
     # Its options
 
     options: Mapping[str, Reader] = field(default_factory=dict)
-    """Those that zope.conf can set, beside those of all sessions and caches,
-    and how their text is read."""
+    """The options that zope.conf can set, in addition to those of all sessions
+    and caches, and their readers."""
 
     folders: tuple[str, ...] = ()
-    """Those of them that name a folder."""
+    """The options that name a folder."""
 
     python_options: Mapping[str, str] = field(default_factory=dict)
-    """Those that only code can set, and why."""
+    """The options that only code can set, and why."""
 
     takes_any: bool = False
-    """Whether it takes options that cannot be known here."""
+    """Whether it accepts options that are not known here."""
 
     needs: tuple[tuple[str, ...], ...] = ()
-    """Groups of options; all those of one group must be set."""
+    """Groups of options.  All options of at least one group must be set."""
 
     address: str = ""
     """The option that says where the store is."""
 
-    check: Callable[[str], str | None] = lambda address: None
-    """Returns what is wrong with the address, if anything."""
+    address_error: Callable[[str], str | None] = lambda address: None
+    """Returns what is wrong with an address, or None."""
 
     # Its client library
 
     modules: tuple[str, ...] = ()
-    """Client libraries; one of them must be installed."""
+    """The modules of client libraries.  One of them must be installed."""
 
     session_modules: tuple[str, ...] = ()
-    """The same for sessions, if they differ from caches."""
+    """The same for sessions, if they use other libraries than caches."""
 
     module_option: str = ""
-    """The option that chooses one of them."""
+    """The option that selects one of the modules."""
 
     extra: str = ""
     """The extra of collective.beaker that installs a client library."""
@@ -82,54 +83,55 @@ class Backend:
     # Its store
 
     store: str = ""
-    """What makes the store of sessions, as ``module:attribute``.
+    """The factory of the store, as ``module:attribute``; empty if none.
 
-    It is called with the name and with those of ``store_options`` that are
-    set, and imported when it is needed, as it may need a client library.  It
-    is empty if there is none.
+    It is called with the name of the backend and those ``store_options`` that
+    are set.  It is imported when the store is used, since it may need a client
+    library.
     """
 
     store_options: tuple[str, ...] = ()
-    """The options that the store takes.
+    """The options that the factory of the store accepts.
 
-    ``timeout`` is the time in seconds after which it may forget a record that
-    nobody uses, and ``socket_timeout`` the time that a server gets to answer.
+    ``timeout`` is the time in seconds after which the store may forget an
+    unused record.  ``socket_timeout`` is how many seconds to wait for an
+    answer of a server.
     """
 
     namespace_class: type | None = None
     """The class by which another package adds it to Beaker."""
 
     in_browser: bool = False
-    """Whether browsers keep the sessions, instead of a store."""
+    """Whether the sessions are in the visitors' browsers, not in a store."""
 
     # What it can do
 
     refused: str = ""
-    """Why zope.conf cannot name it.  Without a store, code cannot either."""
+    """Why zope.conf cannot name it; code cannot either if it has no store."""
 
     not_for_caches: str = ""
     """Why caches cannot be kept in it."""
 
     per_process: bool = False
-    """Whether each process of Zope has records of its own."""
+    """Whether each process of Zope has its own records."""
 
     lists: bool = True
-    """Whether it can list the sessions that it stores."""
+    """Whether it can list its sessions."""
 
     session_remedy: str = "Ask its documentation what removes them."
-    """What ends sessions that cannot be listed from outside."""
+    """How to end sessions that a command cannot list."""
 
     region_option: str = ""
-    """The option that keeps the values of a cache region apart from all
-    others; empty if a region cannot be cleared."""
+    """The option that keeps the values of a cache region apart from others;
+    empty if a region cannot be cleared."""
 
     region_remedy: str = (
         "Wait until the values expire (cache.{region}.expire)."
     )
-    """What empties a region that cannot be cleared from outside."""
+    """How to empty a region that a command cannot clear."""
 
     keeps_loaded: bool = False
-    """Whether a process keeps for good what it has loaded of a cache."""
+    """Whether a process permanently keeps what it has loaded of a cache."""
 
     @property
     def is_foreign(self) -> bool:
@@ -137,7 +139,7 @@ class Backend:
         return self.namespace_class is not None
 
     def store_arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those of several options that the store takes."""
+        """Return those of these options that the store accepts."""
         found = {
             name: value
             for name, value in options.items()
@@ -153,19 +155,19 @@ class Backend:
         return self.takes_any and option not in COMMON_OPTIONS
 
 
-def _like(shape: str, pattern: str) -> Callable[[str], str | None]:
-    """Return a check that an address has a certain shape."""
+def _form_error(form: str, pattern: str) -> Callable[[str], str | None]:
+    """Return a check of the form of an address."""
 
     def check(address: str) -> str | None:
         if re.fullmatch(pattern, address):
             return None
-        return f"it must look like {shape}"
+        return f"it must look like {form}"
 
     return check
 
 
-def _database(address: str) -> str | None:
-    """Read a URL as SQLAlchemy will, and look for the driver it names."""
+def _database_error(address: str) -> str | None:
+    """Read a URL as SQLAlchemy does, and look for the driver it names."""
     from sqlalchemy import exc
     from sqlalchemy.engine import make_url
 
@@ -183,14 +185,14 @@ def _database(address: str) -> str | None:
     return None
 
 
-def _redis(url: str) -> str | None:
+def _redis_error(url: str) -> str | None:
     if _redis_options(url) is not None:
         return None
     percent = ", with user and password percent-encoded" if "@" in url else ""
     return f"it must look like redis://host:port/number{percent}"
 
 
-def _redis_cluster(urls: str) -> str | None:
+def _redis_cluster_error(urls: str) -> str | None:
     for url in urls.split(","):
         node = _redis_options(url) or {}
         if "path" in node:
@@ -203,35 +205,41 @@ def _redis_cluster(urls: str) -> str | None:
 
 
 def _redis_options(url: str) -> dict[str, Any] | None:
-    """Read a URL as the client library will; return None if it is wrong.
+    """Read a URL as the client library does; return None if it is wrong.
 
-    The library itself passes over a database that is no number.
+    The library itself ignores a database that is not a number.
     """
     from redis.connection import parse_url
 
     try:
-        options = parse_url(url)
+        options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError:
         return None
     parts = urlsplit(url)
     if parts.scheme == "unix":
-        right = "path" in options
+        is_valid = "path" in options
     else:
-        right = parts.path.strip("/").isdecimal() or parts.path in ("", "/")
-    return options if right and url.split() == [url] else None
+        is_valid = parts.path.strip("/").isdecimal() or parts.path in ("", "/")
+    return options if is_valid and url.split() == [url] else None
 
 
-def _files(name: str, class_name: str, **attributes: Any) -> Backend:
-    """Return one of the backends that keep each session in a file."""
+def _file_backend(
+    name: str,
+    store: str,
+    store_options: tuple[str, ...],
+    python_options: Mapping[str, str] | None = None,
+) -> Backend:
+    """Return a backend that keeps each session in a file."""
     folder = f"{name}_dir"
     return Backend(
         name,
         options={folder: text, "digest_filenames": boolean},
         folders=(folder,),
         needs=(("data_dir",), (folder, "lock_dir")),
-        store=f"{_STORES}.files:{class_name}",
+        python_options=python_options or {},
+        store=f"{_STORES}.files:{store}",
+        store_options=store_options,
         region_option="data_dir",
-        **attributes,
     )
 
 
@@ -247,12 +255,12 @@ BACKENDS: dict[str, Backend] = {
             region_remedy="Restart Zope to empty them.",
             keeps_loaded=True,
         ),
-        _files(
+        _file_backend(
             "file",
             "FileStore",
             store_options=("data_dir", "file_dir", "lock_dir"),
         ),
-        _files(
+        _file_backend(
             "dbm",
             "DbmStore",
             python_options={"dbmmodule": "it takes a Python module"},
@@ -272,7 +280,7 @@ BACKENDS: dict[str, Backend] = {
             python_options={"sa_opts": "it takes a Python dictionary"},
             needs=(("url",),),
             address="url",
-            check=_database,
+            address_error=_database_error,
             modules=("sqlalchemy",),
             extra="sqlalchemy",
             distribution="SQLAlchemy",
@@ -308,7 +316,7 @@ BACKENDS: dict[str, Backend] = {
             },
             needs=(("url",),),
             address="url",
-            check=_like("host:port;host:port", "((?!://).)+"),
+            address_error=_form_error("host:port;host:port", "((?!://).)+"),
             modules=("memcache", "bmemcached", "cmemcache"),
             session_modules=("pymemcache",),
             module_option="memcache_module",
@@ -333,7 +341,7 @@ BACKENDS: dict[str, Backend] = {
             options={"url": text},
             needs=(("url",),),
             address="url",
-            check=_like(
+            address_error=_form_error(
                 "mongodb://host/database",
                 r"mongodb(\+srv)?://[^/]+/[^?].*",
             ),
@@ -349,7 +357,7 @@ BACKENDS: dict[str, Backend] = {
             options={"url": text, "timeout": seconds()},
             needs=(("url",),),
             address="url",
-            check=_redis,
+            address_error=_redis_error,
             modules=("redis",),
             extra="redis",
             distribution="redis",
@@ -363,7 +371,7 @@ BACKENDS: dict[str, Backend] = {
             takes_any=True,
             needs=(("urls",),),
             address="urls",
-            check=_redis_cluster,
+            address_error=_redis_cluster_error,
             modules=("redis",),
             extra="redis",
             distribution="redis",
@@ -380,26 +388,27 @@ BACKENDS: dict[str, Backend] = {
 
 
 def kind_of(options: Mapping[str, Any]) -> str:
-    """Return the name of the backend of a session's or a cache's options.
+    """Return the name of the backend that options of sessions or caches name.
 
-    It is inferred as Beaker does if no type is set.
+    If no type is set, it is inferred as in Beaker.
     """
-    return options.get("type") or (
+    kind: str = options.get("type") or (
         "file" if options.get("data_dir") else "memory"
     )
+    return kind
 
 
 def backend_of(options: Mapping[str, Any]) -> Backend:
-    """Return the backend of a session's or a cache's options.
+    """Return the backend that options of sessions or caches name.
 
-    Code may have set Beaker's option ``namespace_class``, which goes before
-    the type.  Raises LookupError as ``find_backend``.
+    Code may have set Beaker's option ``namespace_class``, which overrides the
+    type.  Raises LookupError as ``find_backend``.
     """
     namespace_class = options.get("namespace_class")
     if namespace_class is None:
         return find_backend(kind_of(options))
     for name, backend in BACKENDS.items():
-        # Beaker does not know all of them.
+        # Beaker does not know every backend.
         with suppress(KeyError):
             if clsmap[name] is namespace_class:
                 return backend
@@ -407,9 +416,9 @@ def backend_of(options: Mapping[str, Any]) -> Backend:
 
 
 def are_stored(options: Mapping[str, Any]) -> bool:
-    """Tell whether sessions with certain options are records on a server.
+    """Tell whether sessions with these options are in a store.
 
-    An unknown type counts as a store, which nobody will be able to use.
+    An unknown type counts as a store; an error follows when it is used.
     """
     try:
         return not backend_of(options).in_browser
@@ -418,15 +427,15 @@ def are_stored(options: Mapping[str, Any]) -> bool:
 
 
 def _installed() -> dict[str, EntryPoint]:
-    """Return the entry points by which packages add backends."""
+    """Return the entry points with which packages add backends, by name."""
     points = entry_points(group="beaker.backends")
     return {point.name: point for point in points}
 
 
 def backend_names(for_caches: bool) -> list[str]:
-    """Return the names of all backends that zope.conf can name.
+    """Return the names of the backends that zope.conf can name.
 
-    With ``for_caches`` those that only sessions can use are left out.
+    With ``for_caches``, those that only sessions can use are omitted.
     """
     known = {
         name
@@ -458,9 +467,9 @@ def folder_options() -> list[str]:
 
 
 def find_backend(name: str) -> Backend:
-    """Return the backend of that name.
+    """Return the backend with this name.
 
-    Raises LookupError, with the reason, if there is none that can be used.
+    Raises LookupError with the reason if there is none that can be used.
     """
     if name in BACKENDS:
         backend = BACKENDS[name]
@@ -482,7 +491,7 @@ def find_backend(name: str) -> Backend:
 
 
 def _foreign_backend(name: str, namespace_class: type) -> Backend:
-    """Return what the class of another package tells about its backend."""
+    """Return a backend of another package, described by its class."""
     _, *parameters = inspect.signature(namespace_class).parameters.values()
     named = [
         parameter.name
@@ -493,7 +502,7 @@ def _foreign_backend(name: str, namespace_class: type) -> Backend:
     takes_any = any(
         parameter.kind is parameter.VAR_KEYWORD for parameter in parameters
     )
-    # What Beaker hands to all its backends
+    # Beaker passes these to every backend.
     common = ("data_dir", "lock_dir", "timeout") if takes_any else ()
     return Backend(
         name,
@@ -507,7 +516,7 @@ def _foreign_backend(name: str, namespace_class: type) -> Backend:
 
 
 def _is_beakers(point: EntryPoint) -> bool:
-    """Tell whether an entry point repeats one of Beaker's ext: backends."""
+    """Tell whether an entry point is another name of Beaker's own backend."""
     return point.value.startswith("beaker.")
 
 
@@ -516,7 +525,7 @@ def has_library(
 ) -> bool:
     """Tell whether a client library for a backend is installed.
 
-    ``options`` may say which one is wanted.
+    ``options`` may name the one to use.
     """
     modules = (session and backend.session_modules) or backend.modules
     wanted = options.get(backend.module_option)

@@ -1,4 +1,4 @@
-"""What must hold between options, once each of them has been read.
+"""Checks of options against each other, once each of them has been read.
 
 Each function yields messages that name the setting, the value and the remedy.
 """
@@ -19,10 +19,10 @@ from collective.beaker.settings.readers import former_keys
 
 
 SHORT_KEY = 16
-"""Keys of fewer characters than this are warned about."""
+"""The number of characters below which a key causes a warning."""
 
 EXAMPLE_KEY = "replace-this-by"
-"""So the keys in our documentation begin, which everybody may read."""
+"""What the keys in the documentation begin with, which anyone can read."""
 
 Options = Mapping[str, Any]
 
@@ -41,15 +41,15 @@ def backend_errors(
     if backend.needs and not any(
         all(map(options.get, group)) for group in backend.needs
     ):
-        lacking = " and ".join(
+        missing = " and ".join(
             f"{prefix}.{option}"
             for option in backend.needs[0]
             if not options.get(option)
         )
-        yield f"{setting}, which needs {lacking}. Set it."
+        yield f"{setting}, which needs {missing}. Set it."
         return
     address = options.get(backend.address)
-    if isinstance(address, str) and (reason := backend.check(address)):
+    if isinstance(address, str) and (reason := backend.address_error(address)):
         shown = redacted(backend.address, address)
         yield f"{prefix}.{backend.address} is {shown!r}: {reason}."
 
@@ -57,7 +57,7 @@ def backend_errors(
 def session_errors(options: Options) -> Iterator[str]:
     """Check the options of sessions against each other.
 
-    ``options`` are all of them, here and below: with the defaults.
+    Here and below, ``options`` include those with default values.
     """
     if options["timeout"] and not options["save_accessed_time"]:
         yield (
@@ -67,8 +67,8 @@ def session_errors(options: Options) -> Iterator[str]:
     for option, current in FALLBACK_OPTIONS.items():
         if options[option] and not options[current]:
             yield (
-                f"session.{option} (hidden) holds former keys and needs "
-                f"session.{current}, the present one. Set it."
+                f"session.{option} (hidden) holds former keys, which needs "
+                f"session.{current}, the current key. Set it."
             )
     for option in ("validate_key", "encrypt_key", "validate_key_fallbacks"):
         if not "".join(map(str, former_keys(options[option]))).isascii():
@@ -85,8 +85,8 @@ def _encryption_errors(options: Options) -> Iterator[str]:
     crypto_type = options["crypto_type"]
     if encrypted and not options["validate_key"]:
         yield (
-            "session.encrypt_key (hidden) encrypts together with "
-            "session.validate_key only. Set both."
+            "session.encrypt_key (hidden) works only together with "
+            "session.validate_key. Set both."
         )
     if crypto_type == "default" and not encrypted:
         return
@@ -103,13 +103,13 @@ def _encryption_errors(options: Options) -> Iterator[str]:
 
 def _has_aes(crypto_type: str) -> bool:
     try:
-        return get_crypto_module(crypto_type).has_aes
+        return bool(get_crypto_module(crypto_type).has_aes)
     except ImportError:
         return False
 
 
 def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
-    """Point out keys that might be guessed, and what a backend cannot do."""
+    """Warn of keys that might be guessed, and of what a backend cannot do."""
     for option in KEY_OPTIONS:
         key = options[option]
         if isinstance(key, str) and len(key) < SHORT_KEY:
@@ -120,8 +120,8 @@ def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
             )
         elif isinstance(key, str) and key.startswith(EXAMPLE_KEY):
             yield (
-                f"session.{option} is that of an example, which everybody "
-                "knows. Use a long random text of your own; every visitor "
+                f"session.{option} is that of an example, which anyone can "
+                "know. Use a long random text of your own; every visitor "
                 "then begins a new session."
             )
     for option in FALLBACK_OPTIONS:
@@ -136,7 +136,7 @@ def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
 
 
 def _sweep_warnings(options: Options, backend: Backend) -> Iterator[str]:
-    """Point out that there would be nothing to sweep."""
+    """Warn if there would be nothing to sweep."""
     if not options["sweep_interval"]:
         return
     setting = f"session.sweep_interval is {options['sweep_interval']}"
@@ -162,17 +162,17 @@ def _backend_warnings(options: Options, backend: Backend) -> Iterator[str]:
         )
     if not backend.in_browser:
         return
-    end = "for ever, as there is no session.timeout"
+    end = "for ever, since there is no session.timeout"
     if options["timeout"] or options["absolute_timeout"]:
         end = "until it times out"
     yield (
         f"{setting}: a copied cookie works again after logout, {end}; "
         "parallel requests overwrite each other. "
-        "Choose another type where that matters."
+        "Choose another type if that matters."
     )
     if options["data_serializer"] == "pickle":
         yield (
-            "session.data_serializer is 'pickle', in cookies: who knows "
-            "session.validate_key can run code in Zope. "
+            "session.data_serializer is 'pickle', in cookies: anyone who "
+            "knows session.validate_key can run code in Zope. "
             "Set session.data_serializer json."
         )

@@ -1,4 +1,4 @@
-"""What browsers take for a cookie."""
+"""What browsers accept as a cookie."""
 
 import re
 from collections.abc import Iterator
@@ -10,16 +10,21 @@ from collective.beaker.settings.readers import Reader
 from collective.beaker.settings.readers import choice
 
 
-# RFC 6265, section 4.1.1, and the underscores that host names have in fact.
 _COOKIE_NAME = re.compile(r"(?!\$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""Names as in RFC 6265, section 4.1.1, without a dollar sign at the start."""
+
 _COOKIE_ATTRIBUTES = frozenset(Morsel())
+
 _LABEL = "[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?"
+"""A part of a host name.  In practice, there are names with underscores."""
+
 _COOKIE_DOMAIN = re.compile(rf"\.?{_LABEL}(\.{_LABEL})*")
+
 _COOKIE_PATH = re.compile("/[ -:<-~]*")
 
 
 def cookie_name(value: str) -> str:
-    """Read a name that Python can send, too."""
+    """Read a name that browsers accept and Python can send."""
     if (
         not _COOKIE_NAME.fullmatch(value)
         or value.lower() in _COOKIE_ATTRIBUTES
@@ -34,8 +39,8 @@ def cookie_name(value: str) -> str:
 def cookie_domain(value: str) -> str:
     if not _COOKIE_DOMAIN.fullmatch(value):
         raise ValueError(
-            "a host name such as example.org, also with a dot before it, in "
-            "ASCII (other letters as xn--)"
+            "a host name such as example.org, optionally with a dot before "
+            "it, in ASCII (other letters as xn--)"
         )
     return value
 
@@ -49,6 +54,7 @@ def cookie_path(value: str) -> str:
 
 
 samesite = choice("Lax", "Strict", "None")
+"""The reader of the option ``samesite``."""
 
 _READERS: dict[str, Reader] = {
     "key": cookie_name,
@@ -59,11 +65,11 @@ _READERS: dict[str, Reader] = {
 
 
 def cookie_errors(options: Mapping[str, Any]) -> Iterator[str]:
-    """Check that browsers will take the session cookie for what it is.
+    """Check that browsers will accept the session cookie.
 
-    Code may have set the options, to values that no reader has seen.  Only
-    the five that make the cookie are needed: key, cookie_domain, cookie_path,
-    samesite and secure.
+    Code may have set the options to values that no reader has seen.  Only
+    these options are needed: key, cookie_domain, cookie_path, samesite and
+    secure.
     """
     for option, reader in _READERS.items():
         value = options[option]
@@ -77,23 +83,23 @@ def cookie_errors(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _secure_errors(options: Mapping[str, Any]) -> Iterator[str]:
-    """Check what browsers take together with Secure only."""
+    """Check what browsers accept only together with Secure."""
     secure = options["secure"] is True
     if str(options["samesite"] or "").lower() == "none" and not secure:
         yield (
-            "session.samesite is 'None', which browsers accept together "
-            "with session.secure on only. Set that, or choose Lax or Strict."
+            "session.samesite is 'None', which browsers accept only together "
+            "with session.secure on. Set that, or choose Lax or Strict."
         )
     name = str(options["key"])
     if name.lower().startswith("__secure-") and not secure:
         yield (
-            f"session.key is {name!r}, which browsers accept together with "
-            "session.secure on only. Set that, or choose another name."
+            f"session.key is {name!r}, which browsers accept only together "
+            "with session.secure on. Set that, or choose another name."
         )
     own_host = options["cookie_path"] == "/" and not options["cookie_domain"]
     if name.lower().startswith("__host-") and not (secure and own_host):
         yield (
-            f"session.key is {name!r}, which browsers accept together with "
-            "session.secure on, session.cookie_path / and without "
-            "session.cookie_domain only. Set that, or choose another name."
+            f"session.key is {name!r}, which browsers accept only together "
+            "with session.secure on, with session.cookie_path / and without "
+            "session.cookie_domain. Set these, or choose another name."
         )

@@ -1,4 +1,4 @@
-"""The folders that a configuration names."""
+"""The folders that are configured."""
 
 import os
 import tempfile
@@ -8,20 +8,20 @@ from collective.beaker.settings.section import Configuration
 
 
 def make_folders(configuration: Configuration) -> list[str]:
-    """Create the folders that are configured, and try to write there.
+    """Create the folders that are configured, and try to write to them.
 
     Returns the errors, one for each folder that cannot be used.
     """
     return [
         f"{key} is {folder!r}, which cannot be used: {reason}. "
-        "Name a folder that Zope may create and write."
+        "Name a folder that Zope can create and write to."
         for folder, key in _folders(configuration).items()
-        if (reason := _try_to_use(folder))
+        if (reason := _create(folder))
     ]
 
 
 def used_folders(configuration: Configuration) -> list[str]:
-    """Return the folders that are configured, existing or not."""
+    """Return the folders that are configured, whether they exist or not."""
     return list(_folders(configuration))
 
 
@@ -39,8 +39,11 @@ def _folders(configuration: Configuration) -> dict[str, str]:
     return folders
 
 
-def _try_to_use(folder: str) -> str | None:
-    """Create a folder and write there; say what went wrong, if anything."""
+def _create(folder: str) -> str | None:
+    """Create a folder, if missing, and write to it.
+
+    Returns what went wrong, or None.
+    """
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -1,7 +1,7 @@
 """The options of sessions and caches: Beaker's, and those of this package.
 
-Which there are, how their text is read, what holds where they are not set,
-and which of them must never be shown.
+This module says which options exist, how their text is read, what their
+defaults are, and which of them must never be shown.
 """
 
 import re
@@ -29,26 +29,27 @@ from collective.beaker.settings.readers import whole_number
 
 
 KEY_OPTIONS = ("secret", "validate_key", "encrypt_key")
-"""Options that sign or encrypt."""
+"""Options that hold a key to sign or encrypt with."""
 
 FALLBACK_OPTIONS = {
     "secret_fallbacks": "secret",
     "validate_key_fallbacks": "validate_key",
 }
-"""Options that hold former keys, and those that hold the current one."""
+"""Options that hold former keys, each with the option of the current key."""
 
-# Greedy, since a password may hold any character.
 _CREDENTIALS = re.compile(
     r"(?<=//).*(?=@)|^[^/?]*(?=@)"
     r"|((?:passw(?:or)?d|passcode|pwd|token)(?:%3D|%3A|\W)).*",
     re.IGNORECASE | re.DOTALL,
 )
+"""User and password in an address.  The pattern is greedy, since a password
+may contain any character."""
 
 _SENSITIVE = re.compile(
     "secret|passw|passcode|pwd|token|auth|credential|(?<!^)key(?!_length)",
     re.IGNORECASE,
 )
-"""In the names of options that hold a key or a password, also misspelt."""
+"""What names of options with a key or a password contain, even misspelt."""
 
 
 SESSION_OPTIONS: dict[str, Reader] = {
@@ -97,7 +98,7 @@ CACHE_OPTIONS: dict[str, Reader] = {
     "log_file": text,
     "type": text,
 }
-"""The options that a cache region may set, too."""
+"""The options of caches, which a cache region may set, too."""
 
 _OWN_DEFAULTS: dict[str, Any] = {
     "absolute_timeout": None,
@@ -110,10 +111,10 @@ _OWN_DEFAULTS: dict[str, Any] = {
 }
 
 OWN_OPTIONS = frozenset(_OWN_DEFAULTS)
-"""The session options that are this package's own, unknown to Beaker."""
+"""The session options of this package, which Beaker does not know."""
 
 SESSION_DEFAULTS: dict[str, Any] = {
-    # Those that Beaker's sessions do not name
+    # Options that Beaker's sessions do not name
     "auto": False,
     "lock_dir": None,
     "log_file": None,
@@ -124,18 +125,18 @@ SESSION_DEFAULTS: dict[str, Any] = {
         for option, parameter in signature(Session).parameters.items()
         if option in SESSION_OPTIONS
     },
-    # Other than Beaker's
+    # Defaults that differ from Beaker's
     "httponly": True,
     "invalidate_corrupt": True,
     "secure": AUTO,
     **_OWN_DEFAULTS,
 }
-"""What holds for a session option that is not set."""
+"""The defaults of the session options."""
 
 CACHE_DEFAULTS: dict[str, Any] = parse_cache_config_options(
     {"cache.regions": "any"}
 )["cache_regions"]["any"]
-"""What holds for a cache option that is not set: Beaker's own."""
+"""The defaults of the cache options, which are Beaker's own."""
 
 REFUSED_CACHE_OPTIONS = {
     "expiretime": "its name is expire",
@@ -162,19 +163,18 @@ COMMON_OPTIONS = frozenset(
         *REFUSED_CACHE_OPTIONS,
     ]
 )
-"""What sessions or caches know themselves, in any kind of store."""
+"""The options that sessions or caches have with every kind of store."""
 
 
 def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a session, those that are not set included."""
+    """Return session options, with defaults for those that are missing."""
     return {**SESSION_DEFAULTS, **options}
 
 
 def redacted(option: str, value: Any) -> str:
-    """Return an option's value as a log may show it.
+    """Return an option's value as it may be shown in a log.
 
-    Keys and passwords are hidden whole; user and password are taken out of
-    URLs.
+    Keys and passwords are hidden.  In URLs, user and password are replaced.
     """
     if _SENSITIVE.search(option):
         return "(hidden)"

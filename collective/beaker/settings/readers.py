@@ -1,4 +1,4 @@
-"""How the text of a setting becomes a value."""
+"""Readers, which turn the text of a setting into a value."""
 
 import re
 from collections.abc import Callable
@@ -12,18 +12,19 @@ Reader = Callable[[str], Any]
 """Turns text into a value; a ValueError's message says what is allowed."""
 
 AUTO = "auto"
-"""The value of ``secure`` that asks whether the visitor's URL is https."""
+"""The value of ``secure`` that follows the visitor's URL: on for https."""
 
 _DIGITS = re.compile("[0-9]+")
 
 
 def text(value: str) -> str:
+    """Accept any text."""
     return value
 
 
 def boolean(value: str) -> bool:
     try:
-        return asbool(value)
+        return bool(asbool(value))
     except ValueError:
         raise ValueError("on or off") from None
 
@@ -32,7 +33,7 @@ def boolean_or_auto(value: str) -> bool | str:
     if value.lower() == AUTO:
         return AUTO
     try:
-        return asbool(value)
+        return bool(asbool(value))
     except ValueError:
         raise ValueError("on, off or auto") from None
 
@@ -40,7 +41,7 @@ def boolean_or_auto(value: str) -> bool | str:
 def whole_number(
     allowed: str, valid: Callable[[int], bool] = lambda number: True
 ) -> Reader:
-    """Return a reader of digits that make a valid number."""
+    """Return a reader of numbers; ``allowed`` says which are valid."""
 
     def read(value: str) -> int:
         if not _DIGITS.fullmatch(value) or not valid(int(value)):
@@ -51,7 +52,7 @@ def whole_number(
 
 
 def seconds(remark: str = "") -> Reader:
-    """Return a reader of a time that is not over at once."""
+    """Return a reader of a time of at least one second."""
     return whole_number(
         f"a whole number of seconds, 1 or more{remark}",
         lambda number: number > 0,
@@ -59,9 +60,9 @@ def seconds(remark: str = "") -> Reader:
 
 
 def cookie_expires(value: str) -> bool | timedelta:
-    """Read what Beaker reads: first a boolean, then seconds."""
+    """Read a boolean or else seconds, in this order, as Beaker does."""
     try:
-        return asbool(value)
+        return bool(asbool(value))
     except ValueError:
         pass
     read_seconds = whole_number(
@@ -77,13 +78,13 @@ def names(value: str) -> list[str]:
 
 
 def former_keys(value: Any) -> list[str]:
-    """Read keys with blanks between them; code may list them as well."""
+    """Return former keys: a text with blanks between them, or a list."""
     keys = value.split() if isinstance(value, str) else value or ()
     return list(filter(None, keys))
 
 
 def choice(*allowed: str) -> Reader:
-    """Return a reader of one of the given words, in any case."""
+    """Return a reader of these words, in upper or lower case."""
 
     def read(value: str) -> str:
         for word in allowed:

@@ -1,6 +1,6 @@
-"""From zope.conf's beaker section to checked options for Beaker.
+"""From the beaker section of zope.conf to checked options for Beaker.
 
-Nothing here needs a running Zope or touches a store.
+Nothing here needs a running Zope or uses a store.
 """
 
 import re
@@ -33,30 +33,34 @@ from collective.beaker.settings.readers import names
 
 @dataclass
 class Configuration:
-    """What a beaker section says.
-
-    ``session`` holds the options for Beaker's sessions, or is None if the
-    section has none.  ``cache`` holds the arguments for a CacheManager, or
-    is None if there is no section at all.  Each message in ``errors`` and
-    ``warnings`` names the setting, the value and the remedy.
-    """
+    """What a beaker section configures."""
 
     session: dict[str, Any] | None = None
+    """The session options with their defaults, or None if none is set."""
+
     cache: dict[str, Any] | None = None
+    """The arguments for a CacheManager, or None if there is no section."""
+
     errors: list[str] = field(default_factory=list)
+    """Messages that name the setting, the value and the remedy."""
+
     warnings: list[str] = field(default_factory=list)
+    """Such messages about what does not prevent Zope from starting."""
 
     @property
     def regions(self) -> dict[str, dict[str, Any]]:
         """The options of each cache region, by its name."""
-        return (self.cache or {}).get("cache_regions", {})
+        if self.cache is None:
+            return {}
+        regions: dict[str, dict[str, Any]] = self.cache["cache_regions"]
+        return regions
 
     @property
     def caches(self) -> dict[str, dict[str, Any]]:
-        """The options of all caches, by what their settings begin with.
+        """The options of all caches, by the prefix of their settings.
 
-        That is "cache" for those without a region, and "cache." and its name
-        for a region.
+        The prefix is "cache" for caches without a region, and for example
+        "cache.short" for a region.
         """
         if self.cache is None:
             return {}
@@ -73,8 +77,8 @@ class Configuration:
 def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
     """Read the settings of a beaker section.
 
-    The values are those of ZConfig, all text; other types pass unchanged.
-    Nothing is raised: what is wrong is found in the result.
+    The values are text, as ZConfig returns them; values of other types are
+    not changed.  Nothing is raised: the result has the errors.
     """
     found = Configuration()
     if section is None:
@@ -89,7 +93,7 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
         if option in groups[prefix]:
             found.warnings.append(
                 f"{prefix}.{option} is set twice, with and without beaker. "
-                "before it; the later line holds. Remove one."
+                "before it; the later line applies. Remove one."
             )
         groups[prefix][option] = value
 
@@ -109,7 +113,7 @@ def _read_session(
     name = kind_of(given)
     backend = _backend("session", name, found)
     readers = {**backend.options, **SESSION_OPTIONS}
-    values, all_right = _values("session", given, readers, found)
+    values, all_right = _read_values("session", given, readers, found)
     options = with_defaults(values)
     found.warnings += _unknown("session", given, readers, backend.takes_any)
     found.warnings += session_warnings(options, backend)
@@ -126,7 +130,7 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
     if isinstance(regions, str):
         regions = names(regions)
     regions = list(dict.fromkeys(regions))
-    found.errors += _alike(regions)
+    found.errors += _ambiguous_regions(regions)
     own = {name: _take_region(name, given) for name in regions}
     _refuse("cache", given, REFUSED_CACHE_OPTIONS, found)
 
@@ -137,13 +141,16 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
         for region, settings in own.items()
         if "type" in settings
     }
-    # Regions inherit, so the cache may hold what only their backends know.
+    # Regions inherit, so the cache may have options that only the backends of
+    # its regions know.
     readers = dict(CACHE_OPTIONS)
     for backend in (*backends.values(), default):
         readers |= backend.options
-    takes_any = any(b.takes_any for b in (*backends.values(), default))
+    takes_any = any(
+        backend.takes_any for backend in (*backends.values(), default)
+    )
 
-    values, all_right = _values("cache", given, readers, found)
+    values, all_right = _read_values("cache", given, readers, found)
     options = CACHE_DEFAULTS | values
     found.warnings += _unknown("cache", given, readers, takes_any)
     if all_right:
@@ -170,7 +177,7 @@ def _read_region(
     prefix = f"cache.{region}"
     _refuse(prefix, given, REFUSED_CACHE_OPTIONS, found)
     readers = {**CACHE_OPTIONS, **backend.options}
-    values, all_right = _values(prefix, given, readers, found)
+    values, all_right = _read_values(prefix, given, readers, found)
     found.warnings += _unknown(prefix, given, readers, backend.takes_any)
     if all_right and given.keys() & {"type", *backend.options}:
         options = inherited | values
@@ -180,9 +187,9 @@ def _read_region(
 
 
 def _take_region(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Take a region's own settings out of those of the cache.
+    """Remove a region's own settings from those of the cache; return them.
 
-    ZConfig has made all keys lower case, and left the region's name alone.
+    ZConfig has converted all keys to lower case, but not the region's name.
     """
     prefix = f"{name.lower()}."
     keys = [key for key in given if key.lower().startswith(prefix)]
@@ -193,7 +200,7 @@ def _take_region(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _backend(prefix: str, name: str, found: Configuration) -> Backend:
-    """Return a backend; an unknown one counts as knowing every option."""
+    """Return a backend; an unknown one accepts every option."""
     of_caches = prefix != "session"
     try:
         backend = find_backend(name)
@@ -216,7 +223,7 @@ def _refuse(
     refused: Mapping[str, str],
     found: Configuration,
 ) -> None:
-    """Take out the options that make sense in Python only."""
+    """Remove the options that only Python can set, with errors."""
     refused = {**refused, **python_options()}
     for option in sorted(refused.keys() & given.keys()):
         del given[option]
@@ -226,24 +233,24 @@ def _refuse(
         )
 
 
-def _values(
+def _read_values(
     prefix: str,
     given: Mapping[str, Any],
     readers: Mapping[str, Reader],
     found: Configuration,
 ) -> tuple[dict[str, Any], bool]:
-    """Read the values of a group; tell whether each by itself is right.
+    """Read the values of a group; tell whether each one is valid by itself.
 
-    Unknown options pass as they are.
+    The values of unknown options are not changed.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for option, value in given.items():
         if not isinstance(value, str):
             values[option] = value
             continue
         shown = redacted(option, value)
         try:
-            values[option] = _value(value, readers.get(option, str))
+            values[option] = _read_value(value, readers.get(option, str))
         except ValueError as error:
             found.errors.append(
                 f"{prefix}.{option} is {shown!r}; allowed is {error}."
@@ -255,35 +262,35 @@ def _values(
     return values, len(values) == len(given)
 
 
-def _value(text: str, reader: Reader) -> Any:
+def _read_value(text: str, reader: Reader) -> Any:
     if not text.strip():
         raise ValueError("any value but an empty one; else remove the line")
     return reader(text)
 
 
-# Words for what was found
+# Messages
 
 
 def _hint(value: str) -> str:
-    """Return a remark on what zope.conf does not understand in a value."""
+    """Return a remark if zope.conf has another syntax than the value."""
     if " #" in value:
-        return " (zope.conf has no comments behind a value.)"
+        return " (zope.conf has no comments after a value.)"
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return " (zope.conf keeps quotes as a part of the value.)"
+        return " (zope.conf keeps quotes as part of the value.)"
     return ""
 
 
-def _alike(regions: Collection[str]) -> Iterator[str]:
-    """Yield an error if options cannot tell one region from another."""
+def _ambiguous_regions(regions: Collection[str]) -> Iterator[str]:
+    """Yield an error if settings cannot distinguish the regions."""
     if len({name.lower() for name in regions}) < len(regions):
         yield (
             f"cache.regions is {', '.join(regions)!r}: zope.conf does not "
-            "tell apart names that differ in their case only. Rename one."
+            "distinguish names that differ only in case. Rename one."
         )
 
 
 def _ambiguous_expiry(text: str) -> str:
-    """Beaker takes 1 and 0 for booleans, not for seconds."""
+    """Return a warning of 0 or 1, which Beaker reads as booleans."""
     end, word = {
         "0": ("the year 2038", "off"),
         "1": ("the browser is closed", "on"),
@@ -300,7 +307,7 @@ def _unknown(
     known: Collection[str],
     takes_any: bool,
 ) -> Iterator[str]:
-    """Yield warnings of options that nobody will read."""
+    """Yield warnings of options that nothing reads."""
     for option in given:
         if option in known:
             continue
@@ -316,12 +323,12 @@ def _unknown(
 
 
 def _misplaced(key: str, value: Any) -> str:
-    """Return a warning of a key that is none of cache.* and session.*."""
+    """Return a warning of a key that is neither cache.* nor session.*."""
     known = [f"session.{option}" for option in SESSION_OPTIONS]
     known += [f"cache.{option}" for option in (*CACHE_OPTIONS, "regions")]
     if key in ("session", "cache"):
-        # A blank stands where the dot belongs; the option is in the value.
-        # What is none may be a secret.
+        # There is a blank in place of the dot, so the option is in the value.
+        # Anything but an option may be a secret.
         word = re.split("[ =]", str(value), maxsplit=1)[0]
         remedy = _did_you_mean(f"{key}.{word}", known)
         key = f"{key} {word}" if f"{key}.{word}" in known else key

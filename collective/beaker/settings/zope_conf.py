@@ -1,4 +1,4 @@
-"""The beaker section of zope.conf, of a Zope that runs or without one."""
+"""The beaker section of zope.conf, from a running Zope or from the file."""
 
 import os
 from collections.abc import Mapping
@@ -9,11 +9,18 @@ from App.config import getConfiguration
 from Zope2.Startup.options import ZopeWSGIOptions
 
 
+_NO_KEY = "value did not match regular expression"
+"""How ZConfig's message about the name of a setting begins."""
+
+_DOLLAR = "Write $$ for a dollar sign, or define the name with %define."
+"""The remedy for a dollar sign."""
+
+
 class ZopeConfError(Exception):
     """A zope.conf cannot be read.
 
-    The message names the file, the line where that is known, and the remedy.
-    It shows nothing of a value, which may be a secret.
+    The message names the file, the line if it is known, and the remedy.  It
+    shows no part of a value, which may be a secret.
     """
 
 
@@ -32,8 +39,7 @@ class ZopeConf:
 
 
 def running_section() -> Mapping[str, str] | None:
-    """Return the settings with which this Zope runs, or None if it has no
-    section."""
+    """Return the beaker section of this Zope, or None if there is none."""
     sections = getattr(getConfiguration(), "product_config", None) or {}
     return sections.get("beaker")
 
@@ -48,20 +54,21 @@ def read_zope_conf(path: str) -> ZopeConf:
     except ZConfig.ConfigurationError as error:
         reason = f"{_place(error, path)}: {_reason(error)}"
     except ValueError as error:
-        reason = f"{path}: it is no text ({type(error).__name__})."
+        reason = f"{path}: it is not a text file ({type(error).__name__})."
     else:
         return ZopeConf(
             found.product_config.get("beaker"),
             found.clienthome,
             dict(found.environment),
         )
-    # Not while the error is handled: it holds the line.
+    # This is raised outside of the except clauses, because the error holds
+    # the line and would be attached.
     raise ZopeConfError(reason)
 
 
 def _place(error: ZConfig.ConfigurationError, path: str) -> str:
     if isinstance(error, ZConfig.SubstitutionSyntaxError):
-        # ZConfig does not tell where that was.
+        # ZConfig does not say where.
         return f"{path}, or a file that it includes"
     file = (error.url or path).removeprefix("file://")
     line = getattr(error, "lineno", None)
@@ -75,9 +82,9 @@ def _reason(error: ZConfig.ConfigurationError) -> str:
                 f"the environment variable {error.name} is not set. "
                 "Set it as it is set for Zope."
             )
-        return f"a name that is not defined follows a dollar sign. {_DOLLAR}"
+        return f"a dollar sign precedes a name that is not defined. {_DOLLAR}"
     if isinstance(error, ZConfig.SubstitutionSyntaxError):
-        return f"a dollar sign is followed by no name. {_DOLLAR}"
+        return f"a dollar sign is not followed by a name. {_DOLLAR}"
     message = error.message
     if message.startswith(_NO_KEY):
         # The whole line follows, which may hold a secret.
@@ -85,18 +92,14 @@ def _reason(error: ZConfig.ConfigurationError) -> str:
     return f"{message}.{_remedy(error)}"
 
 
-_NO_KEY = "value did not match regular expression"
-_DOLLAR = "Write $$ for a dollar sign, or define the name by %define."
-
-
 def _remedy(error: ZConfig.ConfigurationError) -> str:
     message = error.message
     if message.startswith("too many values for"):
-        return " The setting stands there twice: remove one of the lines."
+        return " The setting is there twice: remove one of the lines."
     if message.startswith(_NO_KEY):
         return (
-            " A setting's name has letters, digits, dots, - and _ only, and "
-            "a blank behind it."
+            " The name of a setting has only letters, digits, dots, - and _, "
+            "and is followed by a blank."
         )
     if isinstance(error, ZConfig.SchemaResourceError):
         return (

@@ -109,11 +109,11 @@ def files(tmp_path):
         ("session.secret ab$1cdef", "Write $$ for a dollar sign"),
         (
             "session.timeout 10 # ten",
-            "zope.conf has no comments behind a value",
+            "zope.conf has no comments after a value",
         ),
         (
             'session.key "id"',
-            "zope.conf keeps quotes as a part of the value",
+            "zope.conf keeps quotes as part of the value",
         ),
         (
             "session.key",
@@ -122,12 +122,12 @@ def files(tmp_path):
         ),
         (
             "session.timeout 10\nsession.timeout 20",
-            "too many values for 'session.timeout'. The setting stands there "
+            "too many values for 'session.timeout'. The setting is there "
             "twice: remove one",
         ),
         (
             "session:timeout 10",
-            "A setting's name has letters, digits, dots, - and _ only",
+            "The name of a setting has only letters, digits, dots, - and _",
         ),
         ("session.cookie_expires 1", "Write on, or a larger number"),
         ("session.cookie_expires 0", "Write off, or a larger number"),

@@ -64,7 +64,9 @@ def test_samesite_none_needs_secure():
 def test_what_needs_secure_needs_it_always(options, secure):
     [error] = session_errors(secure=secure, **options)
 
-    assert "which browsers accept together with session.secure on" in error
+    assert (
+        "which browsers accept only together with session.secure on" in error
+    )
 
 
 @pytest.mark.parametrize("key", ["__Host-id", "__hOST-id"])
@@ -79,9 +81,9 @@ def test_what_needs_secure_needs_it_always(options, secure):
 def test_a_name_with_host_before_it_is_for_one_host(key, options):
     """Browsers do not mind the case of the prefix."""
     assert session_errors(key=key, **options) == [
-        f"session.key is {key!r}, which browsers accept together with "
-        "session.secure on, session.cookie_path / and without "
-        "session.cookie_domain only. Set that, or choose another name."
+        f"session.key is {key!r}, which browsers accept only together with "
+        "session.secure on, with session.cookie_path / and without "
+        "session.cookie_domain. Set these, or choose another name."
     ]
     assert session_errors(key=key, secure="on", cookie_path="/") == []
 
@@ -92,8 +94,8 @@ def test_a_name_with_secure_before_it_is_for_https(key):
 
     assert session_errors(key=key, secure="on", **anywhere) == []
     assert session_errors(key=key) == [
-        f"session.key is {key!r}, which browsers accept together with "
-        "session.secure on only. Set that, or choose another name."
+        f"session.key is {key!r}, which browsers accept only together with "
+        "session.secure on. Set that, or choose another name."
     ]
 
 
@@ -184,8 +186,8 @@ def test_former_keys_need_a_present_one(current):
     fallbacks = {f"{current}_fallbacks": KEY}
 
     assert session_errors(**fallbacks) == [
-        f"session.{current}_fallbacks (hidden) holds former keys and needs "
-        f"session.{current}, the present one. Set it."
+        f"session.{current}_fallbacks (hidden) holds former keys, which needs "
+        f"session.{current}, the current key. Set it."
     ]
     assert session_errors(**fallbacks, **{current: KEY}) == []
 
@@ -225,21 +227,21 @@ def test_sessions_in_cookies_are_warned_about(option):
     assert read(**COOKIE, **{option: "60"}).warnings == [
         "session.type is 'cookie': a copied cookie works again after logout, "
         "until it times out; parallel requests overwrite each other. "
-        "Choose another type where that matters."
+        "Choose another type if that matters."
     ]
 
 
 def test_a_copied_cookie_that_never_ends_is_warned_about():
     [warning] = read(**COOKIE).warnings
 
-    assert "for ever, as there is no session.timeout;" in warning
+    assert "for ever, since there is no session.timeout;" in warning
 
 
 def test_pickles_in_cookies_are_warned_about():
     _, warning = read(**COOKIE | {"data_serializer": "pickle"}).warnings
 
     assert warning == (
-        "session.data_serializer is 'pickle', in cookies: who knows "
+        "session.data_serializer is 'pickle', in cookies: anyone who knows "
         "session.validate_key can run code in Zope. "
         "Set session.data_serializer json."
     )

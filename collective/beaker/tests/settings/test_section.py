@@ -208,7 +208,7 @@ def test_values_that_are_no_text_pass_unchanged(value):
         ("timeout", "0", "a whole number of seconds, 1 or more"),
         ("timeout", "-1", "a whole number of seconds, 1 or more"),
         ("timeout", "None", "without the line, sessions do not time out"),
-        ("timeout", "10 # ten", "no comments behind a value"),
+        ("timeout", "10 # ten", "no comments after a value"),
         ("timeout", '"10"', "keeps quotes"),
         ("timeout", "", "any value but an empty one"),
         ("auto", "perhaps", "on or off"),
@@ -469,7 +469,7 @@ def test_an_expiry_that_beaker_takes_for_a_boolean_is_a_warning(text, meaning):
 @pytest.mark.parametrize(
     ("text", "remark"),
     [
-        ("/srv/data # here", "no comments behind a value"),
+        ("/srv/data # here", "no comments after a value"),
         ('"/srv/data"', "keeps quotes"),
         ("'/srv/data'", "keeps quotes"),
     ],
@@ -710,7 +710,7 @@ def test_a_folder_that_cannot_be_used_is_an_error(tmp_path, setting):
 
     [error] = make_folders(configuration)
     assert error.startswith(f"{setting} is {folder!r}, which cannot be used:")
-    assert error.endswith("Name a folder that Zope may create and write.")
+    assert error.endswith("Name a folder that Zope can create and write to.")
 
 
 def test_a_folder_that_regions_inherit_is_reported_once(tmp_path):
