@@ -106,7 +106,7 @@ class Actions(View):
         return "Ended the session."
 
     def _session_options(self) -> Options:
-        options = queryUtility(ISessionConfig)
+        options: Options | None = queryUtility(ISessionConfig)
         if options is None:
             raise CannotMaintain(
                 "No sessions are configured. Add a setting that begins with "

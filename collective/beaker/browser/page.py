@@ -71,7 +71,8 @@ class Page(View):
         self.configuration = self.read_configuration()
         self.message = messages.pop_message(self.request)
         self.home = self.context.absolute_url()
-        return self.index()
+        page: str = self.index()
+        return page
 
     def token(self) -> str:
         return make_token(self.context, self.request)

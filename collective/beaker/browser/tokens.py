@@ -62,4 +62,7 @@ def _protector(context: Item, request: HTTPRequest) -> Protector | None:
     """Return plone.protect's view; None outside a Plone site."""
     if IApplication.providedBy(context):
         return None
-    return queryMultiAdapter((context, request), name="authenticator")
+    view: Protector | None = queryMultiAdapter(
+        (context, request), name="authenticator"
+    )
+    return view

@@ -26,7 +26,7 @@ class Failure(click.ClickException):
     exit_code = ERRORS
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg]
     """A time such as 7d, converted to seconds."""
 
     name = "duration"

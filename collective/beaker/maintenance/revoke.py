@@ -66,4 +66,5 @@ def _remove_all(store: Store, records: Sequence[tuple[str, Record]]) -> None:
 
 
 def _creation_time(inspected: InspectedRecord) -> float:
-    return (inspected.data or {}).get("_creation_time", 0)
+    began: float = (inspected.data or {}).get("_creation_time", 0)
+    return began

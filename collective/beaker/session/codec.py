@@ -31,7 +31,7 @@ class Serializer(Protocol):
         """Return the data that ``dumps`` got."""
 
 
-class StrictPickle(PickleSerializer):  # type: ignore[misc]
+class StrictPickle(PickleSerializer):
     """Beaker's serializer, which looks at a pickle before it loads it.
 
     Data that were encrypted with another key decrypt to garbage, and loading

@@ -140,7 +140,7 @@ class CookieMaker:
         signature = sign(content, self.secrets[0]) if self.secrets else ""
         cookie: Morsel[str] = Morsel()
         cookie.set(self.name, content, signature + content)
-        attributes = {
+        attributes: dict[str, Any] = {
             "path": path,
             "domain": domain,
             "expires": expires,
