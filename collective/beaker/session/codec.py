@@ -128,20 +128,22 @@ class Codec:
     def decode(self, text: str) -> dict[Any, Any]:
         """Return the data in a text; raise any exception if it has none."""
         if self._encryption is None:
-            return self._deserialize(a2b_base64(text))
-        failure: Exception | None = None
-        for key in self._encryption.validate_keys:
-            try:
-                return self._deserialize(self._encryption.decrypt(text, key))
-            except Exception as error:
-                failure = failure or error
-        raise failure or ValueError("There is no key.")
-
-    def _deserialize(self, serialized: bytes) -> dict[Any, Any]:
-        data = self._loads(serialized)
+            data = self._loads(a2b_base64(text))
+        else:
+            data = self._decrypt(self._encryption, text)
         if type(data) is not dict:
             raise ValueError("A session is a dictionary.")
         return data
+
+    def _decrypt(self, encryption: Encryption, text: str) -> Any:
+        """Return the data in an encrypted text, whichever key it needs."""
+        failure: Exception | None = None
+        for key in encryption.validate_keys:
+            try:
+                return self._loads(encryption.decrypt(text, key))
+            except Exception as error:
+                failure = failure or error
+        raise failure or ValueError("There is no key.")
 
 
 def _to_base64(data: bytes) -> str:

@@ -223,11 +223,10 @@ class FileStore(FolderStore):
         return unpack_namespace(record.raw)
 
     def _load(self, id: str) -> Record | None:
-        return self._read(id)
-
-    def _read(self, id: str) -> Record | None:
         raw = read(self._path(id))
         return None if raw is None else Record(raw)
+
+    _read = _load
 
     def _write(self, id: str, new: str) -> None:
         path, content = self._path(id), pack({"session": new})

@@ -70,10 +70,7 @@ class MemcachedStore(Store):
         text: str = content.decode("ascii")
         return text
 
-    def _client(self, key: str) -> Client:
-        clients = self._clients.of_thread
-        if len(clients) == 1:
-            return clients[0]
+    def _choose(self, clients: list[Client], key: str) -> Client:
         digest = (zlib.crc32(key.encode()) >> 16) & 0x7FFF
         return clients[(digest or 1) % len(clients)]
 
@@ -115,7 +112,10 @@ class MemcachedStore(Store):
 
     def _run(self, key: str, command: str, *args: Any, **options: Any) -> Any:
         """Send a command; replace a stale connection once."""
-        client = self._client(key)
+        clients = self._clients.of_thread
+        client = (
+            clients[0] if len(clients) == 1 else self._choose(clients, key)
+        )
         try:
             return _send(client, command, *args, **options)
         except (ConnectionError, MemcacheUnexpectedCloseError):

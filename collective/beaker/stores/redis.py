@@ -56,6 +56,9 @@ _FAILURES = (RedisError, RedisClusterException, OSError)
 _PREFIX = "beaker_cache:"
 _SUFFIX = ":session"
 
+_key = f"{_PREFIX}{{}}{_SUFFIX}".format
+"""Returns the key of a session's id."""
+
 _BATCH = 200
 """How many keys are listed or read at once."""
 
@@ -159,25 +162,17 @@ class _Connection(threading.local):
         pool = client.connection_pool
         self._connection = pool.connection_class(**pool.connection_kwargs)
 
-    def __call__(self, *command: Any) -> Any:
-        try:
-            return self._send(command)
-        except RedisConnectionError:
-            # The connection may be stale.  It is replaced once.
-            return self._send(command)
-
-    def _send(self, command: tuple[Any, ...]) -> Any:
+    def __call__(self, *command: Any, is_again: bool = False) -> Any:
         try:
             self._connection.send_command(*command)
             return self._connection.read_response()
-        except BaseException:
+        except BaseException as error:
             # A late answer must not be taken for the next one.
             self._connection.disconnect()
-            raise
-
-
-def _key(id: str) -> str:
-    return f"{_PREFIX}{id}{_SUFFIX}"
+            if is_again or not isinstance(error, RedisConnectionError):
+                raise
+        # The connection may have been stale.  It is replaced once.
+        return self(*command, is_again=True)
 
 
 def _connection_options(socket_timeout: int) -> dict[str, Any]:
