@@ -11,19 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import transaction
 from OFS.Folder import Folder
-from transaction.interfaces import ISavepointDataManager
 from zExceptions import NotFound
 from zExceptions import Redirect
 from ZODB.POSException import ConflictError
 from zope.component import getGlobalSiteManager
-from zope.interface.verify import verifyClass
 from ZPublisher.interfaces import IPubBeforeCommit
 from ZPublisher.interfaces import IPubSuccess
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.session import persistSessionOnSuccess
-from collective.beaker.session.participation import SessionDataManager
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.servers import redis_server
@@ -98,10 +95,6 @@ class OtherManager:
 
     def abort(self, transaction):
         self._reach("abort")
-
-
-def test_the_data_manager_keeps_its_contract():
-    assert verifyClass(ISavepointDataManager, SessionDataManager)
 
 
 # What is stored, and what is not
