@@ -1,11 +1,185 @@
 """Between the data of a session and the text that is stored of it."""
 
+import json
+import pickle
+from binascii import b2a_base64
+from collections import OrderedDict
+from dataclasses import replace
 from pickle import UnpicklingError
 
 import pytest
+from beaker import crypto
+from beaker.crypto import noencryption
+from beaker.exceptions import BeakerException
+from cryptography.exceptions import InvalidTag
+from hypothesis import given
+from hypothesis import strategies as st
 
+from collective.beaker.session.codec import Codec
 from collective.beaker.session.codec import StrictPickle
+from collective.beaker.session.codec import make_codec
+from collective.beaker.settings.options import with_defaults
 from collective.beaker.tests.helpers.sessions import open_stored
+
+
+def codec_of(**options):
+    return make_codec(with_defaults(options))
+
+
+ENCRYPTED = {"encrypt_key": "a key", "validate_key": "another key"}
+"""Options that encrypt what is stored."""
+
+BOTH = pytest.mark.parametrize(
+    "options", [{}, ENCRYPTED], ids=["plain", "encrypted"]
+)
+
+PLAIN = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(),
+)
+JSON = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+ANY = st.recursive(
+    PLAIN | st.binary() | st.dates(),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.sets(st.text())
+        | st.dictionaries(st.text() | st.integers(), inner)
+    ),
+    max_leaves=5,
+)
+
+
+# What is encoded is decoded
+
+
+@pytest.mark.parametrize(
+    "options", [{}, ENCRYPTED], ids=["plain", "encrypted"]
+)
+@given(data=st.dictionaries(st.text() | st.tuples(st.integers()), ANY))
+def test_with_pickle_data_come_back_as_they_were(options, data):
+    codec = codec_of(**options)
+
+    assert codec.decode(codec.encode(data)) == data
+
+
+@pytest.mark.parametrize(
+    "options", [{}, ENCRYPTED], ids=["plain", "encrypted"]
+)
+@given(data=st.dictionaries(st.text(), JSON))
+def test_with_json_data_come_back_as_they_were(options, data):
+    codec = codec_of(data_serializer="json", **options)
+
+    assert codec.decode(codec.encode(data)) == data
+
+
+@given(
+    data=st.dictionaries(st.text(), ANY),
+    keys=st.lists(
+        st.text("abc", min_size=1), min_size=1, max_size=3, unique=True
+    ),
+)
+def test_what_a_former_key_encrypted_comes_back(data, keys):
+    former = codec_of(encrypt_key="a key", validate_key=keys[-1])
+    codec = codec_of(
+        encrypt_key="a key",
+        validate_key=keys[0],
+        validate_key_fallbacks=keys[1:],
+    )
+
+    assert codec.decode(former.encode(data)) == data
+
+
+def test_the_current_key_encrypts():
+    codec = codec_of(**ENCRYPTED, validate_key_fallbacks=["a former key"])
+
+    assert codec_of(**ENCRYPTED).decode(codec.encode({"a": 1})) == {"a": 1}
+
+
+def test_a_serializer_of_code_encodes():
+    class Reversed:
+        def dumps(self, data):
+            return json.dumps(data).encode()[::-1]
+
+        def loads(self, data):
+            return json.loads(data[::-1])
+
+    codec = codec_of(data_serializer=Reversed())
+
+    assert (
+        codec.encode({"a": 1})
+        == b2a_base64(b'}1 :"a"{', newline=False).decode()
+    )
+    assert codec.decode(codec.encode({"a": 1})) == {"a": 1}
+
+
+def test_what_is_encrypted_is_never_the_same_twice():
+    codec = codec_of(**ENCRYPTED)
+
+    assert codec.encode({"a": 1}) != codec.encode({"a": 1})
+
+
+def test_a_nonce_has_as_many_bits_as_the_option_says():
+    lengths = {
+        bits: len(codec_of(**ENCRYPTED, encrypt_nonce_bits=bits).encode({}))
+        for bits in (48, 96)
+    }
+
+    assert lengths[96] - lengths[48] == 8  # 6 bytes more, in base64
+
+
+# What cannot be decoded
+
+
+@pytest.mark.parametrize("fallbacks", [[], ["a former key"]])
+def test_what_an_unknown_key_encrypted_is_an_error(fallbacks):
+    lost = codec_of(encrypt_key="a key", validate_key="lost")
+    codec = codec_of(**ENCRYPTED, validate_key_fallbacks=fallbacks)
+
+    with pytest.raises(InvalidTag):
+        codec.decode(lost.encode({"a": 1}))
+
+
+def test_without_any_key_nothing_is_decrypted():
+    codec = codec_of(**ENCRYPTED)
+    keyless = Codec(
+        StrictPickle(), "pickle", replace(codec._encryption, validate_keys=())
+    )
+
+    with pytest.raises(ValueError, match="There is no key"):
+        keyless.decode(codec.encode({"a": 1}))
+
+
+@pytest.mark.parametrize(
+    "value", [[], None, "text", 1, OrderedDict(a=1)], ids=repr
+)
+@pytest.mark.parametrize(
+    "options", [{}, ENCRYPTED], ids=["plain", "encrypted"]
+)
+def test_only_a_dictionary_is_a_session(options, value):
+    codec = codec_of(**options)
+
+    with pytest.raises(ValueError, match="A session is a dictionary"):
+        codec.decode(codec.encode(value))
+
+
+def test_a_pickle_is_looked_at_before_it_is_loaded():
+    data = {"a": [1, None]}
+
+    assert StrictPickle().loads(pickle.dumps(data)) == data
+    with pytest.raises(UnpicklingError):
+        # Its protocol has no sign at its beginning.
+        StrictPickle().loads(pickle.dumps(data, protocol=0))
+
+
+# What cannot be encoded
 
 
 @pytest.mark.parametrize(
@@ -63,3 +237,37 @@ def test_what_cannot_be_stored_as_a_whole_is_named_as_such():
 
     with pytest.raises(TypeError, match="A session holds values, which"):
         session.save()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, ENCRYPTED], ids=["plain", "encrypted"]
+)
+def test_only_the_value_that_cannot_be_stored_is_named(options):
+    with pytest.raises(TypeError, match="of the type function"):
+        codec_of(**options).encode({"a": 1, "b": print, "c": lambda: None})
+
+
+# The options
+
+
+def test_an_unknown_serializer_is_named_with_what_is_allowed():
+    with pytest.raises(
+        BeakerException, match=r"data_serializer is 'yaml'; .*pickle, json"
+    ):
+        codec_of(data_serializer="yaml")
+
+
+def test_encryption_needs_a_key_to_sign():
+    with pytest.raises(
+        BeakerException, match=r"needs session\.validate_key"
+    ) as raised:
+        codec_of(encrypt_key="0123-secret")
+
+    assert "0123-secret" not in str(raised.value)
+
+
+def test_encryption_needs_an_aes_library(monkeypatch):
+    monkeypatch.setitem(crypto.CRYPTO_MODULES, "none", noencryption)
+
+    with pytest.raises(BeakerException, match=r"collective\.beaker\[crypto\]"):
+        codec_of(**ENCRYPTED, crypto_type="none")

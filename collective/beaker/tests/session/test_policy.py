@@ -1,0 +1,179 @@
+"""What the options of sessions say."""
+
+from dataclasses import FrozenInstanceError
+from datetime import timedelta
+
+import pytest
+from beaker.exceptions import BeakerException
+from redis import Redis
+
+from collective.beaker.session.policy import keys_of
+from collective.beaker.session.policy import make_policy
+from collective.beaker.session.policy import warn_of_unreadable_session
+from collective.beaker.session.times import Timeouts
+from collective.beaker.settings.options import with_defaults
+from collective.beaker.stores.base import LEEWAY_SECONDS
+from collective.beaker.tests.helpers.servers import free_port
+
+
+def test_what_is_not_given_has_its_default():
+    policy = make_policy({"timeout": 60})
+
+    assert policy.options == with_defaults({"timeout": 60})
+
+
+def test_sessions_cannot_change_the_policy_that_they_share():
+    with pytest.raises(FrozenInstanceError):
+        make_policy({}).path = "/shop"
+
+
+def test_the_options_reach_the_parts():
+    policy = make_policy(
+        {
+            "timeout": 60,
+            "absolute_timeout": 3600,
+            "resolution_seconds": 5,
+            "invalidate_corrupt": False,
+            "cookie_domain": "example.org",
+            "cookie_path": "/shop",
+        }
+    )
+
+    assert policy.timeouts == Timeouts(60, 3600, 5, True)
+    assert policy.replaces_unreadable is False
+    assert (policy.domain, policy.path) == ("example.org", "/shop")
+
+
+def test_without_save_accessed_time_no_time_of_access_is_stored():
+    policy = make_policy({"save_accessed_time": False})
+
+    assert policy.timeouts.stores_access is False
+
+
+def test_the_options_reach_the_cookie():
+    cookies = make_policy(
+        {
+            "key": "shop",
+            "cookie_expires": timedelta(60),
+            "httponly": 1,
+            "samesite": "Strict",
+        }
+    ).cookies
+
+    assert cookies.name == "shop"
+    assert cookies.expires == timedelta(60)
+    assert cookies.httponly is True
+    assert cookies.samesite == "Strict"
+
+
+KEYS = {
+    "secret": "secret",
+    "secret_fallbacks": ["former secret"],
+    "validate_key": "key",
+    "validate_key_fallbacks": "former_key older_key",
+}
+
+
+@pytest.mark.parametrize(
+    ("type", "secrets"),
+    [
+        ("memory", ["secret", "former secret"]),
+        ("cookie", ["key", "former_key", "older_key"]),
+    ],
+)
+def test_what_signs_the_cookie_depends_on_what_is_in_it(type, secrets):
+    assert make_policy({**KEYS, "type": type}).cookies.secrets == secrets
+
+
+def test_without_a_key_its_fallbacks_are_not_used():
+    options = with_defaults({**KEYS, "secret": None})
+
+    assert keys_of(options, "secret") == []
+
+
+# What options cannot have together
+
+
+def test_a_timeout_needs_the_time_of_access():
+    with pytest.raises(BeakerException, match="save_accessed_time"):
+        make_policy({"timeout": 60, "save_accessed_time": False})
+
+
+def test_a_session_in_a_cookie_needs_a_key():
+    with pytest.raises(BeakerException, match="validate_key"):
+        make_policy({"type": "cookie", "secret": "secret"})
+
+
+def test_an_unknown_backend_is_refused_at_once():
+    with pytest.raises(KeyError, match="tape"):
+        make_policy({"type": "tape"})
+
+
+# The store
+
+
+def test_the_store_is_not_looked_for_before_it_is_needed():
+    url = f"redis://127.0.0.1:{free_port()}"
+    policy = make_policy({"type": "ext:redis", "url": url})
+
+    assert "store" not in vars(policy)
+    assert policy.store.kind == "ext:redis"
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({}, "memory"),
+        ({"data_dir": "sessions"}, "file"),
+        ({"data_dir": "sessions", "type": "dbm"}, "dbm"),
+    ],
+)
+def test_type_and_data_dir_choose_the_store(tmp_path, options, kind):
+    if "data_dir" in options:
+        options = options | {"data_dir": str(tmp_path)}
+
+    assert make_policy(options).store.kind == kind
+
+
+def test_policies_with_one_store_share_it(tmp_path):
+    options = {"type": "file", "data_dir": str(tmp_path)}
+    policy = make_policy(options)
+
+    assert policy.store is policy.store
+    assert make_policy({**options, "key": "another"}).store is policy.store
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [
+        ({"timeout": 60}, 60 + LEEWAY_SECONDS),
+        ({"timeout": 60, "absolute_timeout": 900}, 60 + LEEWAY_SECONDS),
+        ({"absolute_timeout": 900}, 900 + LEEWAY_SECONDS),
+        ({}, -1),
+    ],
+)
+def test_a_store_keeps_a_session_until_nobody_can_use_it(
+    redis, limits, seconds
+):
+    redis.start()
+    policy = make_policy({"type": "ext:redis", "url": redis.url, **limits})
+    policy.store.swap("0" * 32, None, "text")
+    client = Redis.from_url(redis.url)
+    [key] = client.keys(f"*{'0' * 32}*")
+    left = client.ttl(key)
+    client.delete(key)
+
+    # Redis counts whole seconds, and time passes.
+    assert seconds - 30 <= left <= seconds
+
+
+# The log
+
+
+def test_the_log_says_no_more_of_an_error_than_its_type(caplog):
+    warn_of_unreadable_session(ValueError("4111 1111"))
+
+    [record] = caplog.records
+    assert "cannot be read (ValueError)" in record.getMessage()
+    assert "4111" not in caplog.text
+    assert record.exc_info is None
