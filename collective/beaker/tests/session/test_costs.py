@@ -1,9 +1,14 @@
-"""How often a request reaches the store."""
+"""How often a request reaches the store, and what it calls."""
+
+import os
+import sys
 
 import pytest
 from pymemcache.client.base import Client
 from redis import Redis
 
+import collective.beaker
+from collective.beaker.interfaces import ISession
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import ignore_session
 from collective.beaker.tests.helpers.views import read_count
@@ -85,3 +90,72 @@ def test_reading_in_a_new_visitors_request_is_no_round_trip(commands, visitor):
     visitor.visit(read_count)
 
     assert commands.count() == 0
+
+
+# Calls
+
+PACKAGE = os.path.dirname(collective.beaker.__file__)
+TESTS = os.path.join(PACKAGE, "tests")
+
+
+class Calls:
+    """The functions of this package that this thread has called.
+
+    Those are functions written in Python, in the order of their calls.
+    """
+
+    def __init__(self):
+        self.names = []
+
+    def __enter__(self):
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *error):
+        sys.setprofile(None)
+
+    def _note(self, frame, event, argument):
+        code = frame.f_code
+        if (
+            event == "call"
+            and code.co_filename.startswith(PACKAGE + os.sep)
+            and not code.co_filename.startswith(TESTS + os.sep)
+            # Python inlines them from 3.12 on.
+            and code.co_name not in ("<listcomp>", "<dictcomp>", "<setcomp>")
+        ):
+            self.names.append(code.co_name)
+
+
+MOST_CALLS_OF_A_FIRST_READ = 25
+MOST_CALLS_WITHOUT_SESSION = 7
+
+
+@pytest.mark.parametrize(
+    "server_store", ["memory", "file", "redis", "memcached"], indirect=True
+)
+def test_the_first_read_of_a_session_calls_few_functions(
+    server_store, visitor
+):
+    visitor.visit(count)
+    # What is looked up once in a process was looked up here.
+    visitor.visit(read_count)
+    calls = Calls()
+
+    def read(request):
+        with calls:
+            value = ISession(request)["count"]
+        return str(value)
+
+    assert visitor.visit(read).text == "1"
+    assert "_open" in calls.names
+    assert len(calls.names) <= MOST_CALLS_OF_A_FIRST_READ, calls.names
+
+
+def test_a_request_that_uses_no_session_calls_few_functions(visitor):
+    visitor.visit(count)
+    visitor.visit(ignore_session)
+    with Calls() as calls:
+        visitor.visit(ignore_session)
+
+    assert "initializeSession" in calls.names
+    assert len(calls.names) <= MOST_CALLS_WITHOUT_SESSION, calls.names
