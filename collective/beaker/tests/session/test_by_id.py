@@ -2,9 +2,13 @@
 
 import pytest
 from zExceptions import HTTPServiceUnavailable
+from zope.interface.verify import verifyClass
+from zope.interface.verify import verifyObject
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
+from collective.beaker.session.by_id import SessionById
 from collective.beaker.tests.helpers.requests import make_request
 
 
@@ -85,3 +89,62 @@ def test_another_session_whose_store_is_gone_is_unavailable(
         other.delete()
     with pytest.raises(HTTPServiceUnavailable):
         next_session().get_by_id(id)
+
+
+def test_another_session_keeps_the_contract(other):
+    assert verifyClass(ISession, SessionById)
+    assert verifyObject(ISession, other)
+
+
+def test_another_session_is_opened_already(other):
+    assert other.accessed()
+    assert other["a"] == 1
+    assert not other.is_new
+
+
+@pytest.mark.parametrize("end", ["save", "delete", "invalidate"])
+def test_another_session_is_dirty_once_it_is_saved(other, end):
+    other["b"] = 2
+    assert not other.dirty()
+    getattr(other, end)()
+
+    assert other.dirty()
+
+
+def test_a_dump_shows_nothing_of_another_session(other):
+    assert repr(other) == "<SessionById>"
+
+
+def test_another_session_can_get_a_new_id(server_store, other):
+    former = other.id
+    other.regenerate_id()
+    other.save()
+
+    assert other.id != former
+    assert other.get_by_id(former) is None
+    assert other.get_by_id(other.id)["a"] == 1
+
+
+@pytest.mark.parametrize("end", ["save", "delete", "regenerate_id"])
+def test_another_session_sends_no_cookie(other, end):
+    request = make_request()
+    initializeSession(request)
+    found = ISession(request).get_by_id(other.id)
+    getattr(found, end)()
+    found.save()
+    closeSession(request)
+
+    assert request.response.cookies == {}
+
+
+def test_looking_for_another_session_does_not_open_the_visitors(
+    server_store, session
+):
+    assert session.get_by_id("0" * 32) is None
+    assert not session.accessed()
+
+
+def test_a_session_in_a_cookie_is_not_found_by_its_id(cookie_store, session):
+    session.save()
+
+    assert session.get_by_id(session.id) is None

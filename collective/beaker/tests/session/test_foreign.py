@@ -1,10 +1,14 @@
 """Sessions whose class another package provides."""
 
+import time
 from pickle import UnpicklingError
 
 import beaker.session
 import pytest
 
+from collective.beaker.session.foreign import ForeignSession
+from collective.beaker.session.opening import open_session
+from collective.beaker.session.policy import make_policy
 from collective.beaker.settings.options import OWN_OPTIONS
 
 
@@ -74,3 +78,118 @@ def test_with_auto_another_class_is_saved_as_beaker_does(
     session["a"] = 1
 
     assert next_session()["a"] == 1
+
+
+# Without a request
+
+
+def open_foreign(value="", session_class=OtherSession, **options):
+    """Return the session of a cookie's value, or a new one."""
+    policy = make_policy(
+        {"type": "memory", "session_class": session_class, **options}
+    )
+    opened = open_session(policy, value)
+    assert type(opened) is ForeignSession
+    return opened
+
+
+@pytest.fixture
+def value():
+    """The value of the cookie of a session that is stored."""
+    opened = open_foreign()
+    opened.data["a"] = 1
+    opened.save()
+    return opened.cookie.coded_value
+
+
+def test_a_stored_session_sends_its_cookie_when_it_is_saved(value):
+    assert open_foreign(value).data["a"] == 1
+    assert open_foreign(value).is_new is False
+
+
+def test_an_unsaved_session_sends_no_cookie():
+    opened = open_foreign()
+    opened.data["a"] = 1
+
+    assert opened.cookie is None
+
+
+def test_an_expired_session_sends_a_cookie_only_if_it_is_saved(value, clock):
+    clock(61)
+    opened = open_foreign(value, timeout=60)
+
+    assert opened.is_new
+    assert opened.cookie is None
+    opened.save()
+    assert opened.cookie is not None
+
+
+def test_an_expired_session_stores_nothing_that_was_assigned(value):
+    opened = open_foreign(value)
+    opened.data["a"] = 2
+    opened.save(everything=False)
+
+    assert open_foreign(value).data["a"] == 1
+
+
+@pytest.mark.parametrize(
+    ("secure", "expected"), [(True, True), (False, False), ("auto", False)]
+)
+def test_another_class_gets_secure_as_a_boolean(secure, expected):
+    assert open_foreign(secure=secure).secure is expected
+
+
+def test_what_another_class_has_besides_is_an_attribute():
+    class Session(OtherSession):
+        _private = 1
+
+        def greet(self):
+            return "hello"
+
+    opened = open_foreign(session_class=Session)
+
+    assert opened.greet() == "hello"
+    assert opened.key == "beaker.session.id"
+    with pytest.raises(AttributeError):
+        opened.unknown
+    with pytest.raises(AttributeError):
+        opened._private
+
+
+def test_another_class_says_what_the_session_is(value, clock):
+    clock(60)
+    opened = open_foreign(value)
+    created = time.time() - 60
+    opened.domain, opened.path = "localhost", "/shop"
+
+    assert opened.id == opened.data.id
+    assert opened.created == pytest.approx(created, abs=30)
+    assert opened.last_accessed == pytest.approx(created, abs=30)
+    assert (opened.data.domain, opened.data.path) == ("localhost", "/shop")
+    assert opened.has_changed()
+
+
+def test_a_deleted_session_of_another_class_is_gone(value):
+    opened = open_foreign(value)
+    opened.delete()
+    opened.save()
+
+    assert "a" not in open_foreign(value).data
+
+
+@pytest.mark.parametrize("method", ["invalidate", "regenerate_id"])
+def test_another_class_gives_new_ids(value, method):
+    opened = open_foreign(value)
+    id = opened.id
+    getattr(opened, method)()
+
+    assert opened.id != id
+    assert ("a" in opened.data) == (method == "regenerate_id")
+
+
+def test_a_session_of_another_class_knows_no_phases(value):
+    opened = open_foreign(value)
+    opened.data["a"] = lambda: None
+
+    opened.prepare(True)
+    opened.release()
