@@ -105,7 +105,7 @@ def test_a_session_in_a_cookie_needs_a_key():
 
 
 def test_an_unknown_backend_is_refused_at_once():
-    with pytest.raises(KeyError, match="tape"):
+    with pytest.raises(LookupError, match="tape"):
         make_policy({"type": "tape"})
 
 
