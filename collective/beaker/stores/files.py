@@ -223,7 +223,7 @@ class FileStore(FolderStore):
         return unpack_namespace(record.raw)
 
     def _load(self, id: str) -> Record | None:
-        raw = read(self._path(id))
+        raw = read(_scattered(self._folder, id, self.suffix))
         return None if raw is None else Record(raw)
 
     _read = _load

@@ -126,16 +126,21 @@ class Calls:
             self.names.append(code.co_name)
 
 
-MOST_CALLS_OF_A_FIRST_READ = 25
-MOST_CALLS_WITHOUT_SESSION = 7
+MOST_CALLS_OF_A_FIRST_READ = {
+    "memory": 22,
+    "file": 26,
+    "ext:redis": 25,
+    "ext:memcached": 27,
+    "ext:database": 30,
+}
+MOST_CALLS_WITHOUT_SESSION = 8
 
 
-@pytest.mark.parametrize(
-    "server_store", ["memory", "file", "redis", "memcached"], indirect=True
-)
 def test_the_first_read_of_a_session_calls_few_functions(
     server_store, visitor
 ):
+    if server_store.type not in MOST_CALLS_OF_A_FIRST_READ:
+        pytest.skip("dbm takes a lock.")
     visitor.visit(count)
     # What is looked up once in a process was looked up here.
     visitor.visit(read_count)
@@ -148,7 +153,8 @@ def test_the_first_read_of_a_session_calls_few_functions(
 
     assert visitor.visit(read).text == "1"
     assert "_open" in calls.names
-    assert len(calls.names) <= MOST_CALLS_OF_A_FIRST_READ, calls.names
+    most = MOST_CALLS_OF_A_FIRST_READ[server_store.type]
+    assert len(calls.names) <= most, calls.names
 
 
 def test_a_request_that_uses_no_session_calls_few_functions(visitor):
