@@ -8,7 +8,6 @@ from collective.beaker.settings.options import OWN_OPTIONS
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import SESSION_OPTIONS
 from collective.beaker.settings.options import redacted
-from collective.beaker.settings.readers import former_keys
 
 
 def test_every_session_option_has_a_default():
@@ -19,21 +18,6 @@ def test_every_session_option_has_a_default():
 def test_our_own_options_are_unknown_to_beaker(beakers):
     assert SESSION_OPTIONS.keys() >= OWN_OPTIONS
     assert OWN_OPTIONS.isdisjoint(signature(beakers).parameters)
-
-
-@pytest.mark.parametrize(
-    ("value", "keys"),
-    [
-        ("old", ["old"]),
-        (" old  older\toldest ", ["old", "older", "oldest"]),
-        (["an old key", "older"], ["an old key", "older"]),
-        (("old",), ["old"]),
-        (None, []),
-    ],
-)
-def test_former_keys_are_text_or_a_list(value, keys):
-    """Text that counted as a list would make each letter a key."""
-    assert former_keys(value) == keys
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+"""The folders that are configured."""
+
+from pathlib import Path
+
+import pytest
+
+from collective.beaker.settings.folders import make_folders
+from collective.beaker.settings.section import read_configuration
+
+
+def test_folders_are_created(tmp_path):
+    configuration = read_configuration(
+        {
+            "session.data_dir": str(tmp_path / "sessions" / "data"),
+            "session.lock_dir": str(tmp_path / "sessions" / "lock"),
+            "cache.regions": "a",
+            "cache.a.data_dir": str(tmp_path / "cache"),
+        }
+    )
+
+    assert make_folders(configuration) == []
+    assert (tmp_path / "sessions" / "data").is_dir()
+    assert (tmp_path / "sessions" / "lock").is_dir()
+    assert (tmp_path / "cache").is_dir()
+
+
+@pytest.mark.parametrize("prefix", ["session", "cache"])
+@pytest.mark.parametrize("name", ["file", "dbm"])
+def test_the_folders_of_the_files_themselves_are_created(
+    prefix, name, tmp_path
+):
+    folders = {
+        f"{prefix}.{name}_dir": str(tmp_path / "files"),
+        f"{prefix}.lock_dir": str(tmp_path / "locks"),
+    }
+    configuration = read_configuration({f"{prefix}.type": name, **folders})
+
+    assert configuration.errors == make_folders(configuration) == []
+    assert (tmp_path / "files").is_dir()
+    assert (tmp_path / "locks").is_dir()
+
+
+def test_folders_that_are_created_are_for_zope_only(tmp_path):
+    folder = tmp_path / "sessions"
+    make_folders(read_configuration({"session.data_dir": str(folder)}))
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self").is_dir(), reason="no folder that root cannot write"
+)
+def test_a_folder_that_cannot_be_written_is_an_error():
+    configuration = read_configuration({"session.data_dir": "/proc/self"})
+
+    [error] = make_folders(configuration)
+    assert error.startswith("session.data_dir is '/proc/self', which cannot")
+
+
+def test_folders_that_are_there_stay_as_they_are(tmp_path):
+    tmp_path.chmod(0o755)
+    make_folders(read_configuration({"session.data_dir": str(tmp_path)}))
+
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "session.lock_dir",
+        "session.file_dir",
+        "cache.data_dir",
+        "cache.dbm_dir",
+        "cache.a.lock_dir",
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_an_error(tmp_path, setting):
+    (tmp_path / "file").write_text("")
+    folder = str(tmp_path / "file" / "folder")
+    configuration = read_configuration({"cache.regions": "a", setting: folder})
+
+    [error] = make_folders(configuration)
+    assert error.startswith(f"{setting} is {folder!r}, which cannot be used:")
+    assert error.endswith("Name a folder that Zope can create and write to.")
+
+
+def test_a_folder_that_regions_inherit_is_reported_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    configuration = read_configuration(
+        {"cache.regions": "a, b", "cache.data_dir": str(tmp_path / "file")}
+    )
+
+    [error] = make_folders(configuration)
+    assert error.startswith("cache.data_dir is ")
