@@ -3,6 +3,7 @@
 import pytest
 from beaker.cache import clsmap
 
+from collective.beaker.settings.options import with_defaults
 from collective.beaker.stores import find_store
 from collective.beaker.stores.generic import GenericStore
 from collective.beaker.tests.helpers.stores import text
@@ -55,3 +56,18 @@ def test_options_without_a_hash_find_their_store():
 
     assert first is second
     assert first is not third
+
+
+class StrictBackend(clsmap["memory"]):
+    """A backend that takes certain options only."""
+
+    def __init__(self, namespace, colour, digest_filenames):
+        super().__init__(f"{colour}-{namespace}")
+
+
+def test_a_backend_of_another_package_gets_the_options_that_it_names(id):
+    options = {"type": "strict", "namespace_class": StrictBackend}
+    store = find_store(with_defaults({**options, "colour": "red"}), timeout=60)
+
+    assert store.swap(id, None, "first")
+    assert text(store, id) == "first"
