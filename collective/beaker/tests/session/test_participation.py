@@ -130,11 +130,12 @@ def test_nothing_is_prepared_before_all_others_have_voted(counter):
         assert other.seen["finish"] is True
 
 
-def test_a_session_whose_commit_others_let_fail_rolls_back(counter):
+@pytest.mark.parametrize("key", ["zz", "~~~"], ids=["before", "after"])
+def test_a_session_whose_commit_others_let_fail_rolls_back(counter, key):
     def fail():
         raise ValueError("It fails.")
 
-    other = Observer(fail, "zz")
+    other = Observer(fail, key)
     for phase in ("tpc_begin", "commit", "tpc_abort", "abort"):
         setattr(other, phase, lambda transaction: None)
     transaction.get().join(other)
