@@ -1,7 +1,10 @@
 """The sweep inside of Zope."""
 
 import threading
+from functools import partial
+from signal import SIG_DFL
 from signal import SIGINT
+from signal import signal
 
 import pytest
 from zope.component import getGlobalSiteManager
@@ -211,7 +214,9 @@ def test_a_sweep_does_not_delay_the_end_of_zope(tmp_path):
     settings = f"session.data_dir {data_dir}\nsession.timeout 3600\n"
     settings += "session.sweep_interval 3600"
     zope_ini = make_instance(tmp_path / "instance", settings)
-    with zope_server(zope_ini, end=SIGINT) as zope:
+    # A shell has what it starts in the background ignore Ctrl-C.
+    heed = {"preexec_fn": partial(signal, SIGINT, SIG_DFL)}
+    with zope_server(zope_ini, end=SIGINT, popen=heed) as zope:
         assert zope.runs
 
     assert not zope.runs
