@@ -79,7 +79,8 @@ def policy_for(config: Mapping[str, Any]) -> Policy:
     name = given.get("key", SESSION_DEFAULTS["key"])
     known = _policies.get(name)
     if known is None or known[0] != given:
-        copied = _copied(given)
+        # Another thread may change them at this moment.
+        copied = _copied(dict(given))
         known = _policies[name] = copied, make_policy(copied)
     return known[1]
 

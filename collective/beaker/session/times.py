@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 
@@ -38,11 +39,11 @@ class Timeouts:
         Raises TypeError for a time that is not a number.
         """
         now = time.time()
-        if self.idle and now - data.get(ACCESSED, now) > self.idle:
-            return True
-        if not self.absolute:
-            return False
-        return bool(now - data.get(CREATED, now) > self.absolute)
+        unused = now - data.get(ACCESSED, now)
+        age = now - data.get(CREATED, now)
+        return bool(
+            unused > (self.idle or inf) or age > (self.absolute or inf)
+        )
 
     def is_access_due(self, last_accessed: float | None) -> bool:
         """Tell whether it is time to store the time of access again."""

@@ -26,6 +26,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError
 from sqlalchemy import NullPool
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
@@ -199,8 +200,19 @@ def redis_server(
     port = free_port()
     url, command = _redis_on(port, "/0", certificate)
     command += ["--dir", str(folder), *options]
-    with running(command, port, folder / "redis.log", url=url) as server:
+    with running(
+        command, port, folder / "redis.log", url=url, answers=_has_loaded
+    ) as server:
         yield server
+
+
+def _has_loaded(server: Server) -> bool:
+    """Tell whether a Redis has loaded what it had stored before it ended."""
+    try:
+        with closing(Redis.from_url(server.url)) as client:
+            return bool(client.ping())
+    except RedisError:
+        return False
 
 
 def _redis_on(

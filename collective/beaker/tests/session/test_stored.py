@@ -242,3 +242,12 @@ def test_a_new_id_takes_along_what_was_saved_in_between(id):
 
     assert make_session(id=session.id)["a"] == 1
     assert make_session(id=id).is_new
+
+
+def test_a_wrong_time_makes_a_session_unreadable_without_a_timeout_too(
+    id, caplog
+):
+    store(id, {"a": 1, "_accessed_time": "yesterday"})
+
+    assert make_session(id=id, invalidate_corrupt=True).is_new
+    assert "cannot be read (TypeError)" in caplog.text
