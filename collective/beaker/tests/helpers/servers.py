@@ -6,6 +6,7 @@ installed, the tests that need it are skipped, and say so.
 
 import os
 import pwd
+import random
 import secrets
 import shutil
 import socket
@@ -19,6 +20,9 @@ from contextlib import ExitStack
 from contextlib import closing
 from contextlib import contextmanager
 from contextlib import suppress
+from fcntl import LOCK_EX
+from fcntl import LOCK_NB
+from fcntl import flock
 from glob import glob
 from pathlib import Path
 from signal import Signals
@@ -160,11 +164,42 @@ def _accepts_sql(server: Server) -> bool:
     return True
 
 
+_PORTS = range(20000, 32000)
+"""Ports that the system does not choose for connections by itself."""
+
+_reserved: list[int] = []
+"""Descriptors of the files whose locks reserve ports for this process."""
+
+
 def free_port() -> int:
-    """Return a port on which nothing listens now."""
+    """Return a port on which nothing listens, and reserve it.
+
+    No other test run on this machine gets it while this process runs, also
+    while the server of a test is down for a while.
+    """
+    name = f"collective.beaker-test-ports-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / name
+    folder.mkdir(exist_ok=True)
+    while True:
+        port = random.choice(_PORTS)
+        lock = os.open(folder / str(port), os.O_CREAT | os.O_CLOEXEC)
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        _reserved.append(lock)
+        if _is_free(port):
+            return port
+
+
+def _is_free(port: int) -> bool:
     with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 def find_program(name: str) -> str:
