@@ -2,14 +2,10 @@
 
 
 class HiddenText(str):
-    """A text that is hidden in dumps and logs, such as an id or a cookie."""
+    """A text that is hidden in dumps and logs, such as an id."""
 
     def __repr__(self) -> str:
         return "'(hidden)'"
-
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        # A pickle holds plain text.
-        return str, (self[:],)
 
 
 class HiddenBytes(bytes):

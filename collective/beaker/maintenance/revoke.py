@@ -10,6 +10,7 @@ from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.session.times import CREATED
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 
@@ -66,5 +67,5 @@ def _remove_all(store: Store, records: Sequence[tuple[str, Record]]) -> None:
 
 
 def _creation_time(inspected: InspectedRecord) -> float:
-    began: float = (inspected.data or {}).get("_creation_time", 0)
+    began: float = (inspected.data or {}).get(CREATED, 0)
     return began

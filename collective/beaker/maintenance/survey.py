@@ -10,6 +10,8 @@ from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.session.times import ACCESSED
+from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import is_empty
 
 
@@ -84,8 +86,8 @@ def _count(
         found.unreadable += 1
         return
     now = time.time()
-    began = data.get("_creation_time", now)
-    used = data.get("_accessed_time", began)
+    began = data.get(CREATED, now)
+    used = data.get(ACCESSED, began)
     found.expired += inspector.has_expired(data)
     found.oldest = max(found.oldest, now - began)
     found.age[bisect(AGES, now - began)] += 1

@@ -95,8 +95,6 @@ class CookieMaker:
     expires: bool | timedelta | datetime = True
     """True is when the browser closes, False is the year 2038."""
 
-    domain: str | None = None
-    path: str = "/"
     httponly: bool = False
     samesite: str | None = None
 

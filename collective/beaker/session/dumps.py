@@ -9,7 +9,7 @@ from ZPublisher.HTTPRequest import HTTPRequest
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.session.request import LazySession
-from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.options import with_defaults
 
 
 MASK = "(hidden)"
@@ -39,4 +39,4 @@ def _names_in_force(request: HTTPRequest) -> Iterator[str]:
     for utilities in (queryUtility, getGlobalSiteManager().queryUtility):
         config = utilities(ISessionConfig)
         if config is not None:
-            yield config.get("key", SESSION_DEFAULTS["key"])
+            yield with_defaults(config)["key"]

@@ -87,11 +87,14 @@ class WorkingCopy:
         self._replace(_without_times(self.own), self.text)
 
     def _replace(self, loaded: Data, text: str | None) -> None:
-        self.data.clear()
-        self.data.update(loaded)
+        self._show(loaded)
         self.loaded = loaded
         self._own = _NOTHING
         self.text = text
+
+    def _show(self, data: Data) -> None:
+        self.data.clear()
+        self.data.update(data)
 
     @property
     def own(self) -> Data:
@@ -169,8 +172,7 @@ class WorkingCopy:
         """
         data = self.merge_into(theirs, True)
         self._replace(self.merge_into(theirs, everything), text)
-        self.data.clear()
-        self.data.update(data)
+        self._show(data)
 
     def snapshot(self) -> Any:
         """Return all that ``restore`` needs to bring back this state."""
@@ -182,8 +184,7 @@ class WorkingCopy:
         """Bring back an earlier state."""
         copied, self._own, self.text = snapshot
         data, self.loaded = deepcopy(copied)
-        self.data.clear()
-        self.data.update(data)
+        self._show(data)
 
 
 def is_empty(data: Data) -> bool:
