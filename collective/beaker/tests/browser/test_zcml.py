@@ -1,9 +1,30 @@
 """The ZCML that registers the views, for Zope and for Plone."""
 
+import subprocess
+import sys
+from base64 import b64encode
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from importlib.resources import files
+from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
+import collective.beaker
+from collective.beaker.tests.helpers.servers import write
+from collective.beaker.tests.helpers.waiting import SECONDS
+from collective.beaker.tests.helpers.zope import make_instance
+from collective.beaker.tests.helpers.zope import zope_server
+
+
+SITE_ZCML = """\
+<configure xmlns="http://namespaces.zope.org/zope">
+  <include package="Products.Five" />
+  <include package="collective.beaker" />
+</configure>
+"""
+"""As little as a Zope may load beside this package."""
 
 PAGES = {"page", "pages"}
 CONTEXT_ATTRIBUTES = {"for", "permission"}
@@ -47,3 +68,51 @@ def test_all_views_of_a_file_have_the_same_context_and_permission():
         permissions = {page.get("permission") for page in pages}
         assert len({page.get("for") for page in pages}) == 1
         assert len(permissions - {"zope.Public"}) == 1
+
+
+ROOT = Path(collective.beaker.__file__).parent
+ZCML_FILES = [
+    ".".join(["collective.beaker", *path.relative_to(ROOT).parts[:-1]])
+    + f":{path.name}"
+    for path in sorted(ROOT.rglob("*.zcml"))
+]
+
+INCLUDE = """\
+import sys
+from zope.configuration import xmlconfig
+package, _, file = sys.argv[1].partition(":")
+xmlconfig.string(f'''\
+<configure xmlns="http://namespaces.zope.org/zope">
+  <include package="{package}" file="{file}" />
+</configure>''')
+"""
+"""A program that loads one file."""
+
+
+@pytest.mark.parametrize("file", ZCML_FILES)
+def test_a_zcml_file_can_be_loaded_alone(file):
+    run = subprocess.run(
+        [sys.executable, "-c", INCLUDE, file],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_page_is_rendered_with_five_and_this_package_only(tmp_path):
+    zope_ini = make_instance(tmp_path / "zope", "session.type memory")
+    write(zope_ini.with_name("site.zcml"), SITE_ZCML)
+    write(tmp_path / "zope/inituser", "admin:a password\n")
+    user = b64encode(b"admin:a password").decode()
+    with zope_server(zope_ini) as zope:
+        connection = HTTPConnection("127.0.0.1", zope.port, timeout=SECONDS)
+        headers = {"Authorization": f"Basic {user}"}
+        connection.request("GET", "/@@beaker", headers=headers)
+        response = connection.getresponse()
+        page = response.read().decode()
+
+    assert response.status == 200
+    assert '<p class="verdict ' in page
+    assert "${" not in page
