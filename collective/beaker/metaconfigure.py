@@ -52,7 +52,7 @@ def _configure() -> None:
     configuration = read_configuration(running_section())
     for warning in configuration.warnings:
         logger.warning("%s", warning)
-    errors = configuration.errors or make_folders(configuration)
+    errors = configuration.errors + make_folders(configuration)
     if errors:
         raise ConfigurationError("\n".join(errors))
 

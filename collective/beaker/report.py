@@ -190,7 +190,7 @@ def make_report(
     Configured folders are created, as at start-up, and each store is checked.
     """
     configuration = read_configuration(section)
-    errors = configuration.errors or make_folders(configuration)
+    errors = configuration.errors + make_folders(configuration)
     report = Report(
         settings=list(settings_of(section, configuration, in_force, local)),
         errors=errors,

@@ -3,15 +3,18 @@
 Each function yields messages that name the setting, the value and the remedy.
 """
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Any
 
 from beaker.crypto import get_crypto_module
 
 from collective.beaker.settings.backends import Backend
 from collective.beaker.settings.backends import has_library
-from collective.beaker.settings.cookie_rules import cookie_errors
+from collective.beaker.settings.cookie_rules import cookie_checks
 from collective.beaker.settings.options import FALLBACK_OPTIONS
 from collective.beaker.settings.options import KEY_OPTIONS
 from collective.beaker.settings.options import redacted
@@ -27,17 +30,70 @@ EXAMPLE_KEY = "replace-this-by"
 Options = Mapping[str, Any]
 
 
+class Misread(Exception):
+    """A check asks for an option whose text could not be read."""
+
+
+class ReadOptions(Options):
+    """Options, some of which could not be read.
+
+    Asking for one of these raises Misread: a check that made something of
+    the default in its place would mislead.
+    """
+
+    def __init__(self, options: Options, misread: AbstractSet[str]):
+        self._options = options
+        self._misread = misread
+
+    def __getitem__(self, option: str) -> Any:
+        if option in self._misread:
+            raise Misread(option)
+        return self._options[option]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._options)
+
+    def __len__(self) -> int:
+        return len(self._options)
+
+
+def _findings(checks: Iterable[Iterator[str]]) -> Iterator[str]:
+    """Yield what checks find.
+
+    A check ends where it asks for an option that could not be read.  So an
+    option that is wrong hides no mistake that has nothing to do with it.
+    """
+    for check in checks:
+        with suppress(Misread):
+            yield from check
+
+
 def backend_errors(
     prefix: str, options: Options, name: str, backend: Backend
 ) -> Iterator[str]:
     """Check that a backend has the options and libraries that it needs."""
-    setting = f"{prefix}.type is {name!r}"
+    return _findings(
+        [
+            _library_errors(prefix, options, name, backend),
+            _missing_errors(prefix, options, name, backend),
+            _address_errors(prefix, options, backend),
+        ]
+    )
+
+
+def _library_errors(
+    prefix: str, options: Options, name: str, backend: Backend
+) -> Iterator[str]:
     if not has_library(backend, prefix == "session", options):
         yield (
-            f"{setting}, but its client library is not installed. "
-            f"Install collective.beaker[{backend.extra}]."
+            f"{prefix}.type is {name!r}, but its client library is not "
+            f"installed. Install collective.beaker[{backend.extra}]."
         )
-        return
+
+
+def _missing_errors(
+    prefix: str, options: Options, name: str, backend: Backend
+) -> Iterator[str]:
     if backend.needs and not any(
         all(map(options.get, group)) for group in backend.needs
     ):
@@ -46,10 +102,19 @@ def backend_errors(
             for option in backend.needs[0]
             if not options.get(option)
         )
-        yield f"{setting}, which needs {missing}. Set it."
-        return
+        yield f"{prefix}.type is {name!r}, which needs {missing}. Set it."
+
+
+def _address_errors(
+    prefix: str, options: Options, backend: Backend
+) -> Iterator[str]:
     address = options.get(backend.address)
-    if isinstance(address, str) and (reason := backend.address_error(address)):
+    if not address or not isinstance(address, str):
+        return
+    if not has_library(backend, prefix == "session", options):
+        # It may be needed to understand the address.
+        return
+    if reason := backend.address_error(address):
         shown = redacted(backend.address, address)
         yield f"{prefix}.{backend.address} is {shown!r}: {reason}."
 
@@ -59,35 +124,65 @@ def session_errors(options: Options) -> Iterator[str]:
 
     Here and below, ``options`` include those with default values.
     """
+    return _findings(
+        [
+            _timeout_errors(options),
+            *(
+                _fallback_errors(options, option, current)
+                for option, current in FALLBACK_OPTIONS.items()
+            ),
+            *(
+                _character_errors(options, option)
+                for option in (
+                    "validate_key",
+                    "encrypt_key",
+                    "validate_key_fallbacks",
+                )
+            ),
+            _encryption_errors(options),
+            _library_of_encryption_errors(options),
+            *cookie_checks(options),
+        ]
+    )
+
+
+def _timeout_errors(options: Options) -> Iterator[str]:
     if options["timeout"] and not options["save_accessed_time"]:
         yield (
             f"session.timeout is {options['timeout']}, which needs the access "
             "time. Remove session.save_accessed_time off, or the timeout."
         )
-    for option, current in FALLBACK_OPTIONS.items():
-        if options[option] and not options[current]:
-            yield (
-                f"session.{option} (hidden) holds former keys, which needs "
-                f"session.{current}, the current key. Set it."
-            )
-    for option in ("validate_key", "encrypt_key", "validate_key_fallbacks"):
-        if not "".join(map(str, former_keys(options[option]))).isascii():
-            yield (
-                f"session.{option} (hidden) has characters outside ASCII, "
-                "which Beaker cannot use. Choose another key."
-            )
-    yield from _encryption_errors(options)
-    yield from cookie_errors(options)
+
+
+def _fallback_errors(
+    options: Options, option: str, current: str
+) -> Iterator[str]:
+    if options[option] and not options[current]:
+        yield (
+            f"session.{option} (hidden) holds former keys, which needs "
+            f"session.{current}, the current key. Set it."
+        )
+
+
+def _character_errors(options: Options, option: str) -> Iterator[str]:
+    if not "".join(map(str, former_keys(options[option]))).isascii():
+        yield (
+            f"session.{option} (hidden) has characters outside ASCII, "
+            "which Beaker cannot use. Choose another key."
+        )
 
 
 def _encryption_errors(options: Options) -> Iterator[str]:
-    encrypted = options["encrypt_key"]
-    crypto_type = options["crypto_type"]
-    if encrypted and not options["validate_key"]:
+    if options["encrypt_key"] and not options["validate_key"]:
         yield (
             "session.encrypt_key (hidden) works only together with "
             "session.validate_key. Set both."
         )
+
+
+def _library_of_encryption_errors(options: Options) -> Iterator[str]:
+    encrypted = options["encrypt_key"]
+    crypto_type = options["crypto_type"]
     if crypto_type == "default" and not encrypted:
         return
     if not _has_aes(crypto_type):
@@ -110,29 +205,42 @@ def _has_aes(crypto_type: str) -> bool:
 
 def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
     """Warn of keys that might be guessed, and of what a backend cannot do."""
-    for option in KEY_OPTIONS:
-        key = options[option]
-        if isinstance(key, str) and len(key) < SHORT_KEY:
-            yield (
-                f"session.{option} has {len(key)} characters and might be "
-                f"guessed. Use {SHORT_KEY} or more, at random; every visitor "
-                "then begins a new session."
-            )
-        elif isinstance(key, str) and key.startswith(EXAMPLE_KEY):
-            yield (
-                f"session.{option} is that of an example, which anyone can "
-                "know. Use a long random text of your own; every visitor "
-                "then begins a new session."
-            )
-    for option in FALLBACK_OPTIONS:
-        shortest = min(map(len, former_keys(options[option])), default=None)
-        if shortest is not None and shortest < SHORT_KEY:
-            yield (
-                f"session.{option} has a key of {shortest} characters, which "
-                "might be guessed. Remove it soon. (Blanks separate keys.)"
-            )
-    yield from _sweep_warnings(options, backend)
-    yield from _backend_warnings(options, backend)
+    return _findings(
+        [
+            *(_key_warnings(options, option) for option in KEY_OPTIONS),
+            *(
+                _former_key_warnings(options, option)
+                for option in FALLBACK_OPTIONS
+            ),
+            _sweep_warnings(options, backend),
+            _backend_warnings(options, backend),
+        ]
+    )
+
+
+def _key_warnings(options: Options, option: str) -> Iterator[str]:
+    key = options[option]
+    if isinstance(key, str) and len(key) < SHORT_KEY:
+        yield (
+            f"session.{option} has {len(key)} characters and might be "
+            f"guessed. Use {SHORT_KEY} or more, at random; every visitor "
+            "then begins a new session."
+        )
+    elif isinstance(key, str) and key.startswith(EXAMPLE_KEY):
+        yield (
+            f"session.{option} is that of an example, which anyone can "
+            "know. Use a long random text of your own; every visitor "
+            "then begins a new session."
+        )
+
+
+def _former_key_warnings(options: Options, option: str) -> Iterator[str]:
+    shortest = min(map(len, former_keys(options[option])), default=None)
+    if shortest is not None and shortest < SHORT_KEY:
+        yield (
+            f"session.{option} has a key of {shortest} characters, which "
+            "might be guessed. Remove it soon. (Blanks separate keys.)"
+        )
 
 
 def _sweep_warnings(options: Options, backend: Backend) -> Iterator[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from collections.abc import Mapping
 from http.cookies import Morsel
+from itertools import chain
 from typing import Any
 
 from collective.beaker.settings.readers import Reader
@@ -71,33 +72,55 @@ def cookie_errors(options: Mapping[str, Any]) -> Iterator[str]:
     these options are needed: key, cookie_domain, cookie_path, samesite and
     secure.
     """
+    return chain.from_iterable(cookie_checks(options))
+
+
+def cookie_checks(options: Mapping[str, Any]) -> Iterator[Iterator[str]]:
+    """Yield the checks of ``cookie_errors``, one by one."""
     for option, reader in _READERS.items():
-        value = options[option]
-        if not value and option in ("cookie_domain", "samesite"):
-            continue
-        try:
-            reader(value if isinstance(value, str) else "")
-        except ValueError as error:
-            yield f"session.{option} is {value!r}; allowed is {error}."
-    yield from _secure_errors(options)
+        yield _value_errors(options, option, reader)
+    yield _samesite_errors(options)
+    yield _secure_prefix_errors(options)
+    yield _host_prefix_errors(options)
 
 
-def _secure_errors(options: Mapping[str, Any]) -> Iterator[str]:
-    """Check what browsers accept only together with Secure."""
-    secure = options["secure"] is True
-    if str(options["samesite"] or "").lower() == "none" and not secure:
+def _value_errors(
+    options: Mapping[str, Any], option: str, reader: Reader
+) -> Iterator[str]:
+    value = options[option]
+    if not value and option in ("cookie_domain", "samesite"):
+        return
+    try:
+        reader(value if isinstance(value, str) else "")
+    except ValueError as error:
+        yield f"session.{option} is {value!r}; allowed is {error}."
+
+
+def _samesite_errors(options: Mapping[str, Any]) -> Iterator[str]:
+    is_none = str(options["samesite"] or "").lower() == "none"
+    if is_none and options["secure"] is not True:
         yield (
             "session.samesite is 'None', which browsers accept only together "
             "with session.secure on. Set that, or choose Lax or Strict."
         )
+
+
+def _secure_prefix_errors(options: Mapping[str, Any]) -> Iterator[str]:
     name = str(options["key"])
-    if name.lower().startswith("__secure-") and not secure:
+    has_prefix = name.lower().startswith("__secure-")
+    if has_prefix and options["secure"] is not True:
         yield (
             f"session.key is {name!r}, which browsers accept only together "
             "with session.secure on. Set that, or choose another name."
         )
+
+
+def _host_prefix_errors(options: Mapping[str, Any]) -> Iterator[str]:
+    name = str(options["key"])
+    if not name.lower().startswith("__host-"):
+        return
     own_host = options["cookie_path"] == "/" and not options["cookie_domain"]
-    if name.lower().startswith("__host-") and not (secure and own_host):
+    if options["secure"] is not True or not own_host:
         yield (
             f"session.key is {name!r}, which browsers accept only together "
             "with session.secure on, with session.cookie_path / and without "

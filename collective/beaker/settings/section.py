@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from dataclasses import field
 from difflib import get_close_matches
@@ -17,6 +18,7 @@ from collective.beaker.settings.backends import backend_names
 from collective.beaker.settings.backends import find_backend
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.backends import python_options
+from collective.beaker.settings.checks import ReadOptions
 from collective.beaker.settings.checks import backend_errors
 from collective.beaker.settings.checks import session_errors
 from collective.beaker.settings.checks import session_warnings
@@ -113,13 +115,13 @@ def _read_session(
     name = kind_of(given)
     backend = _backend("session", name, found)
     readers = {**backend.options, **SESSION_OPTIONS}
-    values, all_right = _read_values("session", given, readers, found)
+    values = _read_values("session", given, readers, found)
     options = with_defaults(values)
+    read = ReadOptions(options, given.keys() - values.keys())
     found.warnings += _unknown("session", given, readers, backend.takes_any)
-    found.warnings += session_warnings(options, backend)
-    if all_right:
-        found.errors += backend_errors("session", options, name, backend)
-        found.errors += session_errors(options)
+    found.warnings += session_warnings(read, backend)
+    found.errors += backend_errors("session", read, name, backend)
+    found.errors += session_errors(read)
     if given.get("cookie_expires") in ("0", "1"):
         found.warnings.append(_ambiguous_expiry(given["cookie_expires"]))
     return options
@@ -150,16 +152,23 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
         backend.takes_any for backend in (*backends.values(), default)
     )
 
-    values, all_right = _read_values("cache", given, readers, found)
+    values = _read_values("cache", given, readers, found)
     options = CACHE_DEFAULTS | values
+    misread = given.keys() - values.keys()
     found.warnings += _unknown("cache", given, readers, takes_any)
-    if all_right:
-        found.errors += backend_errors("cache", options, name, default)
+    found.errors += backend_errors(
+        "cache", ReadOptions(options, misread), name, default
+    )
 
     configured = {
         region: options
         | _read_region(
-            region, settings, options, backends.get(region, default), found
+            region,
+            settings,
+            options,
+            misread,
+            backends.get(region, default),
+            found,
         )
         for region, settings in own.items()
     }
@@ -170,19 +179,26 @@ def _read_region(
     region: str,
     given: dict[str, Any],
     inherited: dict[str, Any],
+    misread: AbstractSet[str],
     backend: Backend,
     found: Configuration,
 ) -> dict[str, Any]:
-    """Read a region's own options."""
+    """Read a region's own options.
+
+    ``misread`` are the options of the cache that could not be read.
+    """
     prefix = f"cache.{region}"
     _refuse(prefix, given, REFUSED_CACHE_OPTIONS, found)
     readers = {**CACHE_OPTIONS, **backend.options}
-    values, all_right = _read_values(prefix, given, readers, found)
+    values = _read_values(prefix, given, readers, found)
     found.warnings += _unknown(prefix, given, readers, backend.takes_any)
-    if all_right and given.keys() & {"type", *backend.options}:
-        options = inherited | values
-        name = options["type"]
-        found.errors += backend_errors(prefix, options, name, backend)
+    if given.keys() & {"type", *backend.options}:
+        name = given.get("type", inherited["type"])
+        read = ReadOptions(
+            inherited | values,
+            (misread | given.keys()) - values.keys(),
+        )
+        found.errors += backend_errors(prefix, read, name, backend)
     return values
 
 
@@ -238,8 +254,8 @@ def _read_values(
     given: Mapping[str, Any],
     readers: Mapping[str, Reader],
     found: Configuration,
-) -> tuple[dict[str, Any], bool]:
-    """Read the values of a group; tell whether each one is valid by itself.
+) -> dict[str, Any]:
+    """Return the values of a group, without those that cannot be read.
 
     The values of unknown options are not changed.
     """
@@ -259,7 +275,7 @@ def _read_values(
             continue
         if hint := _hint(value):
             found.warnings.append(f"{prefix}.{option} is {shown!r}.{hint}")
-    return values, len(values) == len(given)
+    return values
 
 
 def _read_value(text: str, reader: Reader) -> Any:

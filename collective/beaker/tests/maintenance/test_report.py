@@ -292,10 +292,12 @@ def test_a_folder_that_cannot_be_used_is_an_error(tmp_path):
     occupied.write_text("")
 
     made = make_report(
-        {"session.type": "file", "session.data_dir": str(occupied)}
+        {"session.timeout": "1h", "session.data_dir": str(occupied)}
     )
 
-    assert "cannot be used" in made.errors[0]
+    timeout, folder = made.errors
+    assert "session.timeout is '1h'" in timeout
+    assert "cannot be used" in folder
 
 
 def test_the_options_in_force_are_those_that_are_tried_out(tmp_path):

@@ -258,9 +258,10 @@ def test_a_wrong_value_is_an_error_that_names_what_is_allowed(
 
 def test_a_backend_does_not_change_what_a_session_option_means():
     """Redis has a timeout, too, for caches."""
-    [error] = errors(session__type="ext:redis", session__timeout="0")
+    error, missing = errors(session__type="ext:redis", session__timeout="0")
 
     assert "without the line, sessions do not time out" in error
+    assert "needs session.url" in missing
 
 
 @pytest.mark.parametrize(
@@ -290,16 +291,84 @@ def test_an_error_ends_with_what_is_allowed():
     ]
 
 
-def test_what_a_backend_needs_is_checked_when_its_values_are_right():
-    [error] = read_configuration(
-        {
-            "cache.regions": "a",
-            "cache.a.type": "file",
-            "cache.a.expire": "soon",
-        }
-    ).errors
+@pytest.mark.parametrize(
+    ("section", "starts"),
+    [
+        (
+            {"session.type": "file", "session.timeout": "1h"},
+            ["session.timeout is '1h'", "session.type is 'file', which needs"],
+        ),
+        (
+            {"session.timeout": "1h", "session.samesite": "None"},
+            ["session.timeout is '1h'", "session.samesite is 'None'"],
+        ),
+        (
+            {"session.timeout": "1h", "session.encrypt_key": KEY},
+            ["session.timeout is '1h'", "session.encrypt_key (hidden) works"],
+        ),
+        (
+            {"session.cookie_path": "x", "session.key": "__Secure-id"},
+            ["session.cookie_path is 'x'", "session.key is '__Secure-id'"],
+        ),
+        (
+            {"cache.type": "file", "cache.expire": "1h"},
+            ["cache.expire is '1h'", "cache.type is 'file', which needs"],
+        ),
+        (
+            {
+                "cache.regions": "a",
+                "cache.a.type": "file",
+                "cache.a.expire": "1h",
+            },
+            ["cache.a.expire is '1h'", "cache.a.type is 'file', which needs"],
+        ),
+    ],
+)
+def test_a_wrong_value_hides_no_other_mistake(section, starts):
+    found = read_configuration(section).errors
 
-    assert error.startswith("cache.a.expire is 'soon'")
+    assert len(found) == len(starts)
+    for error, start in zip(found, starts, strict=True):
+        assert error.startswith(start)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"type": "file", "data_dir": ""},
+        {"type": "ext:redis", "url": ""},
+        {"type": "cookie", "validate_key": ""},
+        {"crypto_type": "rot13"},
+        {"samesite": "None", "secure": "perhaps"},
+        {"timeout": "1h", "sweep_interval": "600"},
+        {"timeout": "60", "save_accessed_time": "perhaps"},
+        {"secret": "", "secret_fallbacks": KEY},
+    ],
+)
+def test_a_wrong_value_is_one_mistake(settings):
+    """No check makes something of the default in its place."""
+    found = read_configuration(
+        {f"session.{option}": value for option, value in settings.items()}
+    )
+
+    [error] = found.errors
+    assert "; allowed is " in error
+    assert not any("expires" in warning for warning in found.warnings)
+
+
+def test_a_region_may_correct_what_is_wrong_for_all_caches():
+    section = {
+        "cache.type": "file",
+        "cache.data_dir": "",
+        "cache.regions": "a, b",
+        "cache.a.type": "dbm",
+        "cache.b.type": "dbm",
+        "cache.b.data_dir": FOLDER,
+    }
+
+    [error] = read_configuration(section).errors
+
+    assert error.startswith("cache.data_dir is ''")
 
 
 @pytest.mark.parametrize(

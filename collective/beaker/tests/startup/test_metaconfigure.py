@@ -161,6 +161,18 @@ def test_a_folder_that_cannot_be_used_is_a_configuration_error(
         load_zcml()
 
 
+def test_a_wrong_value_hides_no_folder_that_cannot_be_used(section, tmp_path):
+    (tmp_path / "file").write_text("")
+    folder = str(tmp_path / "file")
+    section({"session.timeout": "1h", "session.data_dir": folder})
+
+    with pytest.raises(ConfigurationError) as error:
+        load_zcml()
+
+    assert "session.timeout is '1h'" in str(error.value)
+    assert f"session.data_dir is {folder!r}" in str(error.value)
+
+
 def test_folders_are_created_at_start(section, tmp_path):
     section({"session.data_dir": str(tmp_path / "sessions")})
     load_zcml()
