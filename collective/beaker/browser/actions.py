@@ -4,17 +4,20 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 
+from OFS.SimpleItem import Item
 from zExceptions import MethodNotAllowed
+from zope.component import getMultiAdapter
 from zope.component import queryUtility
+from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker import wording
 from collective.beaker.browser import messages
 from collective.beaker.browser.base import View
-from collective.beaker.browser.tokens import check_token
-from collective.beaker.ids import ID_LENGTH
-from collective.beaker.ids import is_id
+from collective.beaker.browser.page import Page
+from collective.beaker.browser.tokens import has_valid_token
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance.caches import clear_region
+from collective.beaker.maintenance.revoke import find_id
 from collective.beaker.maintenance.revoke import revoke
 from collective.beaker.maintenance.slices import last_result_within
 from collective.beaker.maintenance.stored import CannotMaintain
@@ -27,24 +30,33 @@ from collective.beaker.settings.backends import backend_of
 SWEEP_SECONDS = 10
 """How long a button sweeps."""
 
+_STALE = (
+    "Nothing was done: the form is too old, or comes from another site. Press "
+    "the button again. If this still happens, set session.secret, so that all "
+    "processes of Zope accept the form."
+)
+"""What the page shows if a form has no valid token."""
+
 logger = logging.getLogger("collective.beaker")
 
 
 def on_post(
     change: Callable[["Actions"], str],
-) -> Callable[["Actions"], None]:
+) -> Callable[["Actions"], str]:
     """Run a method only on POST, and only with the token of a form.
 
     The response redirects to the page, so that reloading it repeats nothing.
     The page shows the text that the method returns, or why the method failed.
+    Without a valid token, the response is the page, with the status 403.
     """
 
     @wraps(change)
-    def publish(self: "Actions") -> None:
+    def publish(self: "Actions") -> str:
         self.never_cache()
         if self.request.method != "POST":
             raise MethodNotAllowed("Use the button on the page @@beaker.")
-        check_token(self.context, self.request)
+        if not has_valid_token(self.context, self.request):
+            return self._refuse()
         try:
             messages.set_message(self.request, "done", change(self))
         except CannotMaintain as error:
@@ -55,12 +67,19 @@ def on_post(
             messages.set_message(self.request, "failed", reason)
         url = f"{self.context.absolute_url()}/@@beaker"
         self.request.response.redirect(url, status=303)
+        return ""
 
     return publish
 
 
 class Actions(View):
     """What the buttons of the page do."""
+
+    def __init__(self, context: Item, request: HTTPRequest):
+        super().__init__(context, request)
+        # Zope's error log keeps the form of a request that fails, and an id
+        # or a cookie is a secret.  A view is made before anything is checked.
+        self._id = request.form.pop("id", "")
 
     @on_post
     def sweep(self) -> str:
@@ -97,13 +116,19 @@ class Actions(View):
 
     @on_post
     def revoke(self) -> str:
-        """End the session of an id, or of a cookie that ends with the id."""
-        id = self._field("id").strip()
-        if not is_id(id):
-            id = id[-ID_LENGTH:]
+        """End the session of an id or of a cookie."""
+        id = find_id(self._id if isinstance(self._id, str) else "")
         if not revoke(self._session_options(), id):
             raise CannotMaintain("There is no session with this ID.")
         return "Ended the session."
+
+    def _refuse(self) -> str:
+        """Return the page, with the message that a form is not valid."""
+        self.request.response.setStatus(403)
+        page: Page = getMultiAdapter(
+            (self.context, self.request), name="beaker"
+        )
+        return page.show(messages.Message("failed", _STALE))
 
     def _session_options(self) -> Options:
         options: Options | None = queryUtility(ISessionConfig)

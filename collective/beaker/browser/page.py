@@ -62,6 +62,10 @@ class Page(View):
     """The URL of the site or of the root of Zope."""
 
     def __call__(self) -> str:
+        return self.show(messages.pop_message(self.request))
+
+    def show(self, message: messages.Message | None) -> str:
+        """Return the page, with a message."""
         self.never_cache()
         response = self.request.response
         # The page has its own style, which Plone's theme would replace.
@@ -69,7 +73,7 @@ class Page(View):
         response.setHeader("Content-Security-Policy", _POLICY)
         self.report = self.make_report()
         self.configuration = self.read_configuration()
-        self.message = messages.pop_message(self.request)
+        self.message = message
         self.home = self.context.absolute_url()
         page: str = self.index()
         return page
@@ -152,6 +156,7 @@ class Page(View):
         return [
             ("Sessions", f"{found.sessions:,}"),
             ("Expired", f"{found.expired:,}"),
+            ("Due for a sweep", f"{found.removable:,}"),
             ("Unreadable", f"{found.unreadable:,}"),
             ("Empty records", f"{found.empty:,}"),
             ("Total size", wording.size(found.bytes)),

@@ -12,6 +12,8 @@ from base64 import urlsafe_b64decode
 from base64 import urlsafe_b64encode
 
 from AccessControl import getSecurityManager
+from Acquisition import aq_inner
+from Acquisition import aq_parent
 from zope.component import queryUtility
 
 from collective.beaker.interfaces import ISessionConfig
@@ -45,10 +47,19 @@ def unseal(purpose: str, sealed: str) -> str | None:
     return text if time.time() < made + LIFETIME_SECONDS else None
 
 
-def _mac(purpose: str, body: str) -> str:
+def user_key() -> list[str | None]:
+    """Return what no other user has: the user's names and the user folder.
+
+    Users of two folders may have the same name.
+    """
     user = getSecurityManager().getUser()
-    name = [user.getId(), user.getUserName()]
-    message = json.dumps(["collective.beaker", purpose, name, body])
+    folder = aq_parent(aq_inner(user))
+    path = "" if folder is None else "/".join(folder.getPhysicalPath())
+    return [user.getId(), user.getUserName(), path]
+
+
+def _mac(purpose: str, body: str) -> str:
+    message = json.dumps(["collective.beaker", purpose, user_key(), body])
     return hmac.new(
         _signing_key().encode(), message.encode(), "sha256"
     ).hexdigest()

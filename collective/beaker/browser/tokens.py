@@ -2,60 +2,64 @@
 
 It keeps other sites from pressing a button in the browser of someone who is
 logged in (OWASP: cross-site request forgery).  In a Plone site it is the token
-of plone.protect; elsewhere it is one of our own.
+of plone.protect; elsewhere it is one of our own.  Either is valid for one
+user of one user folder, and for the page of one site.
 """
 
+import json
 from typing import Protocol
 
 from OFS.interfaces import IApplication
 from OFS.SimpleItem import Item
-from zExceptions import Forbidden
 from zope.component import queryMultiAdapter
 from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.browser.seals import seal
 from collective.beaker.browser.seals import unseal
+from collective.beaker.browser.seals import user_key
 
 
 FIELD = "_authenticator"
 """The name of the form field, as in plone.protect."""
 
 _PURPOSE = "button"
-"""The purpose of the seal."""
+"""What a token is for."""
 
 
 class Protector(Protocol):
     """What we use of plone.protect's view."""
 
-    def token(self) -> str:
-        """Return a token."""
+    def token(self, extra: str = "") -> str:
+        """Return a token, which is valid for ``extra`` only."""
 
-    def verify(self) -> bool:
+    def verify(self, extra: str = "") -> bool:
         """Tell whether the request has a valid token."""
 
 
 def make_token(context: Item, request: HTTPRequest) -> str:
     """Return a token for a form."""
     protector = _protector(context, request)
-    return protector.token() if protector else seal(_PURPOSE)
+    purpose = _purpose(context)
+    return protector.token(purpose) if protector else seal(purpose)
 
 
-def check_token(context: Item, request: HTTPRequest) -> None:
-    """Raise Forbidden if a form has no token, or a wrong one."""
+def has_valid_token(context: Item, request: HTTPRequest) -> bool:
+    """Tell whether a form has the token that was made for it."""
     protector = _protector(context, request)
+    purpose = _purpose(context)
     if protector:
-        is_valid = protector.verify()
-    else:
-        token = request.form.get(FIELD)
-        is_valid = isinstance(token, str) and (
-            unseal(_PURPOSE, token) is not None
-        )
-    if not is_valid:
-        raise Forbidden(
-            "The form is too old, or comes from another site. Open the page "
-            "again and press the button there. If this still happens, set "
-            "session.secret, so that all processes of Zope accept the form."
-        )
+        return protector.verify(purpose)
+    token = request.form.get(FIELD)
+    return isinstance(token, str) and unseal(purpose, token) is not None
+
+
+def _purpose(context: Item) -> str:
+    """Return the only purpose that a token has.
+
+    By itself, plone.protect would only ask for a user of the same name.
+    """
+    path = "/".join(context.getPhysicalPath())
+    return json.dumps([_PURPOSE, path, user_key()])
 
 
 def _protector(context: Item, request: HTTPRequest) -> Protector | None:

@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from collective.beaker.ids import ID_LENGTH
 from collective.beaker.ids import is_id
 from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.session.cookies import SIGNATURE_LENGTH
 from collective.beaker.session.times import CREATED
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
@@ -18,6 +20,32 @@ from collective.beaker.stores import Store
 _MOST_WALKS = 10
 """How many times at most the store is searched for sessions that have changed
 their ids in the meantime."""
+
+
+def find_id(text: str) -> str:
+    """Return the id in what somebody has copied: an id, or a cookie.
+
+    A signature comes before the id in the value of a cookie.  The name of the
+    cookie may come before the value.
+
+    Raises CannotMaintain if there is no id; the message does not show it.
+    """
+    value = text.strip().strip('"')
+    value = value.rpartition("=")[2].strip('"')
+    for id in (value, value[SIGNATURE_LENGTH:], value[-ID_LENGTH:]):
+        if is_id(id):
+            return id
+    raise CannotMaintain(
+        "A session ID has 32 hexadecimal digits. "
+        "Give the ID, or the value of the cookie."
+    )
+
+
+def is_stored(options: Options, id: str) -> bool:
+    """Tell whether there is a session with an id."""
+    inspector = SessionInspector(options)
+    record = inspector.store.load(id)
+    return record is not None and inspector.inspect(id, record) is not None
 
 
 def revoke(options: Options, id: str) -> bool:

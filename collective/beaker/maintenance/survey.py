@@ -10,6 +10,7 @@ from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.maintenance.sweep import GRACE_SECONDS
 from collective.beaker.session.times import ACCESSED
 from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import is_empty
@@ -39,6 +40,10 @@ class Survey:
 
     sessions: int = 0
     expired: int = 0
+    removable: int = 0
+    """Expired sessions that a sweep would remove now: the others expired less
+    than ``GRACE_SECONDS`` ago."""
+
     unreadable: int = 0
     empty: int = 0
     """Records without a session; they are not included in ``sessions``."""
@@ -63,15 +68,19 @@ def survey(options: Options) -> Iterator[Survey]:
     The same object is yielded each time.
     """
     inspector, found = SessionInspector(options), Survey()
+    sweeper = SessionInspector(options, grace=GRACE_SECONDS)
     for inspected in slices(inspector.inspect_all()):
         for each in inspected:
-            _count(found, each, inspector)
+            _count(found, each, inspector, sweeper)
         yield found
     yield found
 
 
 def _count(
-    found: Survey, inspected: InspectedRecord, inspector: SessionInspector
+    found: Survey,
+    inspected: InspectedRecord,
+    inspector: SessionInspector,
+    sweeper: SessionInspector,
 ) -> None:
     data = inspected.data
     if data is not None and is_empty(data):
@@ -89,6 +98,7 @@ def _count(
     began = data.get(CREATED, now)
     used = data.get(ACCESSED, began)
     found.expired += inspector.has_expired(data)
+    found.removable += sweeper.has_expired(data)
     found.oldest = max(found.oldest, now - began)
     found.age[bisect(AGES, now - began)] += 1
     found.idle[bisect(AGES, now - used)] += 1

@@ -8,7 +8,6 @@ import pytest
 from beaker.cache import CacheManager
 from OFS.interfaces import IApplication
 from webtest import TestApp
-from zExceptions import Forbidden
 from zope.component import getUtility
 from zope.interface import alsoProvides
 
@@ -17,7 +16,7 @@ from collective.beaker.browser import base
 from collective.beaker.browser import seals
 from collective.beaker.browser.messages import COOKIE
 from collective.beaker.browser.tokens import FIELD
-from collective.beaker.browser.tokens import check_token
+from collective.beaker.browser.tokens import has_valid_token
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
@@ -338,7 +337,126 @@ def test_without_the_right_token_a_button_does_nothing(
         fields = list(fields.items() if isinstance(fields, dict) else fields)
         response = manager.post(f"/{button}", fields + more, status=403)
         assert COOKIE not in response.headers.get("Set-Cookie", "")
+        assert "Press the button again" in text_of(response, "message")
+        assert response.headers["Cache-Control"] == "no-store"
     assert file_sessions.ids() == {id}
+
+
+def test_the_page_that_refuses_a_form_has_a_valid_one(manager, file_sessions):
+    refused = manager.post("/@@beaker-sweep", status=403)
+
+    assert refused.forms["sweep"].submit().status_int == 303
+
+
+@pytest.fixture
+def error_log(manager):
+    """Zope's error log, which keeps dumps of requests that fail."""
+    logs = []
+
+    def find_log(request):
+        logs.append(request["PARENTS"][-1].error_log._getLog())
+
+    Visitor(manager.app).visit(find_log)
+    logs[0].clear()
+    return logs[0]
+
+
+def test_a_cookie_in_a_form_that_is_too_old_is_not_in_the_error_log(
+    manager, file_sessions, error_log, clock
+):
+    form = manager.get("/@@beaker").forms["revoke"]
+    form["id"] = "0123456789" * 4 + file_sessions.make()
+    clock(seals.LIFETIME_SECONDS)
+
+    form.submit(status=403)
+
+    assert list(error_log) == []
+
+
+def fail(*arguments):
+    raise ValueError("Something is wrong.")
+
+
+def test_a_cookie_in_a_form_is_not_in_the_error_log_whatever_fails(
+    manager, file_sessions, error_log, monkeypatch
+):
+    id = file_sessions.make()
+    form = manager.get("/@@beaker").forms["revoke"]
+    form["id"] = "0123456789" * 4 + id
+    monkeypatch.setattr(actions, "has_valid_token", fail)
+
+    with pytest.raises(ValueError, match="Something is wrong"):
+        form.submit()
+
+    [entry] = error_log
+    assert FIELD in entry["req_html"]
+    assert id not in entry["req_html"]
+
+
+def test_a_cookie_in_a_form_is_not_in_the_error_log_of_who_logged_out(
+    manager, file_sessions, error_log
+):
+    """Zope's error log keeps Unauthorized, too, if it is told to."""
+    id = file_sessions.make()
+
+    def set_ignored(*names):
+        def view(request):
+            request["PARENTS"][-1].error_log._ignored_exceptions = names
+
+        Visitor(manager.app).visit(view)
+
+    form = manager.get("/@@beaker").forms["revoke"]
+    form["id"] = id
+    manager.authorization = None
+    set_ignored()
+    try:
+        form.submit(status=401)
+    finally:
+        set_ignored("Unauthorized", "NotFound", "Redirect")
+
+    [entry] = error_log
+    assert FIELD in entry["req_html"]
+    assert id not in entry["req_html"]
+
+
+@pytest.fixture
+def site_with_users(manager, sites):
+    """A site that has a user of the same name as the root, and the page."""
+
+    def add(request):
+        site = request["PARENTS"][-1].plain
+        alsoProvides(site, IApplication)
+        site.manage_addUserFolder()
+        site.acl_users._doAddUser("manager", "of the site", ["Manager"], [])
+
+    Visitor(manager.app).visit(add)
+    browser = TestApp(manager.app)
+    browser.authorization = ("Basic", ("manager", "of the site"))
+    return browser
+
+
+def token_of(browser, page):
+    return browser.get(page).forms["sweep"][FIELD].value
+
+
+def test_a_token_is_not_that_of_the_same_name_in_another_folder(
+    manager, site_with_users
+):
+    manager.authorization = ("Basic", ("manager", "a password"))
+    token = token_of(site_with_users, "/plain/@@beaker")
+
+    for page in ("/plain/@@beaker-sweep", "/@@beaker-sweep"):
+        manager.post(page, {FIELD: token}, status=403)
+    site_with_users.post("/plain/@@beaker-sweep", {FIELD: token}, status=303)
+
+
+def test_a_token_of_one_page_is_not_for_another(manager, site_with_users):
+    mine = token_of(manager, "/@@beaker")
+    at_the_site = token_of(manager, "/plain/@@beaker")
+
+    manager.post("/plain/@@beaker-sweep", {FIELD: mine}, status=403)
+    manager.post("/@@beaker-sweep", {FIELD: at_the_site}, status=403)
+    manager.post("/@@beaker-sweep", {FIELD: mine}, status=303)
 
 
 def test_a_token_is_accepted_by_another_process(
@@ -361,13 +479,18 @@ def test_without_a_secret_a_token_is_that_of_a_process(
     form.submit(status=403)
 
 
-def test_who_forges_a_token_is_told_what_else_may_be_wrong(application):
+def test_a_token_with_characters_that_are_none_is_wrong(application):
     def check(request):
         request.form[FIELD] = "\udcff.\ud800"
-        with pytest.raises(Forbidden, match=r"set session\.secret"):
-            check_token(request["PARENTS"][-1], request)
+        return str(has_valid_token(request["PARENTS"][-1], request))
 
-    Visitor(application).visit(check)
+    assert Visitor(application).visit(check).text == "False"
+
+
+def test_who_is_refused_is_told_what_else_may_be_wrong(manager):
+    refused = manager.post("/@@beaker-sweep", status=403)
+
+    assert "set session.secret" in text_of(refused, "message")
 
 
 @pytest.fixture
@@ -483,7 +606,11 @@ def test_the_cookie_of_a_session_will_do_for_its_id(manager, file_sessions):
     ("id", "text"),
     [
         ("0" * 32, "There is no session with this ID."),
-        ("no id", "A session ID has 32 hexadecimal digits."),
+        (
+            "no id",
+            "A session ID has 32 hexadecimal digits. "
+            "Give the ID, or the value of the cookie.",
+        ),
     ],
 )
 def test_an_id_of_no_session_is_an_error(
