@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -21,6 +22,8 @@ from collective.beaker.cli.printing import print_report
 from collective.beaker.cli.printing import print_survey
 from collective.beaker.cli.printing import print_sweep
 from collective.beaker.maintenance.caches import clear_region
+from collective.beaker.maintenance.revoke import find_id
+from collective.beaker.maintenance.revoke import is_stored
 from collective.beaker.maintenance.revoke import revoke as revoke_session
 from collective.beaker.maintenance.revoke import revoke_all
 from collective.beaker.maintenance.stored import SessionInspector
@@ -35,9 +38,38 @@ from collective.beaker.settings.section import read_configuration
 WARNINGS = 1
 """The exit status of ``check --strict`` if there are only warnings."""
 
+_NO_SESSION = "There is no session with this ID."
+
+
+_version_option = click.version_option(package_name="collective.beaker")
+
+
+def _set_path(
+    context: click.Context, _parameter: click.Parameter, path: str | None
+) -> None:
+    """Use the zope.conf that is named behind a subcommand."""
+    if path is not None:
+        context.obj = path
+
+
+_config_option = click.option(
+    "-c",
+    "--config",
+    metavar="PATH",
+    callback=_set_path,
+    expose_value=False,
+    help="The zope.conf of your Zope.",
+)
+
+
+def _subcommand(function: Callable[..., None]) -> click.Command:
+    """Make a subcommand, which accepts the options of the group, too."""
+    with_options = _config_option(_version_option(function))
+    return main.command()(click.pass_obj(with_options))
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="collective.beaker")
+@_version_option
 @click.option(
     "-c",
     "--config",
@@ -59,18 +91,20 @@ def main(context: click.Context, path: str) -> None:
     context.obj = path
 
 
-@main.command()
+@_subcommand
 @click.option(
     "--strict", is_flag=True, help="Exit with status 1 for warnings."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
 def check(path: str, strict: bool, as_json: bool) -> None:
     """Check the settings and the stores.
 
     The settings are checked as they are when Zope starts. Then a test record
     is stored, loaded, swapped and deleted in the store of the sessions and in
     the store of each cache region. Secrets and passwords are not shown.
+
+    Whether Zope loads the ZCML of this package cannot be checked here: see
+    whether Zope has the page @@beaker.
     """
     report = _make_report(path)
     verdict = report.verdict
@@ -85,8 +119,7 @@ def check(path: str, strict: bool, as_json: bool) -> None:
         sys.exit(WARNINGS)
 
 
-@main.command()
-@click.pass_obj
+@_subcommand
 def sessions(path: str) -> None:
     """Count the stored sessions, by age and by size.
 
@@ -103,7 +136,7 @@ def sessions(path: str) -> None:
     print_survey(found, inspector.store)
 
 
-@main.command()
+@_subcommand
 @click.option(
     "--idle",
     type=Duration(),
@@ -114,7 +147,6 @@ def sessions(path: str) -> None:
 @click.option(
     "--dry-run", is_flag=True, help="Count, but do not remove anything."
 )
-@click.pass_obj
 def sweep(path: str, idle: int | None, dry_run: bool) -> None:
     """Remove expired sessions and unneeded records.
 
@@ -139,40 +171,46 @@ def sweep(path: str, idle: int | None, dry_run: bool) -> None:
         )
 
 
-@main.command()
+@_subcommand
 @click.argument("id", required=False)
 @click.option("--all", "everyone", is_flag=True, help="End all sessions.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
     """End the session with this ID, or all sessions.
 
-    The visitors get new sessions.
+    The value of the visitor's cookie works in place of the ID. The visitors
+    get new sessions.
     """
     if bool(id) == everyone:
         raise click.UsageError("Give either the ID of a session, or --all.")
     with errors_as_failures():
         options = read_session_options(path)
         inspector = SessionInspector(options)
-        if not yes:
-            which = "all sessions" if everyone else "this session"
-            confirm(f"End {which} in {describe_store(inspector.store)}?")
+        store = describe_store(inspector.store)
         if everyone:
+            # This fails if the store is down, or cannot list its sessions.
+            next(inspector.walk_all(), None)
+            if not yes:
+                confirm(f"End all sessions in {store}?")
             number = show_progress(
                 revoke_all(options),
                 inspector,
                 lambda number: number,
             )
             click.echo(f"Ended {wording.number(number, 'session')}.")
-        elif revoke_session(options, id or ""):
-            click.echo("Ended the session.")
-        else:
-            raise Failure("There is no session with this ID.")
+            return
+        id = find_id(id or "")
+        if not yes:
+            if not is_stored(options, id):
+                raise Failure(_NO_SESSION)
+            confirm(f"End this session in {store}?")
+        if not revoke_session(options, id):
+            raise Failure(_NO_SESSION)
+        click.echo("Ended the session.")
 
 
-@main.command()
+@_subcommand
 @click.argument("region")
-@click.pass_obj
 def clear(path: str, region: str) -> None:
     """Empty one cache REGION and nothing else."""
     with errors_as_failures():

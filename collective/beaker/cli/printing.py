@@ -24,10 +24,19 @@ _BAR = 40
 """The length of the longest bar of a chart, in columns."""
 
 
+_NOT_CHECKED = (
+    "Whether Zope loads the ZCML cannot be seen from here: open @@beaker in "
+    "Zope. If it is not found, include the package collective.beaker."
+)
+"""What the command does not know, since it does not start Zope."""
+
+
 def print_report(report: Report) -> None:
     for name, text in _report_lines(report):
         verdict = click.style(f"{name:8}", fg=_COLOURS[name])
         click.echo(f"{verdict} {text}")
+    if not report.errors:
+        click.echo(f"{'note':8} {_NOT_CHECKED}")
 
 
 def _report_lines(report: Report) -> Iterator[tuple[str, str]]:
@@ -70,7 +79,10 @@ def print_survey(found: Survey, store: Store) -> None:
     average = found.bytes / found.sessions if found.sessions else 0
     click.echo(f"Store       {describe_store(store)}")
     click.echo(f"Sessions    {found.sessions:,}")
-    click.echo(f"Expired     {found.expired:,}")
+    click.echo(
+        f"Expired     {found.expired:,}; "
+        f"a sweep would remove {found.removable:,} of them now"
+    )
     click.echo(f"Unreadable  {found.unreadable:,}")
     click.echo(f"Empty       {wording.number(found.empty, 'record')}")
     size = wording.size

@@ -251,6 +251,15 @@ def test_the_longest_bar_is_as_long_as_its_place(manager, file_sessions):
     assert bars == ["100%", "50%", "0%", "0%", "0%", "0%"]
 
 
+def test_the_page_shows_what_a_sweep_would_remove(manager, file_sessions):
+    for idle in (0, 3610, 7200):
+        file_sessions.make(idle=idle)
+
+    facts = text_of(manager.get("/@@beaker"), "sessions")
+
+    assert "Expired 2 Due for a sweep 1 " in facts
+
+
 def test_the_page_does_not_count_for_long(manager, file_sessions, monkeypatch):
     for _ in range(150):
         file_sessions.make()

@@ -25,6 +25,7 @@ from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import options_of
 from collective.beaker.tests.helpers.visits import ZCML
+from collective.beaker.tests.helpers.visits import count_visit
 from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
@@ -249,6 +250,13 @@ def test_zope_conf_is_read_as_zope_reads_it(tmp_path, monkeypatch):
 # Check
 
 
+def test_check_says_where_to_see_whether_the_zcml_is_loaded(check):
+    result = check("session.auto on")
+
+    assert "note     Whether Zope loads the ZCML" in result.stdout
+    assert "open @@beaker" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("settings", "status", "strict"),
     [
@@ -362,7 +370,7 @@ def test_the_command_looks_after_every_store(shared_store, tmp_path):
 
     counted = invoke(path, "sessions")
     assert "Sessions    2\n" in counted.stdout
-    assert "Expired     1\n" in counted.stdout
+    assert "Expired     1; a sweep would remove 1 of" in counted.stdout
 
     dry = invoke(path, "sweep", "--dry-run")
     assert dry.stdout.startswith("Would remove 1 expired session,")
@@ -385,10 +393,11 @@ def test_memcached_says_that_it_cannot_list(memcached, tmp_path):
     id = Sessions(options).make()
 
     assert run(path, "check").returncode == 0
-    for command in (["sessions"], ["sweep"], ["revoke", "--all", "--yes"]):
-        result = invoke(path, *command)
+    for command in (["sessions"], ["sweep"], ["revoke", "--all"]):
+        result = invoke(path, *command, input="y\n")
         assert result.exit_code == 2
         assert "cannot list its sessions" in result.stderr
+        assert "[y/N]" not in result.stderr
     assert invoke(path, "revoke", id, "--yes").exit_code == 0
 
 
@@ -513,6 +522,49 @@ def test_a_mistake_in_the_settings_stops_each_command(tmp_path):
         assert "session.timeout is 'ten'" in result.stderr
 
 
+def test_a_session_that_has_just_expired_is_not_due_for_a_sweep(files):
+    for idle in (3610, 7200):
+        files.make(idle=idle)
+
+    counted = invoke(files.zope_conf, "sessions").stdout
+    swept = invoke(files.zope_conf, "sweep").stdout
+
+    assert "Expired     2; a sweep would remove 1 of them now" in counted
+    assert swept.startswith("Removed 1 expired session,")
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["check"], ["sessions"], ["sweep"], ["revoke", "--all"], ["clear", "x"]],
+)
+def test_the_zope_conf_may_be_named_behind_the_subcommand(tmp_path, command):
+    path = tmp_path / "missing.conf"
+
+    result = CliRunner().invoke(main, [*command, "--config", str(path)])
+
+    assert result.exit_code == 2
+    assert str(path) in result.output
+
+
+def test_the_zope_conf_behind_the_subcommand_wins(files, tmp_path):
+    path = str(files.zope_conf)
+
+    result = invoke(tmp_path / "missing.conf", "sweep", "-c", path)
+
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["sweep", "--version"]])
+def test_the_command_has_a_version(arguments):
+    result = CliRunner().invoke(main, arguments, prog_name="the command")
+
+    assert result.stdout.startswith("the command")
+    assert "version" in result.stdout
+
+
 # Sweep
 
 
@@ -633,6 +685,26 @@ def test_revoke_asks_and_takes_no_for_an_answer(files):
     result = invoke(files.zope_conf, "revoke", "--all", input="y\n")
     assert "Ended 1 session." in result.stdout
     assert files.ids() == set()
+
+
+@pytest.mark.parametrize("secret", [None, "a secret of the tests"])
+@pytest.mark.parametrize("form", ["{}", "beaker.session.id={}", '"{}"'])
+def test_revoke_takes_a_cookie(files, config, visitor, secret, form):
+    config.update(files.options, secret=secret)
+    visitor.visit(count_visit)
+    cookie = form.format(visitor.cookies[config["key"]])
+
+    result = invoke(files.zope_conf, "revoke", cookie, "--yes")
+
+    assert result.stdout == "Ended the session.\n"
+    assert visitor.visit(count_visit).text == "1"
+
+
+def test_revoke_asks_only_if_there_is_something_to_end(files):
+    for id in (new_id(), "no id"):
+        result = invoke(files.zope_conf, "revoke", id, input="y\n")
+        assert result.exit_code == 2
+        assert "[y/N]" not in result.stderr
 
 
 @pytest.mark.parametrize(
