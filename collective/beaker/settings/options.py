@@ -39,7 +39,8 @@ FALLBACK_OPTIONS = {
 
 _CREDENTIALS = re.compile(
     r"(?<=//).*(?=@)|^[^/?]*(?=@)"
-    r"|((?:passw(?:or)?d|passcode|pwd|token)(?:%3D|%3A|\W)).*",
+    r"|((?:passw(?:or)?d|passcode|pwd|token)(?:%3D|%3A|\W)"
+    r"|(?:pass|passphrase|auth|credentials?|secret|key)(?:%3D|=)).*",
     re.IGNORECASE | re.DOTALL,
 )
 """User and password in an address.  The pattern is greedy, since a password

@@ -45,6 +45,20 @@ def test_keys_and_passwords_are_hidden(option):
         # A password may hold any character, so that nothing behind it shows.
         ("redis://host/0?password=sesame&db=1", "redis://host/0?password=***"),
         ("redis://host/0?token=sesame", "redis://host/0?token=***"),
+        ("redis://host/0?pass=sesame", "redis://host/0?pass=***"),
+        ("redis://host/0?db=1&auth=sesame", "redis://host/0?db=1&auth=***"),
+        ("redis://host/0?credential=sesame", "redis://host/0?credential=***"),
+        ("http://host/?Credentials=sesame", "http://host/?Credentials=***"),
+        ("http://host/?passphrase=sesame", "http://host/?passphrase=***"),
+        (
+            "http://host/?client_secret=sesame",
+            "http://host/?client_secret=***",
+        ),
+        ("http://host/?apikey=sesame", "http://host/?apikey=***"),
+        ("http://host/?u=%3Fauth%3Dsesame", "http://host/?u=%3Fauth%3D***"),
+        ("mongodb://h/?authSource=admin", "mongodb://h/?authSource=admin"),
+        ("postgresql://auth:5432/pass", "postgresql://auth:5432/pass"),
+        ("/srv/secret/pass/key", "/srv/secret/pass/key"),
         ("redis://:se\nsame@host:1/0", "redis://***@host:1/0"),
         ("user:sesame@host:11211", "***@host:11211"),
         (
