@@ -1,5 +1,6 @@
 """Session ids: how they are created and recognized."""
 
+import re
 import secrets
 
 
@@ -11,6 +12,9 @@ LONGEST_ID = 40
 
 _DIGITS = "0123456789abcdef"
 """The digits of an id."""
+
+_POSSIBLE_ID = re.compile(f"[0-9A-Fa-f]{{{ID_LENGTH},}}")
+"""What may be an id, or a cookie, inside a text that code has made of it."""
 
 
 def new_id() -> str:
@@ -25,6 +29,11 @@ def is_id(value: object) -> bool:
         and len(value) in (ID_LENGTH, LONGEST_ID)
         and not value.strip(_DIGITS)
     )
+
+
+def without_ids(text: str) -> str:
+    """Return a text as it may stand in a message, where no id is shown."""
+    return _POSSIBLE_ID.sub("***", text)
 
 
 def lease_name(id: str) -> str:

@@ -11,11 +11,9 @@ from zExceptions import HTTPException
 from ZPublisher.HTTPResponse import HTTPBaseResponse
 from ZPublisher.HTTPResponse import HTTPResponse
 
+from collective.beaker.ids import without_ids
 from collective.beaker.settings.cookie_rules import cookie_errors
 
-
-_ID = re.compile("[0-9A-Fa-f]{32,}")
-"""What may be the id of a session, in a path that code has made of it."""
 
 _DIRECTIVE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"|")+')
 """A directive of Cache-Control.
@@ -64,7 +62,7 @@ def _cookie_error(
     }
     for error in cookie_errors(options):
         # Code may have made a path of an id.
-        return _ID.sub("***", error)
+        return without_ids(error)
     return None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from collections.abc import MutableMapping
 from typing import Any
 
+from collective.beaker.ids import without_ids
 from collective.beaker.session.opened import OpenedSession
 from collective.beaker.session.working_copy import OWN_KEYS
 from collective.beaker.settings.cookie_rules import cookie_domain
@@ -127,6 +128,6 @@ def _checked(name: str, reader: Reader, value: str) -> str:
         return allowed
     except ValueError as error:
         reason = error
-    raise ValueError(
-        f"The session's {name} is {value!r}; allowed is {reason}."
-    )
+    # Code may have made a path of an id.
+    shown = without_ids(repr(value))
+    raise ValueError(f"The session's {name} is {shown}; allowed is {reason}.")

@@ -373,6 +373,18 @@ def test_what_could_break_out_of_the_header_is_refused(
     assert "evil" not in str(response.headers)
 
 
+@pytest.mark.parametrize("form", ["/{};", "/{}\n", "{}"])
+def test_what_is_said_of_a_wrong_path_shows_no_id(visitor, form):
+    def restrict(request):
+        session = ISession(request)
+        session.save()
+        with pytest.raises(ValueError, match="path is") as caught:
+            session.path = form.format(session.id)
+        return str(session.id not in str(caught.value))
+
+    assert visitor.visit(restrict).text == "True"
+
+
 @pytest.mark.parametrize(
     "options",
     [
