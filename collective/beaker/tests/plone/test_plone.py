@@ -244,6 +244,33 @@ class TestPage(BrowserTestCase):
             self.browser.raiseHttpErrors = False
             self.browser.post(f"{self.url}/@@beaker-sweep", token)
             self.assertEqual(self.browser.headers["Status"][:3], "403")
+            self.assertIn("Press the button again", self.browser.contents)
+
+    def test_a_token_is_not_that_of_the_same_name_in_another_folder(self):
+        self.portal.acl_users.userFolderAddUser(
+            SITE_OWNER_NAME, "that of the site", ["Manager"], []
+        )
+        transaction.commit()
+        owner, other = (
+            Browser(self.layer["app"]) for _ in ("of Zope", "of the site")
+        )
+        for browser, password in (
+            (owner, SITE_OWNER_PASSWORD),
+            (other, "that of the site"),
+        ):
+            browser.addHeader(
+                "Authorization", f"Basic {SITE_OWNER_NAME}:{password}"
+            )
+        other.open(f"{self.url}/@@beaker")
+        token = other.getForm(id="sweep").getControl(name="_authenticator")
+        form = f"_authenticator={token.value}"
+
+        owner.raiseHttpErrors = False
+        owner.post(f"{self.url}/@@beaker-sweep", form)
+        self.assertEqual(owner.headers["Status"][:3], "403")
+
+        other.post(f"{self.url}/@@beaker-sweep", form)
+        self.assertIn("Removed 0 expired", other.contents)
 
     def test_a_button_works_on_the_root_of_zope(self):
         self.browser.addHeader(
