@@ -153,10 +153,12 @@ class Page(View):
     def facts(self, found: Survey) -> list[tuple[str, str]]:
         """Return the numbers that are shown besides the charts."""
         average = found.bytes / found.sessions if found.sessions else 0
+        expired = f"{found.expired:,}"
+        if found.expired:
+            expired += f" ({found.removable:,} due for a sweep)"
         return [
             ("Sessions", f"{found.sessions:,}"),
-            ("Expired", f"{found.expired:,}"),
-            ("Due for a sweep", f"{found.removable:,}"),
+            ("Expired", expired),
             ("Unreadable", f"{found.unreadable:,}"),
             ("Empty records", f"{found.empty:,}"),
             ("Total size", wording.size(found.bytes)),

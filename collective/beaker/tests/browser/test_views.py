@@ -257,7 +257,7 @@ def test_the_page_shows_what_a_sweep_would_remove(manager, file_sessions):
 
     facts = text_of(manager.get("/@@beaker"), "sessions")
 
-    assert "Expired 2 Due for a sweep 1 " in facts
+    assert "Expired 2 (1 due for a sweep) " in facts
 
 
 def test_the_page_does_not_count_for_long(manager, file_sessions, monkeypatch):
