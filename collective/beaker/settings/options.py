@@ -47,7 +47,7 @@ _CREDENTIALS = re.compile(
 may contain any character."""
 
 _SENSITIVE = re.compile(
-    "secret|passw|passcode|pwd|token|auth|credential|(?<!^)key(?!_length)",
+    "secret|pass|pwd|token|auth|credential|(?<!^)key(?!_length)",
     re.IGNORECASE,
 )
 """What names of options with a key or a password contain, even misspelt."""

@@ -74,7 +74,16 @@ def test_credentials_are_taken_out_of_addresses(value, shown):
 
 
 @pytest.mark.parametrize(
-    "option", ["secrett", "secret_key", "encrypt_keys", "validate-key", "auth"]
+    "option",
+    [
+        "secrett",
+        "secret_key",
+        "encrypt_keys",
+        "validate-key",
+        "auth",
+        "pass",
+        "ssl_passphrase",
+    ],
 )
 def test_what_might_be_a_misspelt_key_is_hidden(option):
     assert redacted(option, "sesame") == "(hidden)"
