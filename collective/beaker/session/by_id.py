@@ -13,14 +13,14 @@ from collective.beaker.session.policy import Policy
 
 
 Guard = Callable[..., Any]
-"""Calls its first argument with the others; says what an outage means."""
+"""Calls its first argument with the others, and deals with an outage."""
 
 
 @implementer(ISession)
 class SessionById(SessionMapping):
     """A session that was opened by its id.  See ISession.get_by_id.
 
-    Nobody's cookie follows it.  It is saved and ended at once.
+    It changes no cookie.  ``save`` and ``delete`` take effect at once.
     """
 
     def __init__(self, policy: Policy, session: OpenedSession, guard: Guard):
@@ -60,6 +60,6 @@ class SessionById(SessionMapping):
 
 
 def find_by_id(policy: Policy, id: str, guard: Guard) -> SessionById | None:
-    """Return the stored session of an id, or None if there is none."""
+    """Return the stored session with an id, or None if there is none."""
     found = guard(open_by_id, policy, id)
     return None if found is None else SessionById(policy, found, guard)

@@ -1,4 +1,4 @@
-"""Between the data of a session and the text that Beaker stores of it."""
+"""Turn the data of a session into the text that Beaker stores, and back."""
 
 import os
 import pickle
@@ -22,7 +22,7 @@ from collective.beaker.settings.readers import former_keys
 
 
 class Serializer(Protocol):
-    """What the option ``data_serializer`` may be besides a name."""
+    """What the option ``data_serializer`` may hold in place of a name."""
 
     def dumps(self, data: Any) -> bytes:
         """Return data as bytes."""
@@ -32,9 +32,9 @@ class Serializer(Protocol):
 
 
 class StrictPickle(PickleSerializer):
-    """Beaker's serializer, which looks at a pickle before it loads it.
+    """Beaker's serializer, but it looks at a pickle before it loads it.
 
-    Data that were encrypted with another key decrypt to garbage, and loading
+    Data that was encrypted with another key decrypts to garbage, and loading
     garbage may do anything.
     """
 
@@ -54,7 +54,7 @@ class Encryption:
     encrypt_key: str
     validate_keys: Sequence[str]
     nonce_size: tuple[int, int]
-    """The bytes of a nonce, and the characters that they take in base64."""
+    """The length of a nonce in bytes, and in base64 characters."""
 
     module: ModuleType
 
@@ -65,7 +65,7 @@ class Encryption:
         return nonce + _to_base64(self.module.aesEncrypt(data, key))
 
     def decrypt(self, text: str, validate_key: str) -> bytes:
-        """Return what is encrypted; garbage if it was another key."""
+        """Return the decrypted data; it is garbage if the key is wrong."""
         _, characters = self.nonce_size
         key = self._key(validate_key, text[:characters])
         data: bytes = self.module.aesDecrypt(
@@ -84,7 +84,7 @@ class Encryption:
 
 
 class Codec:
-    """Encodes the data of sessions, and decodes what was stored of them."""
+    """Encodes the data of sessions, and decodes what was stored."""
 
     def __init__(
         self,
@@ -100,8 +100,8 @@ class Codec:
     def encode(self, data: Mapping[Any, Any]) -> str:
         """Return the text to be stored.
 
-        Raises TypeError, which names no data, for what the serializer does
-        not take.
+        Raises TypeError for data that the serializer does not accept.  The
+        message shows none of the data.
         """
         try:
             serialized = self.dumps(data)
@@ -126,7 +126,7 @@ class Codec:
         return "values"
 
     def decode(self, text: str) -> dict[Any, Any]:
-        """Return the data in a text; raise any exception if it has none."""
+        """Return the data in a text; raise any exception if that fails."""
         if self._encryption is None:
             data = self._loads(a2b_base64(text))
         else:
@@ -136,7 +136,7 @@ class Codec:
         return data
 
     def _decrypt(self, encryption: Encryption, text: str) -> Any:
-        """Return the data in an encrypted text, whichever key it needs."""
+        """Return the data in an encrypted text, with the key that fits."""
         failure: Exception | None = None
         for key in encryption.validate_keys:
             try:
@@ -153,7 +153,7 @@ def _to_base64(data: bytes) -> str:
 def make_codec(options: Mapping[str, Any]) -> Codec:
     """Return the codec for the options of sessions.
 
-    Raises BeakerException for an unknown serializer, and where an AES library
+    Raises BeakerException if the serializer is unknown, or if an AES library
     is missing.
     """
     given = options["data_serializer"]

@@ -62,7 +62,7 @@ def _buried_cookie(header: str, name: str) -> str:
 
 @lru_cache(maxsize=16)
 def _signer(key: str) -> hmac.HMAC:
-    """Return what has hashed a key, which takes as long as a signature."""
+    """Return an HMAC that has hashed a key: that takes as long as signing."""
     return hmac.new(key.encode(), digestmod="sha1")
 
 
@@ -85,7 +85,7 @@ def sign(content: str, key: str) -> str:
 
 @dataclass(frozen=True)
 class CookieMaker:
-    """Verifies session cookies, and makes them as the options want them."""
+    """Verifies session cookies, and makes them as the options say."""
 
     name: str
     secrets: Sequence[str] = ()
@@ -101,8 +101,8 @@ class CookieMaker:
     def verify(self, value: str) -> tuple[str, int] | None:
         """Return what a cookie holds, and the position of its secret.
 
-        It is None for a cookie that was signed with none of the secrets.  The
-        signature is Beaker's, see ``beaker.session.SignedCookie``.
+        Returns None if the cookie was signed with none of the secrets.  The
+        signature is Beaker's: see ``beaker.session.SignedCookie``.
         """
         if not self.secrets:
             return value, 0
@@ -122,7 +122,7 @@ class CookieMaker:
     ) -> "Morsel[str]":
         """Return a cookie that holds some content.
 
-        Raises ValueError for an expiry that is of none of the three types.
+        Raises ValueError if ``expires`` has none of its three types.
         """
         return self._morsel(content, domain, path, _expiry(self.expires))
 
@@ -174,8 +174,8 @@ def _expiry(expires: Any) -> str:
 def is_small(name: str, value: str) -> bool:
     """Tell whether a cookie is certainly no larger than browsers accept.
 
-    Zope sends at most three characters for each one of ASCII.  Measuring
-    takes longer, and only that is right with another policy than Zope's own.
+    Zope sends at most three characters for each ASCII character.  Measuring
+    takes longer.  It is needed if Zope's own policy has been replaced.
     """
     fits = len(name) + 1 + 3 * len(value) <= MAX_COOKIE_SIZE
     return fits and getCookieValuePolicy() is defaultCookieValuePolicy

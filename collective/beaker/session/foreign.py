@@ -19,7 +19,7 @@ from collective.beaker.settings.options import OWN_OPTIONS
 
 
 class BeakerSession(Protocol):
-    """What the classes of Beaker's sessions offer, which declare no types."""
+    """What Beaker's session classes offer.  They declare no types."""
 
     id: str
     key: str
@@ -43,8 +43,8 @@ class BeakerSession(Protocol):
 class ForeignSession:
     """A session of any class that is derived from Beaker's.
 
-    It does what that class does.  It has none of the promises of a
-    ``StoredSession``: its class knows Beaker's options only.
+    It behaves as that class does, and makes none of the promises of a
+    ``StoredSession``: the class knows only Beaker's options.
     """
 
     bad_signature = False
@@ -65,13 +65,13 @@ class ForeignSession:
         return f"<{type(self).__name__}>"
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the class has beside the methods of all sessions."""
+        """Return what the class has besides the methods of all sessions."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._session, name)
 
     def open_presented(self, value: str) -> None:
-        """Open the session of a cookie's value, or begin a new one.
+        """Open the session that a cookie presents, or begin a new one.
 
         Raises what the class raises.
         """
@@ -149,13 +149,13 @@ class ForeignSession:
         self._session.regenerate_id()
 
     def has_changed(self) -> bool:
-        """Beaker's classes do not know; with ``auto`` they are stored."""
+        """Beaker's classes cannot tell; with ``auto``, all is stored."""
         return True
 
     def save(self, everything: bool = True) -> None:
         self._session.save(accessed_only=not everything)
 
-    # A class of Beaker's knows no transactions.
+    # Beaker's classes do not know about transactions.
 
     def prepare(self, everything: bool) -> None:
         """Nothing can be prepared."""

@@ -115,14 +115,14 @@ class SessionMapping(MutableMapping[Any, Any]):
         self._open().path = _checked("path", cookie_path, path)
 
     def __getattr__(self, name: str) -> Any:
-        """Return what Beaker's sessions offer besides, such as ``lock``."""
+        """Return what else Beaker's sessions offer, such as ``lock``."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._open(), name)
 
 
 def _checked(name: str, reader: Reader, value: str) -> str:
-    """Return what may stand in a header; raise ValueError otherwise."""
+    """Return a value that may stand in a header, or raise ValueError."""
     try:
         allowed: str = reader(value)
         return allowed

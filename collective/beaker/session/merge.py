@@ -1,7 +1,8 @@
-"""What one request changed in a session, and how it joins what others did.
+"""What a request changed in a session, merged with what others changed.
 
-Pure functions over dictionaries.  Different keys never collide; of two
-changes to one key the later one holds; a nested change is a change to its key.
+These are pure functions over dictionaries.  Different keys never collide.  Of
+two changes to one key, the later one holds.  A nested change is a change to
+its key.
 """
 
 import pickle
@@ -17,10 +18,10 @@ from typing import Any
 
 
 _COMPARABLE = frozenset([str, bytes, int, bool, type(None)])
-"""Types whose equal values are the same, also when they are stored."""
+"""Types whose equal values are also stored alike."""
 
 _IMMUTABLE = _COMPARABLE | {float, date, datetime, time, timedelta}
-"""Types whose values nobody can change inside."""
+"""Types whose values cannot be changed in place."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ def difference(
     mine: Mapping[Any, Any],
     dumps: Callable[[Any], bytes] = pickle.dumps,
 ) -> Changes:
-    """Return what must be done to ``base`` to get ``mine``.
+    """Return the changes that turn ``base`` into ``mine``.
 
-    The two must not share values that can be changed inside.  Such values
-    are compared as ``dumps`` stores them.
+    The two must not share values that can be changed in place.  Such values
+    are compared in the form in which ``dumps`` stores them.
     """
     return Changes(
         values={
@@ -68,7 +69,7 @@ def merge(theirs: Mapping[Any, Any], changes: Changes) -> dict[Any, Any]:
 
 
 def may_change_inside(values: Iterable[Any]) -> bool:
-    """Tell whether a value might be changed without being set anew."""
+    """Tell whether a value might be changed in place."""
     return not _IMMUTABLE.issuperset(map(type, values))
 
 
@@ -82,5 +83,5 @@ def _same(one: Any, other: Any, dumps: Callable[[Any], bytes]) -> bool:
     try:
         return dumps(one) == dumps(other)
     except Exception:
-        # What cannot be stored was not loaded.  Storing it tells the error.
+        # What cannot be stored was not loaded.  Storing it raises the error.
         return False

@@ -27,7 +27,7 @@ class OpenedSession(Protocol):
 
     @property
     def last_accessed(self) -> float | None:
-        """When it was used before this request: seconds since 1970."""
+        """When it was last used before this request: seconds since 1970."""
 
     @property
     def bad_signature(self) -> bool:
@@ -73,7 +73,7 @@ class OpenedSession(Protocol):
         """Go on under a new id."""
 
     def has_changed(self) -> bool:
-        """Tell whether there is anything that was not stored yet."""
+        """Tell whether there is anything that has not been stored yet."""
 
     def save(self, everything: bool = True) -> None:
         """Store all changes, or only those inside values.
@@ -83,7 +83,7 @@ class OpenedSession(Protocol):
         """
 
     def prepare(self, everything: bool) -> None:
-        """Make sure that ``save`` will succeed, and nobody comes between.
+        """Make sure that ``save`` will succeed, and keep others from storing.
 
         Raises what ``save`` does, and ConflictError if another request has
         changed what this one changed.  ``release`` must follow.
@@ -102,7 +102,7 @@ class OpenedSession(Protocol):
 class SessionOfCopy:
     """What a session in a store and one in a cookie have in common.
 
-    Both hold a working copy of data that are stored elsewhere.
+    Both hold a working copy of data that is stored elsewhere.
     """
 
     cookie: "Morsel[str] | None" = None
@@ -116,7 +116,7 @@ class SessionOfCopy:
 
     _is_deleted = False
     _replaces_another = False
-    """Whether it was begun in place of one that was stored."""
+    """Whether it replaces a session that was stored."""
 
     def __init__(self, policy: Policy, cookies: CookieMaker | None = None):
         self._policy = policy
@@ -136,7 +136,7 @@ class SessionOfCopy:
 
     @property
     def created(self) -> float:
-        # A session that was deleted has lost this time.
+        # A deleted session no longer has this time.
         return self._copy.loaded.get(CREATED) or time.time()
 
     @property
@@ -159,7 +159,7 @@ class SessionOfCopy:
 
     @property
     def _scope(self) -> dict[str, str | None]:
-        """The own keys that are a cookie's scope."""
+        """The own keys that hold the scope of the cookie."""
         return {DOMAIN: self.domain, PATH: self.path}
 
     def delete(self) -> None:

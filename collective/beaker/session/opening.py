@@ -1,4 +1,4 @@
-"""How the session of a request is opened, by the options that hold for it."""
+"""Open the session of a request, as the options in force say."""
 
 from collective.beaker.ids import is_id
 from collective.beaker.session.foreign import ForeignSession
@@ -9,7 +9,7 @@ from collective.beaker.session.stored import StoredSession
 
 
 def open_session(policy: Policy, value: str) -> OpenedSession:
-    """Return the session of a cookie's value, or a new one.
+    """Return the session that a cookie presents, or a new one.
 
     Raises StoreUnavailable.
     """
@@ -25,7 +25,7 @@ def open_session(policy: Policy, value: str) -> OpenedSession:
     cookies = policy.cookies if options["use_cookies"] else None
     stored = StoredSession(policy, cookies)
     if id := options.get("id"):
-        # Code gives it, for all visitors.
+        # Code has set one id for all visitors.
         stored.open_id(id)
     else:
         stored.open_presented(value)
@@ -33,9 +33,9 @@ def open_session(policy: Policy, value: str) -> OpenedSession:
 
 
 def open_by_id(policy: Policy, id: str) -> StoredSession | None:
-    """Return the stored session of an id, or None if there is none.
+    """Return the stored session with an id, or None if there is none.
 
-    Nobody's cookie follows it.  Raises StoreUnavailable.
+    It changes no cookie.  Raises StoreUnavailable.
     """
     if policy.in_browser or not is_id(id):
         return None

@@ -21,19 +21,20 @@ class Participant(Protocol):
         """Store what was prepared."""
 
     def roll_back(self) -> None:
-        """Forget everything, also what was prepared."""
+        """Forget everything, including what was prepared."""
 
     def snapshot(self) -> Any:
-        """Return what ``restore`` needs to come back to this state."""
+        """Return what ``restore`` needs to bring back this state."""
 
     def restore(self, snapshot: Any) -> None:
-        """Come back to an earlier state."""
+        """Bring back an earlier state."""
 
 
 def join(session: Participant) -> bool:
     """Have a session take part in the current transaction.
 
-    Returns False if it is too late: it has failed, or is being committed.
+    Returns False if it is too late: the transaction has failed, or is being
+    committed.
     """
     try:
         transaction.get().join(SessionDataManager(session))
@@ -70,7 +71,7 @@ class SessionDataManager:
         self._session.roll_back()
 
     def sortKey(self) -> str:
-        # The last to vote: other votes would keep the session locked.
+        # It votes last: others that voted after it would prolong its lock.
         return "~~collective.beaker"
 
     def savepoint(self) -> "SessionSavepoint":

@@ -32,7 +32,7 @@ logger = logging.getLogger("collective.beaker")
 class Policy:
     """What sessions with certain options are made of.
 
-    Nothing of it changes; sessions of all visitors share it.
+    It never changes, and the sessions of all visitors share it.
     """
 
     options: Mapping[str, Any]
@@ -71,9 +71,9 @@ if hasattr(os, "register_at_fork"):
 def policy_for(config: Mapping[str, Any]) -> Policy:
     """Return the policy for the options in force.
 
-    To make one takes long, so it is kept as long as the options stay the
-    same.  Sites with sessions of their own have a cookie of their own, by
-    whose name the policy is found again.
+    Making one takes long, so it is kept until the options change.  A site
+    that configures its own sessions has a cookie of its own, and the policy
+    is found by the name of that cookie.
     """
     given = config if type(config) is dict else dict(config)
     name = given.get("key", SESSION_DEFAULTS["key"])
@@ -86,9 +86,9 @@ def policy_for(config: Mapping[str, Any]) -> Policy:
 
 
 def _copied(value: Any) -> Any:
-    """Return an equal value that stays the same when its original changes.
+    """Return an equal value that does not change with its original.
 
-    Nor does it belong to a connection to the ZODB, as that of a site may.
+    Nor does it belong to a ZODB connection, as the options of a site may.
     """
     if isinstance(value, Mapping):
         return {key: _copied(each) for key, each in value.items()}
@@ -102,9 +102,9 @@ def _copied(value: Any) -> Any:
 def make_policy(given: Mapping[str, Any]) -> Policy:
     """Return the policy for options of sessions.
 
-    What is not given has its default.  Raises LookupError for a type that is
-    not known, and BeakerException for options that sessions cannot have
-    together; for zope.conf, ``settings`` reports both at start-up.
+    Missing options have their defaults.  Raises LookupError if the type is
+    unknown, and BeakerException if options do not go together; for zope.conf,
+    ``settings`` reports both at start-up.
     """
     options = with_defaults(given)
     if options["timeout"] and not options["save_accessed_time"]:
@@ -138,7 +138,7 @@ def make_policy(given: Mapping[str, Any]) -> Policy:
 
 def _is_in_browser(options: Mapping[str, Any]) -> bool:
     if options.get("session_class") is not None:
-        # Its class may know types that we do not.
+        # The class may know types that we do not.
         return False
     try:
         return backend_of(options).in_browser
@@ -148,7 +148,7 @@ def _is_in_browser(options: Mapping[str, Any]) -> bool:
 
 
 def keys_of(options: Mapping[str, Any], name: str) -> list[str]:
-    """Return a key and its fallbacks; nothing where there is no key."""
+    """Return a key and its fallbacks; nothing if there is no key."""
     if not options[name]:
         return []
     return [options[name], *former_keys(options[f"{name}_fallbacks"])]

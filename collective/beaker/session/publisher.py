@@ -70,14 +70,14 @@ def configureSessionOnStart(event: IPubStart) -> None:
 
 @adapter(IPubAfterTraversal)
 def configureSessionAfterTraversal(event: IPubAfterTraversal) -> None:
-    """Give it one where only the site that was found configures sessions."""
+    """Give it one if only the site, which is known now, has sessions."""
     if ENVIRON_KEY not in event.request.environ:
         initializeSession(event.request)
 
 
 @adapter(IPubBeforeAbort)
 def maskSessionOnFailure(event: IPubBeforeAbort) -> None:
-    """Keep the cookie of a request that failed for good out of dumps."""
+    """Mask the cookie in the dumps of a request that failed for good."""
     if not event.retry:
         mask_cookies(event.request)
 
@@ -101,7 +101,7 @@ def persistSessionOnFailure(event: IPubFailure) -> None:
     if not isinstance(session, LazySession):
         return
     if session.is_unavailable and isinstance(error, HTTPServiceUnavailable):
-        # Where an error page answers, Zope takes its status for 500.
+        # If an error page answers, Zope makes its status 500.
         request.response.setStatus(HTTPServiceUnavailable.status)
     if session.accessed():
         copy_answer(request.response, session.key, error)
