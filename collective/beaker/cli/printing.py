@@ -91,6 +91,7 @@ def print_survey(found: Survey, store: Store) -> None:
         f"{size(found.largest)} at most"
     )
     click.echo(f"Oldest      {wording.duration(found.oldest)}")
+    _name_problems(found.problems)
     if found.sessions:
         ages = wording.ranges(AGES, wording.duration)
         _print_chart("Not used for", ages, found.idle)
@@ -120,3 +121,10 @@ def print_sweep(swept: Sweep, dry_run: bool) -> None:
             "or if its data is damaged. revoke --all ends such sessions, too.",
             err=True,
         )
+    _name_problems(swept.problems)
+
+
+def _name_problems(problems: Sequence[str]) -> None:
+    """Name sessions that cannot be read by the first digits of their ids."""
+    for problem in problems:
+        click.echo(f"Unreadable: {problem}", err=True)

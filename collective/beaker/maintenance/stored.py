@@ -19,10 +19,18 @@ from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.options import with_defaults
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
+from collective.beaker.stores.container import UNREADABLE
 
 
 Options = Mapping[str, Any]
 """Option names, without their prefix, and values of various types."""
+
+
+_MOST_PROBLEMS = 10
+"""How many records that cannot be read are named."""
+
+_SHOWN_DIGITS = 8
+"""How many digits of an id name a record.  What is left is still a secret."""
 
 
 class CannotMaintain(Exception):
@@ -65,6 +73,9 @@ class SessionInspector:
             _check_idle(options, idle)
             timeout = min(idle, timeout or idle)
         self._timeouts = Timeouts(timeout, absolute_timeout)
+        self.problems: list[str] = []
+        """The first records that could not be read, and why not."""
+
         self._policy = make_policy(options)
 
     @property
@@ -103,15 +114,20 @@ class SessionInspector:
 
         A cache in the same folder may have a file with the name of a long id.
         """
+        reason = ""
         try:
             text = self.store.payload(record)
             data = {} if text is None else self._policy.codec.decode(text)
             self.has_expired(data)
-        except Exception:
+        except Exception as error:
             # Of any type: a former key, a missing class, damaged data.
-            data = None
-        is_foreign = not data and len(id) == LONGEST_ID
-        return None if is_foreign else InspectedRecord(id, record, data)
+            data, reason = None, type(error).__name__
+        if not data and len(id) == LONGEST_ID:
+            return None
+        if data is None and len(self.problems) < _MOST_PROBLEMS:
+            reason = "no record" if record == UNREADABLE else reason
+            self.problems.append(f"{id[:_SHOWN_DIGITS]}... ({reason})")
+        return InspectedRecord(id, record, data)
 
     def inspect_all(self) -> Iterator[InspectedRecord]:
         """Yield the records of all sessions, with their data.

@@ -61,19 +61,29 @@ class Survey:
 
     size: list[int] = field(default_factory=lambda: [0] * (len(SIZES) + 1))
 
+    problems: list[str] = field(default_factory=list)
+    """The first digits of unreadable sessions, and why they are unreadable;
+    no more than a few of them."""
+
 
 def survey(options: Options) -> Iterator[Survey]:
     """Count the stored sessions; yield the result so far, and finally all.
 
     The same object is yielded each time.
     """
-    inspector, found = SessionInspector(options), Survey()
+    inspector = SessionInspector(options)
     sweeper = SessionInspector(options, grace=GRACE_SECONDS)
+    found = Survey(problems=inspector.problems)
     for inspected in slices(inspector.inspect_all()):
         for each in inspected:
             _count(found, each, inspector, sweeper)
         yield found
     yield found
+
+
+def _size(raw: object) -> int:
+    """Return the bytes of a record; 0 for what is none."""
+    return len(raw) if isinstance(raw, str | bytes) else 0
 
 
 def _count(
@@ -86,7 +96,7 @@ def _count(
     if data is not None and is_empty(data):
         found.empty += 1
         return
-    size = len(inspected.record.raw)
+    size = _size(inspected.record.raw)
     found.sessions += 1
     found.bytes += size
     found.largest = max(found.largest, size)

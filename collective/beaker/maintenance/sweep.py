@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from enum import Enum
 from enum import auto
 
@@ -55,6 +56,10 @@ class Sweep:
     looked_at: int = 0
     """Records and files of all kinds."""
 
+    problems: list[str] = field(default_factory=list)
+    """The first digits of unreadable sessions, and why they are unreadable;
+    no more than a few of them."""
+
     @property
     def removed(self) -> int:
         return self.expired + self.empty + self.locks + self.temporary_files
@@ -72,7 +77,7 @@ def sweep(
     that cannot be read.  The same object is yielded each time.
     """
     inspector = SessionInspector(options, idle, GRACE_SECONDS)
-    swept = Sweep()
+    swept = Sweep(problems=inspector.problems)
     for records in slices(inspector.walk_all()):
         swept.looked_at += len(records)
         _sweep_slice(inspector, records, swept, dry_run)

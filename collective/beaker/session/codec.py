@@ -1,7 +1,9 @@
 """Turn the data of a session into the text that Beaker stores, and back."""
 
+import json
 import os
 import pickle
+import zlib
 from binascii import a2b_base64
 from binascii import b2a_base64
 from collections.abc import Mapping
@@ -18,7 +20,10 @@ from beaker.exceptions import BeakerException
 from beaker.util import JsonSerializer
 from beaker.util import PickleSerializer
 
+from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.settings.readers import former_keys
+from collective.beaker.stores.container import LARGEST
+from collective.beaker.stores.container import expand
 
 
 class Serializer(Protocol):
@@ -42,6 +47,25 @@ class StrictPickle(PickleSerializer):
         if data[:1] + data[-1:] != b"\x80.":
             raise pickle.UnpicklingError("This is no pickle.")
         return pickle.loads(data)
+
+
+class BoundedJson(JsonSerializer):
+    """Beaker's serializer, which compresses, with a limit.
+
+    A few kilobytes may claim to hold gigabytes.
+    """
+
+    def dumps(self, data: Any) -> bytes:
+        text = json.dumps(data).encode()
+        if len(text) > LARGEST:
+            raise RecordTooLarge(
+                f"A session has {len(text)} bytes of JSON, more than the "
+                f"{LARGEST} that are read again. Store less in sessions."
+            )
+        return zlib.compress(text)
+
+    def loads(self, data: bytes) -> Any:
+        return json.loads(expand(data))
 
 
 @dataclass(frozen=True)
@@ -100,14 +124,16 @@ class Codec:
     def encode(self, data: Mapping[Any, Any]) -> str:
         """Return the text to be stored.
 
-        Raises TypeError for data that the serializer does not accept.  The
-        message shows none of the data.
+        Raises TypeError for data that the serializer does not accept, and
+        RecordTooLarge.  The messages show none of the data.
         """
         try:
             serialized = self.dumps(data)
             if self._encryption is None:
                 return _to_base64(serialized)
             return self._encryption.encrypt(serialized)
+        except RecordTooLarge:
+            raise
         except Exception as error:
             reason = type(error).__name__
         # Not while the error is handled: it may hold data.
@@ -165,8 +191,7 @@ def _serializer(given: "str | Serializer") -> Serializer:
     if given == "pickle":
         return StrictPickle()
     if given == "json":
-        json: Serializer = JsonSerializer()
-        return json
+        return BoundedJson()
     if isinstance(given, str):
         raise BeakerException(
             f"session.data_serializer is {given!r}; allowed are pickle, json "

@@ -8,7 +8,10 @@ later, by the serializer that is configured.
 import pickle
 import pickletools
 import re
+import zlib
 from typing import Any
+
+from collective.beaker.interfaces import Record
 
 
 _PLAIN = frozenset(
@@ -34,6 +37,18 @@ _NAMESPACE_CONTAINER = re.compile(
     re.DOTALL,
 )
 """What ``pack`` makes of a dictionary: a length, and the payload."""
+
+
+UNREADABLE = Record(b"")
+"""What stands for something that is no record, such as a folder in the place
+of a file.  No payload can be read of it."""
+
+LARGEST = 2**24
+"""The most bytes to which compressed content is expanded."""
+
+_LARGEST_MEMO = 2**8
+"""The highest number under which a container remembers a value: it holds one
+or two.  Memory is taken for all numbers below."""
 
 
 def pack(value: str | dict[str, str]) -> bytes:
@@ -86,12 +101,36 @@ def _match(form: re.Pattern[bytes], raw: bytes) -> str | None:
 
 def _unpickle(raw: bytes) -> Any:
     try:
-        names = {operation.name for operation, _, _ in pickletools.genops(raw)}
+        plain = all(
+            _is_plain(operation.name, argument)
+            for operation, argument, _ in pickletools.genops(raw)
+        )
     except ValueError:
         raise pickle.UnpicklingError("This is not a pickle.") from None
-    if not names <= _PLAIN:
+    if not plain:
         raise pickle.UnpicklingError("A container holds plain data only.")
     return pickle.loads(raw)
+
+
+def _is_plain(operation: str, argument: Any) -> bool:
+    if operation == "PUT" and argument > _LARGEST_MEMO:
+        return False
+    return operation in _PLAIN
+
+
+def expand(compressed: bytes) -> bytes:
+    """Return what was compressed by zlib.
+
+    Raises ValueError if that is more than ``LARGEST`` bytes, which a few
+    kilobytes may claim to hold, and zlib.error for anything else.
+    """
+    expanding = zlib.decompressobj()
+    content = expanding.decompress(compressed, LARGEST)
+    if expanding.unconsumed_tail:
+        raise ValueError("Compressed content is too large.")
+    if not expanding.eof:
+        raise zlib.error("Compressed content is incomplete.")
+    return content
 
 
 def _as_text(payload: object) -> str:

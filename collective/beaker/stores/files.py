@@ -4,6 +4,7 @@ Files have the mode 0600 and folders 0700, whatever the umask.  Beaker's own
 locks keep writers apart, including Beaker itself.
 """
 
+import errno
 import os
 import time
 from abc import abstractmethod
@@ -24,6 +25,7 @@ from collective.beaker.interfaces import Leftover
 from collective.beaker.interfaces import Record
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
+from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 from collective.beaker.stores.container import unpack_namespace
@@ -32,6 +34,8 @@ from collective.beaker.stores.lock_files import identity
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
 from collective.beaker.stores.private import exists
+from collective.beaker.stores.private import is_file
+from collective.beaker.stores.private import is_taken
 from collective.beaker.stores.private import make_file
 from collective.beaker.stores.private import make_folder
 from collective.beaker.stores.private import read
@@ -42,8 +46,15 @@ from collective.beaker.stores.private import replace
 _LOCK_SECONDS = 60 * 60
 """The age at which a free lock file is removed."""
 
+_TEMPORARY = ".temp"
+"""What is added to the name of a file while it is written."""
+
 _TEMPORARY_SECONDS = 60 * 60 * 24
 """The age at which a temporary file is removed: no write takes that long."""
+
+_OF_ONE_FILE = frozenset([errno.EACCES, errno.EPERM, errno.EIO])
+"""The errors of files that belong to somebody else or are damaged.  Others
+can be read all the same."""
 
 _DIGEST_LENGTH = 40
 """The number of digits to which Beaker shortens the name of a cache."""
@@ -98,6 +109,8 @@ class FolderStore(Store):
         if before is None:
             # Beaker would create it readable by everyone.
             make_folder(os.path.dirname(path))
+            if not is_file(path):
+                remove(path)
             make_file(path)
             before = identity(path)
         lock = file_synchronizer(id, lock_dir=self._lock_folder)
@@ -133,9 +146,25 @@ class FolderStore(Store):
         for name in self._names():
             if (
                 is_record_name(name)
-                and (record := self._load(name)) is not None
+                and (record := self._load_one(name)) is not None
             ):
                 yield name, record
+
+    def _load_one(self, name: str) -> Record | None:
+        """Load one record of many, none of which must hide the others."""
+        try:
+            return self._load(name)
+        except OSError as error:
+            if error.errno not in _OF_ONE_FILE:
+                raise
+            return UNREADABLE
+
+    def _is_removed(self, name: str, old: Record) -> bool:
+        if old != UNREADABLE:
+            return super()._is_removed(name, old)
+        # There is nothing to compare.
+        self._delete(name)
+        return True
 
     def _names(self) -> Iterator[str]:
         for folder in _leaf_folders(self._folder):
@@ -155,7 +184,7 @@ class FolderStore(Store):
         for path in _paths(self._lock_folder, ".lock"):
             removed = _age(path) > _LOCK_SECONDS and remove_lock(path)
             yield Leftover.LOCK if removed else None
-        for path in _paths(self._folder, ".temp"):
+        for path in _paths(self._folder, _TEMPORARY):
             removed = _age(path) > _TEMPORARY_SECONDS
             if removed and not dry_run:
                 remove(path)
@@ -187,7 +216,7 @@ class FolderStore(Store):
             return is_held
 
     def _exists(self, id: str) -> bool:
-        return exists(self._path(id))
+        return is_taken(self._path(id))
 
     @abstractmethod
     def _read(self, id: str) -> Record | None:
@@ -244,7 +273,7 @@ class DbmStore(FolderStore):
     """Keeps records as Beaker's dbm backend does.
 
     A dbm file that is being written must not be read, so reading needs the
-    lock.
+    lock.  A new one is written aside and takes the place of the old one.
     """
 
     suffix = ".dbm"
@@ -267,13 +296,13 @@ class DbmStore(FolderStore):
     def payload(self, record: Record) -> str | None:
         return unpack(record.raw)
 
-    def _files(self, id: str) -> list[str]:
-        path = self._path(id)
+    def _files(self, path: str) -> list[str]:
+        """Return the files of a database with this name."""
         paths = (path + end for end in self._endings)
-        return list(filter(exists, paths))
+        return list(filter(is_taken, paths))
 
     def _exists(self, id: str) -> bool:
-        return bool(self._files(id))
+        return bool(self._files(self._path(id)))
 
     def _load(self, id: str) -> Record | None:
         if not self._exists(id):
@@ -282,23 +311,46 @@ class DbmStore(FolderStore):
             return self._read(id)
 
     def _read(self, id: str) -> Record | None:
-        if not self._exists(id):
+        path = self._path(id)
+        files = self._files(path)
+        if not files:
             return None
-        with self._dbm.open(self._path(id), "r") as database:
-            raw = database.get(b"session")
+        if not all(map(is_file, files)):
+            return UNREADABLE
+        try:
+            with self._dbm.open(path, "r") as database:
+                raw = database.get(b"session")
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EAGAIN:
+                # Another program writes it, which has not locked it as we do.
+                raise
+            # If the disk fails, its files cannot be read either.
+            for file in files:
+                read(file)
+            return UNREADABLE
         return None if raw is None else Record(raw)
 
     def _write(self, id: str, new: str) -> None:
         path = self._path(id)
         make_folder(os.path.dirname(path))
-        with self._dbm.open(path, "c", 0o600) as database:
-            database[b"session"] = pack(new)
-        for file in self._files(id):
-            os.chmod(file, 0o600)
+        temporary = path + _TEMPORARY
+        self._remove_files(temporary)
+        try:
+            with self._dbm.open(temporary, "n", 0o600) as database:
+                database[b"session"] = pack(new)
+            for file in self._files(temporary):
+                os.chmod(file, 0o600)
+                os.replace(file, path + file.removeprefix(temporary))
+        except BaseException:
+            self._remove_files(temporary)
+            raise
 
     def _remove(self, id: str) -> None:
-        for file in self._files(id):
-            os.remove(file)
+        self._remove_files(self._path(id))
+
+    def _remove_files(self, path: str) -> None:
+        for file in self._files(path):
+            remove(file)
 
 
 def _digest(name: str) -> str:
@@ -318,17 +370,17 @@ def _leaf_folders(folder: str) -> Iterator[str]:
 
 
 def _paths(folder: str, ending: str) -> Iterator[str]:
-    """Yield the files with a certain ending."""
+    """Yield the files with a certain ending, which dbm may have added to."""
     for leaf in _leaf_folders(folder):
         for name in os.listdir(leaf):
-            if name.endswith(ending):
+            if ending in name:
                 yield f"{leaf}/{name}"
 
 
 def _age(path: str) -> float:
     """Return how many seconds ago a file was written."""
     try:
-        return time.time() - os.stat(path).st_mtime
+        return time.time() - os.lstat(path).st_mtime
     except FileNotFoundError:
         return 0
 

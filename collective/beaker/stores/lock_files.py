@@ -11,6 +11,7 @@ import os
 from collections.abc import Hashable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from stat import S_ISREG
 
 from beaker.synchronization import has_flock
 
@@ -18,15 +19,23 @@ from beaker.synchronization import has_flock
 if has_flock:
     import fcntl
 
+_OPEN = (
+    os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+)
+"""How a lock file is opened: what is none, such as a pipe, is not waited for.
+"""
+
 
 def identity(path: str) -> Hashable:
     """Return what distinguishes a file from a later one with the same name.
 
-    Returns None if there is no file.
+    Returns None if there is no file, but nothing or, for example, a link.
     """
     try:
-        found = os.stat(path)
+        found = os.lstat(path)
     except FileNotFoundError:
+        return None
+    if not S_ISREG(found.st_mode):
         return None
     # A new file may reuse the inode number of one that was removed.
     return found.st_dev, found.st_ino, found.st_ctime_ns
@@ -57,7 +66,7 @@ def remove_free(path: str) -> bool:
 def held(path: str) -> Iterator[bool]:
     """Hold a lock if it is free, and yield whether it is held."""
     try:
-        file = os.open(path, os.O_WRONLY)
+        file = os.open(path, _OPEN)
     except OSError:
         yield False
         return

@@ -13,15 +13,13 @@ from pymemcache.exceptions import MemcacheUnexpectedCloseError
 from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.stores.base import Store
+from collective.beaker.stores.container import expand
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 
 
 _LONGEST_TTL = 60 * 60 * 24 * 30
 """The longest lifetime in seconds; a larger number is a date to memcached."""
-
-_LARGEST = 2**24
-"""The most bytes that compressed content is expanded to."""
 
 _PICKLED = 1
 """The flag for a pickle.
@@ -64,7 +62,7 @@ class MemcachedStore(Store):
     def payload(self, record: Record) -> str | None:
         content, flags = record.raw
         if flags & _COMPRESSED:
-            content = zlib.decompressobj().decompress(content, _LARGEST)
+            content = expand(content)
         if flags & _PICKLED:
             return unpack(content)
         text: str = content.decode("ascii")

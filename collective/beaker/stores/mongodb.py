@@ -17,6 +17,7 @@ from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
+from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 
@@ -61,7 +62,7 @@ class MongoStore(Store):
 
     def _load(self, id: str) -> Record | None:
         found = self._records.find_one({"_id": id + _SUFFIX})
-        return None if found is None else Record(bytes(found["value"]))
+        return None if found is None else _record(found)
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
         try:
@@ -99,7 +100,7 @@ class MongoStore(Store):
         pattern = {"_id": {"$regex": f"{re.escape(_SUFFIX)}$"}}
         for found in self._records.find(pattern):
             if name := _record_name(found["_id"]):
-                yield name, Record(bytes(found["value"]))
+                yield name, _record(found)
 
     def _estimate(self) -> int:
         return self._records.estimated_document_count()
@@ -110,6 +111,12 @@ class MongoStore(Store):
         for key in of_caches:
             self._records.delete_one({"_id": key})
         return len(of_caches)
+
+
+def _record(document: _Document) -> Record:
+    """Return the record in a document, which may be of any other kind."""
+    value = document.get("value")
+    return Record(bytes(value)) if isinstance(value, bytes) else UNREADABLE
 
 
 def _record_name(key: str) -> str | None:

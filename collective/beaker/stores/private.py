@@ -1,7 +1,26 @@
 """Files and folders that only Zope's user can read, whatever the umask is."""
 
+import errno
 import os
+import shutil
 from contextlib import suppress
+from stat import S_ISREG
+
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+_READ = (
+    os.O_RDONLY
+    | _NO_LINK
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+"""How a file is opened that may turn out to be a link or a pipe: no link is
+followed, and no pipe is waited for."""
+
+_NO_FILE = frozenset([errno.ELOOP, errno.EISDIR, errno.ENXIO])
+"""The errors of opening a link, a folder or a socket."""
 
 
 def exists(path: str) -> bool:
@@ -11,6 +30,23 @@ def exists(path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def is_taken(path: str) -> bool:
+    """Tell whether there is anything at a path, even a link to nothing."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def is_file(path: str) -> bool:
+    """Tell whether a file is at a path, and no link, pipe or folder."""
+    try:
+        return S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def make_folder(folder: str) -> None:
@@ -24,44 +60,88 @@ def make_folder(folder: str) -> None:
 
 
 def make_file(path: str) -> None:
-    """Create an empty private file, if there is none."""
-    if not exists(path):
-        os.close(_open_private(path, os.O_CREAT | os.O_WRONLY))
+    """Create an empty private file, if there is none.
+
+    Raises OSError where a link would lead to a file somewhere else.
+    """
+    if exists(path):
+        return
+    try:
+        os.close(_open_private(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        # Somebody else may have been faster.
+        if os.path.islink(path):
+            raise
 
 
 def read(path: str) -> bytes | None:
-    """Return the content of a file, or None if there is none."""
+    """Return the content of a file, or None if there is none.
+
+    What is no file, such as a folder, a link or a pipe, has no content: it
+    reads as an empty file.
+    """
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall()
+        file = os.open(path, _READ)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return b""
+        raise
+    try:
+        if not S_ISREG(os.fstat(file).st_mode):
+            return b""
+        with open(file, "rb", buffering=0, closefd=False) as opened:
+            return opened.readall()
+    finally:
+        os.close(file)
 
 
 def remove(path: str) -> None:
-    """Remove a file, if there is one."""
-    with suppress(FileNotFoundError):
+    """Remove what is at a path, if anything is."""
+    try:
         os.remove(path)
+    except FileNotFoundError:
+        return
+    except OSError:
+        if os.path.islink(path) or not os.path.isdir(path):
+            raise
+        shutil.rmtree(path)
 
 
 def replace(path: str, content: bytes) -> None:
     """Replace a file at once: a reader finds either the old or the new one.
 
     The caller keeps out other writers of this file.  A temporary file that a
-    killed process has left is overwritten.
+    killed process has left is removed, and so is a link that somebody has
+    put in its place.
     """
     name = f"{path}.temp"
     try:
-        with open(name, "wb", len(content), opener=_open_private) as temporary:
-            temporary.write(content)
+        _write_new(name, content)
+    except FileExistsError:
+        remove(name)
+        _write_new(name, content)
+    try:
         os.replace(name, path)
     except BaseException:
         remove(name)
         raise
 
 
+def _write_new(path: str, content: bytes) -> None:
+    """Write a file that does not exist yet."""
+    with open(path, "xb", len(content), opener=_open_private) as file:
+        try:
+            file.write(content)
+            file.flush()
+        except BaseException:
+            remove(path)
+            raise
+
+
 def _open_private(path: str, flags: int) -> int:
-    file = os.open(path, flags, 0o600)
+    file = os.open(path, flags | _NO_LINK, 0o600)
     if hasattr(os, "fchmod"):
         # The umask may have removed permissions of the owner, too.
         os.fchmod(file, 0o600)

@@ -19,6 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 from redis.exceptions import RedisClusterException
 from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from collective.beaker.interfaces import Record
@@ -26,13 +27,21 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.options import redacted
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
+from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 
 
 _SWAP = """\
 local exists, old, new, timeout = unpack(ARGV)
-if redis.call("GET", KEYS[1]) ~= (exists == "1" and old) then
+local found = redis.pcall("GET", KEYS[1])
+if type(found) == "table" then
+    if string.sub(found.err, 1, 9) ~= "WRONGTYPE" then
+        return found
+    end
+    found = ""
+end
+if found ~= (exists == "1" and old) then
     return 0
 end
 if new == "" then
@@ -46,8 +55,12 @@ return 1
 """
 """Compares and sets in one step and one round trip.
 
-The whole old record is sent, since computing a digest of it takes longer.
+The whole old record is sent, since computing a digest of it takes longer.  A
+value of another type, such as a list, counts as an empty record.
 """
+
+_WRONG_TYPE = "WRONGTYPE"
+"""What the error begins with if a value is of another type than a record."""
 
 _SWAP_DIGEST = sha1(_SWAP.encode(), usedforsecurity=False).hexdigest()
 
@@ -86,7 +99,10 @@ class RedisStore(Store):
         return unpack(record.raw)
 
     def _load(self, id: str) -> Record | None:
-        raw = self._ask("GET", _key(id))
+        try:
+            raw = self._ask("GET", _key(id))
+        except ResponseError as error:
+            raw = _raw_or_raise(error)
         return None if raw is None else Record(raw)
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
@@ -144,8 +160,21 @@ class RedisStore(Store):
         with self._client.pipeline(transaction=False) as pipeline:
             for key in keys:
                 getattr(pipeline, command)(key)
-            answers: list[Any] = pipeline.execute()
-        return answers
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
+        return list(map(_raw_or_raise, answers))
+
+
+def _raw_or_raise(answer: Any) -> Any:
+    """Return what a server has answered.
+
+    A value of another type than a record is an empty record; any other error
+    is raised.
+    """
+    if not isinstance(answer, Exception):
+        return answer
+    if str(answer).startswith(_WRONG_TYPE):
+        return UNREADABLE.raw
+    raise answer
 
 
 def _record_name(key: bytes) -> str | None:

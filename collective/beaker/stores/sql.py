@@ -31,6 +31,7 @@ from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
+from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack_namespace
 from collective.beaker.stores.private import exists
@@ -85,14 +86,23 @@ _Rows = CursorResult[Any]
 class _Raw(TypeDecorator[bytes]):
     """Data as they are stored; Beaker's own type would unpickle them.
 
-    They are hidden, since SQLAlchemy logs each row that it reads.
+    They are hidden, since SQLAlchemy logs each row that it reads.  SQLite
+    lets a column hold values of any type.
     """
 
     impl = LargeBinary
     cache_ok = True
 
-    def process_result_value(self, value: Any, dialect: Any) -> bytes:
-        return HiddenBytes(value)
+    def result_processor(
+        self, dialect: Any, coltype: Any
+    ) -> Callable[[Any], bytes]:
+        return _as_bytes
+
+
+def _as_bytes(value: Any) -> bytes:
+    """Return data as a driver returns them; nothing for other values."""
+    is_data = isinstance(value, bytes | bytearray | memoryview)
+    return HiddenBytes(value if is_data else UNREADABLE.raw)
 
 
 class _Id(TypeDecorator[str]):

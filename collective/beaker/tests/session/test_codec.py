@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import zlib
 from binascii import b2a_base64
 from collections import OrderedDict
 from dataclasses import replace
@@ -15,10 +16,12 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.session.codec import Codec
 from collective.beaker.session.codec import StrictPickle
 from collective.beaker.session.codec import make_codec
 from collective.beaker.settings.options import with_defaults
+from collective.beaker.stores.container import LARGEST
 from collective.beaker.tests.helpers.sessions import open_stored
 
 
@@ -179,7 +182,21 @@ def test_a_pickle_is_looked_at_before_it_is_loaded():
         StrictPickle().loads(pickle.dumps(data, protocol=0))
 
 
+def test_json_that_was_compressed_to_a_bomb_is_an_error():
+    bomb = zlib.compress(b'{"a": "%s"}' % bytes(LARGEST).replace(b"\0", b" "))
+    text = b2a_base64(bomb).decode()
+
+    assert len(text) < LARGEST / 100
+    with pytest.raises(ValueError, match="too large"):
+        codec_of(data_serializer="json").decode(text)
+
+
 # What cannot be encoded
+
+
+def test_what_could_not_be_read_again_is_not_stored():
+    with pytest.raises(RecordTooLarge, match="Store less in sessions"):
+        codec_of(data_serializer="json").encode({"a": "b" * LARGEST})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import importlib
 import os
 import pickle
 import stat
+import zlib
+from base64 import b64encode
 from datetime import date
 
 import pytest
@@ -12,6 +14,7 @@ from webtest import TestApp
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
+from collective.beaker.stores.container import LARGEST
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import KEY
 from collective.beaker.tests.helpers.records import records_of
@@ -229,6 +232,36 @@ def test_a_container_that_holds_anything_else_gives_a_fresh_session(
 
     assert response.text == "1"
     assert session_cookie(response) is not None
+
+
+def bomb_of_memory(store):
+    """Return a container that unpickles to a text, with a large memo."""
+    end = b"\np%d\n." % 10**7
+    if store.type in ("file", "ext:database"):
+        return b"(dVsession\nV" + PAYLOAD.encode() + b"\ns" + end[1:-1] + b"."
+    return b"V" + PAYLOAD.encode() + end
+
+
+def test_a_record_that_would_take_much_memory_gives_a_fresh_session(
+    containing_store, visitor
+):
+    visitor.visit(count)
+    raw = bomb_of_memory(containing_store)
+    records_of(containing_store).write(session_id(visitor), raw)
+
+    assert visitor.visit(read_count).text == "None"
+
+
+def test_compressed_data_that_grow_too_large_give_a_fresh_session(
+    containing_store, config, visitor
+):
+    config["data_serializer"] = "json"
+    visitor.visit(count)
+    bomb = zlib.compress(b'{"count": 7, "a": "%s"}' % (b" " * LARGEST))
+    raw = stored_as(containing_store, b64encode(bomb).decode())
+    records_of(containing_store).write(session_id(visitor), raw)
+
+    assert visitor.visit(read_count).text == "None"
 
 
 # Permissions

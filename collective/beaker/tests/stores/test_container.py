@@ -1,10 +1,13 @@
 """The container around a stored session, read without executing anything."""
 
 import pickle
+import zlib
 
 import pytest
 
 from collective.beaker.stores import container
+from collective.beaker.stores.container import LARGEST
+from collective.beaker.stores.container import expand
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 from collective.beaker.stores.container import unpack_namespace
@@ -92,3 +95,26 @@ def test_a_text_of_another_length_is_not_taken_for_ours():
 
     with pytest.raises(pickle.UnpicklingError):
         unpack(raw)
+
+
+@pytest.mark.parametrize(
+    ("read", "raw"),
+    [(unpack, b"Va\np%d\n."), (unpack_namespace, b"(dp%d\nVsession\nVa\ns.")],
+)
+def test_a_container_that_would_take_much_memory_is_none(read, raw):
+    assert read(raw % 1) == "a"
+    with pytest.raises(pickle.UnpicklingError, match="plain data"):
+        read(raw % 10**6)
+
+
+def test_compressed_content_is_expanded_up_to_a_limit():
+    content = bytes(LARGEST)
+
+    assert expand(zlib.compress(content)) == content
+    with pytest.raises(ValueError, match="too large"):
+        expand(zlib.compress(content + b"a"))
+
+
+def test_half_of_compressed_content_is_none():
+    with pytest.raises(zlib.error):
+        expand(zlib.compress(b"content")[:-3])

@@ -1,5 +1,6 @@
 """Sessions in files."""
 
+import os
 import pickle
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +10,10 @@ import pytest
 from beaker.exceptions import MissingCacheParameter
 
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.maintenance.sweep import sweep
 from collective.beaker.stores import base
 from collective.beaker.tests.helpers.stored_sessions import Sessions
+from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
 from collective.beaker.tests.helpers.waiting import SECONDS
@@ -76,6 +79,57 @@ def test_a_failed_write_leaves_the_record_and_no_rubbish(
 
     assert text(store, id) == "first"
     assert set(tmp_path.rglob("*")) == files
+
+
+def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(id, tmp_path):
+    store = make_store("file", data_dir=str(tmp_path / "sessions"))
+    store.swap(id, None, "first")
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    [path] = (tmp_path / "sessions").rglob("*.cache")
+    Path(f"{path}.temp").symlink_to(victim)
+    store.swap(id, store.load(id), "second")
+
+    assert victim.read_text() == "precious"
+    assert text(store, id) == "second"
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(id, tmp_path):
+    store = make_store("file", data_dir=str(tmp_path / "sessions"))
+    store.swap(id, None, "first")
+    [lock] = (tmp_path / "sessions").rglob("*.lock")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "victim")
+    store.swap(id, store.load(id), "second")
+
+    assert not (tmp_path / "victim").exists()
+    assert text(store, id) == "second"
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_not_waited_for(file_sessions):
+    file_sessions.make()
+    [lock] = Path(file_sessions.store._lock_folder).rglob("*.lock")
+    lock.unlink()
+    os.mkfifo(lock)
+    os.utime(lock, (1, 1))
+
+    assert last(sweep(file_sessions.options)).kept == 1
+
+
+def test_a_dbm_file_is_replaced_and_not_written_over(id, tmp_path):
+    """So a process that is killed leaves the old one."""
+    store = make_store("dbm", data_dir=str(tmp_path / "sessions"))
+    store.swap(id, None, "first")
+    copies = {}
+    for path in (tmp_path / "sessions").rglob(f"{id}*"):
+        copy = tmp_path / path.name
+        os.link(path, copy)
+        copies[copy] = copy.read_bytes()
+    store.swap(id, store.load(id), "second")
+
+    assert {copy: copy.read_bytes() for copy in copies} == copies
+    assert text(store, id) == "second"
+    assert not list(tmp_path.rglob("*.temp*"))
 
 
 def test_stores_write_nothing_outside_their_folder(id, tmp_path):
