@@ -21,6 +21,9 @@ from beaker.util import JsonSerializer
 from beaker.util import PickleSerializer
 
 from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.settings.backends import are_stored
+from collective.beaker.settings.checks import authenticates
+from collective.beaker.settings.checks import unauthenticated_error
 from collective.beaker.settings.readers import former_keys
 from collective.beaker.stores.container import LARGEST
 from collective.beaker.stores.container import expand
@@ -210,6 +213,8 @@ def _encryption(options: Mapping[str, Any]) -> Encryption | None:
             "AES library. Set both keys, and install "
             "collective.beaker[crypto]."
         )
+    if are_stored(options) and not authenticates(options["crypto_type"]):
+        raise BeakerException(unauthenticated_error(options["crypto_type"]))
     return Encryption(
         options["encrypt_key"],
         [

@@ -3,16 +3,21 @@
 Each function yields messages that name the setting, the value and the remedy.
 """
 
+import math
+import os
+from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from types import ModuleType
 from typing import Any
 
 from beaker.crypto import get_crypto_module
 
 from collective.beaker.settings.backends import Backend
+from collective.beaker.settings.backends import are_stored
 from collective.beaker.settings.backends import has_library
 from collective.beaker.settings.cookie_rules import cookie_checks
 from collective.beaker.settings.options import FALLBACK_OPTIONS
@@ -23,6 +28,10 @@ from collective.beaker.settings.readers import former_keys
 
 SHORT_KEY = 16
 """The number of characters below which a key causes a warning."""
+
+_FEWEST_BITS = 32
+"""The estimate below which a key of any length causes a warning.  It is some
+50 for 16 random digits of any base from 16 upwards."""
 
 EXAMPLE_KEY = "replace-this-by"
 """What the keys in the documentation begin with, which anyone can read."""
@@ -194,6 +203,35 @@ def _library_of_encryption_errors(options: Options) -> Iterator[str]:
             "installed: Beaker would store plain text or fail. "
             "Install collective.beaker[crypto]."
         )
+    elif encrypted and are_stored(options) and not authenticates(crypto_type):
+        yield unauthenticated_error(crypto_type)
+
+
+def unauthenticated_error(crypto_type: str) -> str:
+    """Return the error of a library that decrypts what others have changed."""
+    return (
+        f"session.encrypt_key (hidden) and session.crypto_type "
+        f"{crypto_type!r} mean an encryption that does not notice changes: "
+        "anyone who can write to the store could have Zope run code. Install "
+        "collective.beaker[crypto] and set session.crypto_type cryptography; "
+        "sessions that are encrypted in the other way end."
+    )
+
+
+def authenticates(crypto_type: str) -> bool:
+    """Tell whether an AES library refuses to decrypt what was changed.
+
+    A signed cookie does not need that, as nobody else can change it.
+    """
+    module: ModuleType = get_crypto_module(crypto_type)
+    key = os.urandom(module.getKeyLength())
+    changed = bytearray(module.aesEncrypt(b"data", key))
+    changed[-1] ^= 1
+    try:
+        module.aesDecrypt(bytes(changed), key)
+    except Exception:
+        return True
+    return False
 
 
 def _has_aes(crypto_type: str) -> bool:
@@ -226,6 +264,12 @@ def _key_warnings(options: Options, option: str) -> Iterator[str]:
             f"guessed. Use {SHORT_KEY} or more, at random; every visitor "
             "then begins a new session."
         )
+    elif isinstance(key, str) and _estimated_bits(key) < _FEWEST_BITS:
+        yield (
+            f"session.{option} has {len(key)} characters, but few different "
+            f"ones, and might be guessed. Use {SHORT_KEY} or more, at random; "
+            "every visitor then begins a new session."
+        )
     elif isinstance(key, str) and key.startswith(EXAMPLE_KEY):
         yield (
             f"session.{option} is that of an example, which anyone can "
@@ -235,12 +279,32 @@ def _key_warnings(options: Options, option: str) -> Iterator[str]:
 
 
 def _former_key_warnings(options: Options, option: str) -> Iterator[str]:
-    shortest = min(map(len, former_keys(options[option])), default=None)
-    if shortest is not None and shortest < SHORT_KEY:
+    keys = former_keys(options[option])
+    shortest = min(map(len, keys), default=SHORT_KEY)
+    if shortest < SHORT_KEY:
         yield (
             f"session.{option} has a key of {shortest} characters, which "
             "might be guessed. Remove it soon. (Blanks separate keys.)"
         )
+    elif any(_estimated_bits(key) < _FEWEST_BITS for key in keys):
+        yield (
+            f"session.{option} has a key of few different characters, which "
+            "might be guessed. Remove it soon."
+        )
+
+
+def _estimated_bits(key: str) -> float:
+    """Estimate how many bits of a key are random.
+
+    It is the entropy of its characters, and of what is repeated once only.
+    For a sentence or a name this is far too much: it cannot be known.
+    """
+    repeated = key[: (key + key).find(key, 1)]
+    length = len(repeated)
+    return sum(
+        number * math.log2(length / number)
+        for number in Counter(repeated).values()
+    )
 
 
 def _sweep_warnings(options: Options, backend: Backend) -> Iterator[str]:

@@ -22,6 +22,7 @@ from collective.beaker.session.codec import StrictPickle
 from collective.beaker.session.codec import make_codec
 from collective.beaker.settings.options import with_defaults
 from collective.beaker.stores.container import LARGEST
+from collective.beaker.tests.helpers.aes_ctr import AES_CTR
 from collective.beaker.tests.helpers.sessions import open_stored
 
 
@@ -288,3 +289,10 @@ def test_encryption_needs_an_aes_library(monkeypatch):
 
     with pytest.raises(BeakerException, match=r"collective\.beaker\[crypto\]"):
         codec_of(**ENCRYPTED, crypto_type="none")
+
+
+def test_encryption_that_notices_no_change_is_refused(monkeypatch):
+    monkeypatch.setitem(crypto.CRYPTO_MODULES, "pycryptodome", AES_CTR)
+
+    with pytest.raises(BeakerException, match=r"does not notice changes"):
+        codec_of(**ENCRYPTED, crypto_type="pycryptodome")

@@ -1,12 +1,14 @@
 """What must hold between options."""
 
 import sys
+from random import Random
 
 import pytest
 from beaker import crypto
 from beaker.crypto import noencryption
 
 from collective.beaker.settings.section import read_configuration
+from collective.beaker.tests.helpers.aes_ctr import AES_CTR
 
 
 KEY = "a key of many characters"
@@ -116,9 +118,37 @@ def test_the_key_of_an_example_is_a_warning(option):
 
 
 def test_a_former_key_of_16_characters_is_long_enough():
-    settings = {"secret": KEY, "secret_fallbacks": f"{'x' * 16} {'y' * 17}"}
+    settings = {"secret": KEY, "secret_fallbacks": "0123456789abcdef"}
 
     assert read(**settings).warnings == []
+
+
+@pytest.mark.parametrize("option", ["secret", "validate_key"])
+@pytest.mark.parametrize(
+    "key", ["a" * 40, "ab" * 20, "abcdefgh" * 5, "0" * 39 + "1"]
+)
+def test_a_long_key_that_is_as_easily_guessed_is_a_warning(option, key):
+    [warning] = read(**{option: key}).warnings
+
+    assert warning.startswith(f"session.{option} has 40 characters, but few")
+    assert key not in warning
+
+
+def test_a_former_key_that_is_easily_guessed_is_a_warning():
+    settings = {
+        "secret": KEY,
+        "secret_fallbacks": f"{KEY[2:5] * 10} {'y' * 40}",
+    }
+    [warning] = read(**settings).warnings
+
+    assert warning.startswith("session.secret_fallbacks has a key of few diff")
+
+
+def test_random_keys_are_no_warning():
+    digits = Random(11)
+    keys = [f"{digits.getrandbits(64):016x}" for _ in range(500)]
+
+    assert [read(secret=key).warnings for key in keys] == [[]] * 500
 
 
 # Sessions in cookies
@@ -153,6 +183,33 @@ def test_pickles_in_cookies_are_warned_about():
 
 def test_pickles_elsewhere_are_not_warned_about():
     assert read(type="memory", data_serializer="pickle").warnings == []
+
+
+# Encryption
+
+
+@pytest.fixture
+def unauthenticated(monkeypatch):
+    """The encryption of Beaker with PyCryptodome, by another library."""
+    monkeypatch.setitem(crypto.CRYPTO_MODULES, "pycryptodome", AES_CTR)
+
+
+def test_encryption_that_notices_no_change_is_refused(unauthenticated):
+    keys = {"encrypt_key": KEY, "validate_key": KEY}
+    [error] = session_errors(**keys, crypto_type="pycryptodome")
+
+    assert "crypto_type 'pycryptodome'" in error
+    assert "set session.crypto_type cryptography" in error
+    assert KEY not in error
+    assert session_errors(**keys, crypto_type="cryptography") == []
+
+
+def test_encryption_in_a_signed_cookie_may_notice_no_change(unauthenticated):
+    keys = {"encrypt_key": KEY, "validate_key": KEY}
+
+    assert (
+        session_errors(type="cookie", **keys, crypto_type="pycryptodome") == []
+    )
 
 
 @pytest.fixture

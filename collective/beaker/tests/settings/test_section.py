@@ -562,8 +562,8 @@ def test_a_short_key_is_a_warning_without_the_key(option):
 
 
 def test_a_key_of_16_characters_is_long_enough():
-    assert warnings(session__secret="x" * 16) == []
-    assert len(warnings(session__secret="x" * 15)) == 1
+    assert warnings(session__secret=KEY[:16]) == []
+    assert len(warnings(session__secret=KEY[:15])) == 1
 
 
 def test_a_key_in_quotes_is_a_warning_without_the_key():
