@@ -15,11 +15,21 @@ from collective.beaker.ids import without_ids
 from collective.beaker.settings.cookie_rules import cookie_errors
 
 
-_DIRECTIVE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"|")+')
-"""A directive of Cache-Control.
+_TOKEN = re.compile(
+    r'[^",]+|,|(?P<quoted>"(?:[^"\\]|\\.)*(?P<closed>")?)', re.DOTALL
+)
+"""A part of Cache-Control: text, a comma, or text in quotes.
 
-A quote that is not closed is a character like any other.
+Quotes that are not closed reach to the end.
 """
+
+_CDN = "cdn-cache-control"
+"""The header that takes the place of Cache-Control for shared caches.  Vendors
+have one of their own, whose name ends with this (RFC 9213)."""
+
+_SURROGATE = "surrogate-control"
+"""The header that does so in the Edge Architecture.  It does not define
+``private``, but some caches know it."""
 
 _SHARING = frozenset(["public", "s-maxage"])
 """Directives that let shared caches store a response."""
@@ -81,28 +91,59 @@ def depend_on_cookie(response: HTTPBaseResponse) -> None:
 
 def keep_private(response: HTTPBaseResponse) -> None:
     """Tell shared caches that they must not store a response."""
-    headers = _take_headers(response, "cache-control")
-    directives = _private(", ".join(headers)) if headers else "private"
-    response.setHeader("cache-control", directives)
+    names = {
+        name.lower()
+        for name in (*response.headers, *dict(response.accumulated_headers))
+    }
+    replacing = sorted(filter(_replaces_cache_control, names))
+    for name in ("cache-control", *replacing):
+        headers = _take_headers(response, name)
+        words = ["private", "no-store"] if name == _SURROGATE else ["private"]
+        response.setHeader(name, _forbidding(words, ", ".join(headers)))
 
 
-def _private(cache_control: str) -> str:
+def _replaces_cache_control(name: str) -> bool:
+    """Tell whether certain caches look at a header in place of Cache-Control.
+
+    ``name`` is in lower case.
+    """
+    return name in (_CDN, _SURROGATE) or name.endswith(f"-{_CDN}")
+
+
+def _forbidding(words: list[str], cache_control: str) -> str:
     """Return directives that let no shared cache store a response.
 
-    With a value, ``private`` speaks of some header fields only (RFC 9111,
-    section 5.2.2.7).
+    ``words`` are those that say so.  With a value, ``private`` speaks of some
+    header fields only (RFC 9111, section 5.2.2.7).
     """
     names = {
         text: text.partition("=")[0].strip().lower()
-        for text in map(str.strip, _DIRECTIVE.findall(cache_control))
+        for text in map(str.strip, _directives(cache_control))
     }
-    words = {text.lower() for text in names}
-    private = "private" in words and _SHARING.isdisjoint(names.values())
-    if private or "no-store" in words:
+    there = {text.lower() for text in names}
+    forbids = there.issuperset(words) and _SHARING.isdisjoint(names.values())
+    if forbids or "no-store" in there:
         return cache_control
     dropped = _SHARING | {"private", ""}
     kept = [text for text, name in names.items() if name not in dropped]
-    return ", ".join(["private", *kept])
+    return ", ".join([*words, *kept])
+
+
+def _directives(cache_control: str) -> list[str]:
+    """Return the directives of Cache-Control.
+
+    A comma in quotes separates none.  A quote that is not closed is a
+    character like any other.
+    """
+    directives: list[list[str]] = [[]]
+    for found in _TOKEN.finditer(cache_control):
+        unclosed = found["quoted"] and not found["closed"]
+        parts = found[0].split(",") if unclosed else [found[0]]
+        if found[0] == ",":
+            parts = ["", ""]
+        directives[-1].append(parts[0])
+        directives += [[part] for part in parts[1:]]
+    return ["".join(parts) for parts in directives]
 
 
 def _drop_cookie(response: HTTPBaseResponse, name: str) -> None:

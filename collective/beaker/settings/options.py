@@ -37,14 +37,18 @@ FALLBACK_OPTIONS = {
 }
 """Options that hold former keys, each with the option of the current key."""
 
-_CREDENTIALS = re.compile(
-    r"(?<=//).*(?=@)|^[^/?]*(?=@)"
-    r"|((?:passw(?:or)?d|passcode|pwd|token)(?:%3D|%3A|\W)"
+_USER = re.compile(r"\A[^/?]*(?=@)", re.DOTALL)
+"""User and password at the beginning of an address."""
+
+_PASSWORD = re.compile(
+    r"((?:passw(?:or)?d|passcode|pwd|token)(?:%3D|%3A|\W)"
     r"|(?:pass|passphrase|auth|credentials?|secret|key)(?:%3D|=)).*",
     re.IGNORECASE | re.DOTALL,
 )
-"""User and password in an address.  The pattern is greedy, since a password
-may contain any character."""
+"""A password among the parameters of an address.
+
+Nothing behind it is shown, since a password may contain any character.
+"""
 
 _SENSITIVE = re.compile(
     "secret|pass|pwd|token|auth|credential|(?<!^)key(?!_length)",
@@ -179,4 +183,15 @@ def redacted(option: str, value: Any) -> str:
     """
     if _SENSITIVE.search(option):
         return "(hidden)"
-    return _CREDENTIALS.sub(lambda found: f"{found[1] or ''}***", str(value))
+    shown = _USER.sub("***", _without_user(str(value)))
+    return _PASSWORD.sub(r"\1***", shown)
+
+
+def _without_user(address: str) -> str:
+    """Hide all that stands between ``//`` and the last ``@`` of an address.
+
+    A pattern would look for that ``@`` from each ``//`` anew.
+    """
+    before, _, host = address.rpartition("@")
+    scheme, slashes, _ = before.partition("//")
+    return f"{scheme}//***@{host}" if slashes else address

@@ -296,6 +296,40 @@ def test_other_headers_stay():
     assert sent_headers(response, "X-Cache-Control") == ["public"]
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("CDN-Cache-Control", "public, max-age=60", "private, max-age=60"),
+        ("Cloudflare-CDN-Cache-Control", "s-maxage=60", "private"),
+        ("CDN-Cache-Control", "no-store", "no-store"),
+        (
+            "Surrogate-Control",
+            'max-age=60, content="ESI/1.0"',
+            'private, no-store, max-age=60, content="ESI/1.0"',
+        ),
+        ("Surrogate-Control", "no-store", "no-store"),
+    ],
+)
+@ADD
+def test_no_header_for_certain_caches_allows_more(add, name, before, after):
+    response = HTTPResponse()
+    add(response, name, before)
+    keep_private(response)
+
+    assert sent_headers(response, name) == [after]
+    assert sent_headers(response, "Cache-Control") == ["private"]
+
+
+def test_a_hostile_header_is_read_in_one_pass():
+    """Else this would take hours."""
+    response = HTTPResponse()
+    before = '"\\' * 500_000
+    response.setHeader("Cache-Control", before)
+    keep_private(response)
+
+    assert sent_headers(response, "Cache-Control") == [f"private, {before}"]
+
+
 def directive_name(directive):
     return directive.partition("=")[0].strip().lower()
 

@@ -246,6 +246,20 @@ def test_what_the_application_forbids_caches_itself_stays(visitor, own):
     assert visitor.visit(page).headers["Cache-Control"] == own
 
 
+def test_a_cache_of_a_network_must_not_store_the_cookie_either(visitor):
+    def page(request):
+        for name in ("CDN-Cache-Control", "Surrogate-Control"):
+            request.response.setHeader(name, "max-age=60, public")
+        count(request)
+
+    first, second = visitor.visit(page), visitor.visit(page)
+
+    assert words(first, "CDN-Cache-Control") == ["private", "max-age=60"]
+    assert "no-store" in words(first, "Surrogate-Control")
+    for name in ("CDN-Cache-Control", "Surrogate-Control"):
+        assert words(second, name) == ["max-age=60", "public"]
+
+
 def test_a_redirect_with_the_cookie_is_private(visitor):
     def redirect(request):
         count(request)

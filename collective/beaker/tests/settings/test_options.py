@@ -73,6 +73,14 @@ def test_credentials_are_taken_out_of_addresses(value, shown):
     assert redacted("url", value) == shown
 
 
+def test_a_hostile_address_is_read_in_one_pass():
+    """Else this would take hours."""
+    address = "//" * 500_000
+
+    assert redacted("url", address) == address
+    assert redacted("url", f"{address}@host") == "//***@host"
+
+
 @pytest.mark.parametrize(
     "option",
     [
