@@ -12,6 +12,7 @@ from zope.interface import alsoProvides
 
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.settings.folders import folder_warnings
 from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.section import read_configuration
@@ -50,7 +51,8 @@ def _configure() -> None:
     Raises ConfigurationError with all mistakes in the section.
     """
     configuration = read_configuration(running_section())
-    for warning in configuration.warnings:
+    warnings = configuration.warnings + folder_warnings(configuration)
+    for warning in warnings:
         logger.warning("%s", warning)
     errors = configuration.errors + make_folders(configuration)
     if errors:

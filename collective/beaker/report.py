@@ -35,6 +35,7 @@ from collective.beaker.maintenance.survey import Survey
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.settings.backends import BACKENDS
 from collective.beaker.settings.backends import are_stored
+from collective.beaker.settings.folders import folder_warnings
 from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.options import redacted
 from collective.beaker.settings.options import with_defaults
@@ -194,7 +195,7 @@ def make_report(
     report = Report(
         settings=list(settings_of(section, configuration, in_force, local)),
         errors=errors,
-        warnings=configuration.warnings,
+        warnings=configuration.warnings + folder_warnings(configuration),
         regions=list(regions_of(configuration)),
         versions=versions(),
     )

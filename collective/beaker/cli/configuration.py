@@ -1,12 +1,13 @@
 """Read the zope.conf that a command is given."""
 
 import os
-from pathlib import Path
 
 from collective.beaker.cli.console import Failure
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.folders import is_open_to_all
+from collective.beaker.settings.folders import other_owner
 from collective.beaker.settings.folders import used_folders
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
@@ -36,26 +37,24 @@ def read_valid_configuration(path: str) -> Configuration:
 
 
 def check_user(conf: ZopeConf, configuration: Configuration) -> None:
-    """Raise Failure if new files would not belong to Zope's user."""
-    if not hasattr(os, "geteuid"):
-        return
+    """Raise Failure if files would not be those of Zope's user only."""
     folders = used_folders(configuration)
-    if os.geteuid() == 0:
-        folders.append(conf.clienthome)
-    for folder in map(Path, folders):
-        if folder.exists() and folder.stat().st_uid != os.geteuid():
+    for folder in folders:
+        if is_open_to_all(folder):
             raise Failure(
-                f"{folder} belongs to another user, {_owner(folder)}: Zope "
-                "could not use files that you create there. Run this as that "
-                f"user, for example with sudo -u {_owner(folder)}."
+                f"{folder} can be written to by any local user, who could "
+                "plant files there. Give it to Zope's user, with the mode "
+                "700, and look at what is in it."
             )
-
-
-def _owner(path: Path) -> str:
-    try:
-        return path.owner()
-    except KeyError:
-        return f"#{path.stat().st_uid}"
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        folders.append(conf.clienthome)
+    for folder in folders:
+        if owner := other_owner(folder):
+            raise Failure(
+                f"{folder} belongs to another user, {owner}: Zope could not "
+                "use files that you create there. Run this as that user, for "
+                f"example with sudo -u {owner}."
+            )
 
 
 def read_session_options(path: str) -> Options:

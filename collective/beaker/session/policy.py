@@ -3,6 +3,7 @@
 import logging
 import os
 from collections import UserList
+from collections.abc import Hashable
 from collections.abc import Mapping
 from collections.abc import Set
 from dataclasses import dataclass
@@ -81,8 +82,47 @@ def policy_for(config: Mapping[str, Any]) -> Policy:
     if known is None or known[0] != given:
         # Another thread may change them at this moment.
         copied = _copied(dict(given))
-        known = _policies[name] = copied, make_policy(copied)
+        policy = make_policy(copied)
+        _warn_of_shared_place(name, policy)
+        known = _policies[name] = copied, policy
     return known[1]
+
+
+def _warn_of_shared_place(name: str, policy: Policy) -> None:
+    """Warn if sites with different timeouts share one place.
+
+    It is noticed when the second one of them is first used.
+    """
+    for other_name, (_, other) in list(_policies.items()):
+        timeouts = [
+            (each.timeouts.idle, each.timeouts.absolute)
+            for each in (policy, other)
+        ]
+        if (
+            other_name != name
+            and timeouts[0] != timeouts[1]
+            and not _places(policy).isdisjoint(_places(other))
+        ):
+            logger.warning(
+                "Sessions with session.key %r and those with %r are kept in "
+                "one place, but have different timeouts, and a sweep judges "
+                "all by those of zope.conf. Give one of them a place of its "
+                "own, such as another session.data_dir.",
+                name,
+                other_name,
+            )
+
+
+def _places(policy: Policy) -> frozenset[Hashable]:
+    options = policy.options
+    try:
+        backend = backend_of(options)
+    except LookupError:
+        # A session class of its own may know more types.
+        return frozenset()
+    return frozenset(
+        (backend.name, place) for place in backend.places(options)
+    )
 
 
 def _copied(value: Any) -> Any:

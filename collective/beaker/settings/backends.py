@@ -4,8 +4,10 @@ To add a store, add a module to stores/ and an entry to this table.
 """
 
 import inspect
+import os
 import re
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import KW_ONLY
@@ -63,6 +65,15 @@ class Backend:
     address_error: Callable[[str], str | None] = lambda address: None
     """Returns what is wrong with an address, or None."""
 
+    places: Callable[[Mapping[str, Any]], frozenset[Hashable]] = (
+        lambda options: frozenset()
+    )
+    """Returns where options keep records, as far as the options tell.  If two
+    groups of options have a place in common, who empties that empties both."""
+
+    place: str = ""
+    """What such a place is, in words."""
+
     # Its client library
 
     modules: tuple[str, ...] = ()
@@ -111,6 +122,10 @@ class Backend:
 
     not_for_caches: str = ""
     """Why caches cannot be kept in it."""
+
+    locks_in_temporary_folder: bool = False
+    """Whether caches lock files in the system's folder for temporary files,
+    unless a folder is set."""
 
     per_process: bool = False
     """Whether each process of Zope has its own records."""
@@ -185,6 +200,47 @@ def _database_error(address: str) -> str | None:
     return None
 
 
+def _database_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
+    from sqlalchemy.engine import make_url
+
+    if not isinstance(options.get("url"), str):
+        return frozenset()
+    url = make_url(options["url"])
+    table = options.get("table_name") or "beaker_cache"
+    schema = options.get("schema_name")
+    server = (_host(url.host), url.port, url.database)
+    return frozenset([(*server, schema, table)])
+
+
+def _memcached_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
+    url = options.get("url")
+    servers = url.split(";") if isinstance(url, str) else ()
+    return frozenset(
+        (_host(host), port or "11211")
+        for host, _, port in (
+            server.strip().partition(":") for server in servers
+        )
+    )
+
+
+def _redis_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
+    url = options.get("url")
+    parts = _redis_options(url) if isinstance(url, str) else None
+    if parts is None:
+        return frozenset()
+    server = parts.get("path") or (
+        _host(parts.get("host")),
+        parts.get("port", 6379),
+    )
+    return frozenset([(server, parts.get("db") or 0)])
+
+
+def _host(name: str | None) -> str:
+    """Return one name for what is this machine, and others as they are."""
+    name = (name or "localhost").lower()
+    return "localhost" if name in ("127.0.0.1", "::1") else name
+
+
 def _redis_error(url: str) -> str | None:
     if _redis_options(url) is not None:
         return None
@@ -231,8 +287,18 @@ def _file_backend(
 ) -> Backend:
     """Return a backend that keeps each session in a file."""
     folder = f"{name}_dir"
+
+    def places(options: Mapping[str, Any]) -> frozenset[Hashable]:
+        own, data_dir = options.get(folder), options.get("data_dir")
+        if not (own or data_dir):
+            return frozenset()
+        path = own or os.path.join(data_dir or "", f"container_{name}")
+        return frozenset([os.path.realpath(path)])
+
     return Backend(
         name,
+        places=places,
+        place="folder",
         options={folder: text, "digest_filenames": boolean},
         folders=(folder,),
         needs=(("data_dir",), (folder, "lock_dir")),
@@ -281,6 +347,8 @@ BACKENDS: dict[str, Backend] = {
             needs=(("url",),),
             address="url",
             address_error=_database_error,
+            places=_database_places,
+            place="table",
             modules=("sqlalchemy",),
             extra="sqlalchemy",
             distribution="SQLAlchemy",
@@ -317,6 +385,9 @@ BACKENDS: dict[str, Backend] = {
             needs=(("url",),),
             address="url",
             address_error=_form_error("host:port;host:port", "((?!://).)+"),
+            places=_memcached_places,
+            place="memcached",
+            locks_in_temporary_folder=True,
             modules=("memcache", "bmemcached", "cmemcache"),
             session_modules=("pymemcache",),
             module_option="memcache_module",
@@ -358,6 +429,8 @@ BACKENDS: dict[str, Backend] = {
             needs=(("url",),),
             address="url",
             address_error=_redis_error,
+            places=_redis_places,
+            place="Redis database",
             modules=("redis",),
             extra="redis",
             distribution="redis",

@@ -18,7 +18,9 @@ from beaker.crypto import get_crypto_module
 
 from collective.beaker.settings.backends import Backend
 from collective.beaker.settings.backends import are_stored
+from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import has_library
+from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.cookie_rules import cookie_checks
 from collective.beaker.settings.options import FALLBACK_OPTIONS
 from collective.beaker.settings.options import KEY_OPTIONS
@@ -291,6 +293,47 @@ def _former_key_warnings(options: Options, option: str) -> Iterator[str]:
             f"session.{option} has a key of few different characters, which "
             "might be guessed. Remove it soon."
         )
+
+
+def cache_warnings(caches: Mapping[str, Options]) -> Iterator[str]:
+    """Warn of caches whose locks any local user can hold.
+
+    ``caches`` are the options of all caches, by the prefix of their settings.
+    """
+    seen: set[str] = set()
+    for prefix, options in caches.items():
+        name = kind_of(options)
+        if (
+            name not in seen
+            and backend_of(options).locks_in_temporary_folder
+            and not (options.get("lock_dir") or options.get("data_dir"))
+        ):
+            seen.add(name)
+            yield (
+                f"{prefix}.type is {name!r} without {prefix}.lock_dir: caches "
+                "lock files in the folder for temporary files then, where any "
+                f"local user can hold them up. Set {prefix}.lock_dir to a "
+                "folder of Zope's user."
+            )
+
+
+def sharing_warnings(
+    session: Options, caches: Mapping[str, Options]
+) -> Iterator[str]:
+    """Warn of caches that are kept where sessions are."""
+    backend = backend_of(session)
+    places = backend.places(session)
+    for prefix, options in caches.items():
+        if kind_of(options) != kind_of(session):
+            continue
+        if not places.isdisjoint(backend.places(options)):
+            yield (
+                f"session.type and {prefix}.type are {backend.name!r}, and "
+                f"both keep what they store in one {backend.place}: who "
+                "empties the caches ends the sessions, and the other way "
+                f"round. Give the caches a {backend.place} of their own."
+            )
+            return
 
 
 def _estimated_bits(key: str) -> float:

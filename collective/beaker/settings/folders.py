@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from pathlib import Path
+from stat import S_IWOTH
 
 from collective.beaker.settings.backends import folder_options
 from collective.beaker.settings.section import Configuration
@@ -18,6 +20,54 @@ def make_folders(configuration: Configuration) -> list[str]:
         for folder, key in _folders(configuration).items()
         if (reason := _create(folder))
     ]
+
+
+def folder_warnings(configuration: Configuration) -> list[str]:
+    """Return warnings of folders that are in the hands of others."""
+    return [
+        f"{key} is {folder!r}, which {reason}. Others could change what Zope "
+        "reads there. Give it to Zope's user, with the mode 700."
+        for folder, key in _folders(configuration).items()
+        if (reason := _hands(folder))
+    ]
+
+
+def _hands(folder: str) -> str | None:
+    if owner := other_owner(folder):
+        return f"belongs to another user, {owner}"
+    if is_open_to_all(folder):
+        return "any local user can write to"
+    return None
+
+
+def other_owner(folder: str) -> str | None:
+    """Return the user to whom a folder belongs, if that is another one."""
+    found = _stat(folder)
+    if found is None or found.st_uid == os.geteuid():
+        return None
+    try:
+        return Path(folder).owner()
+    except KeyError:
+        return f"#{found.st_uid}"
+
+
+def is_open_to_all(folder: str) -> bool:
+    """Tell whether any local user can write to a folder."""
+    found = _stat(folder)
+    return found is not None and bool(found.st_mode & S_IWOTH)
+
+
+def _stat(folder: str) -> os.stat_result | None:
+    """Return whose a folder is, where that can be told.
+
+    What cannot be reached is an error when it is used.
+    """
+    if not hasattr(os, "geteuid"):
+        return None
+    try:
+        return os.stat(folder)
+    except OSError:
+        return None
 
 
 def used_folders(configuration: Configuration) -> list[str]:

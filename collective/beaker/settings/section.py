@@ -20,8 +20,10 @@ from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.backends import python_options
 from collective.beaker.settings.checks import ReadOptions
 from collective.beaker.settings.checks import backend_errors
+from collective.beaker.settings.checks import cache_warnings
 from collective.beaker.settings.checks import session_errors
 from collective.beaker.settings.checks import session_warnings
+from collective.beaker.settings.checks import sharing_warnings
 from collective.beaker.settings.options import CACHE_DEFAULTS
 from collective.beaker.settings.options import CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
@@ -102,6 +104,10 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
     found.cache = _read_cache(groups["cache"], found)
     if groups["session"]:
         found.session = _read_session(groups["session"], found)
+    if not found.errors:
+        found.warnings += cache_warnings(found.caches)
+        if found.session is not None:
+            found.warnings += sharing_warnings(found.session, found.caches)
     return found
 
 

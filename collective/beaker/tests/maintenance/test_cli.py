@@ -340,6 +340,18 @@ def test_nothing_is_done_as_another_user_than_zope(files, owner, name):
     assert len(files.ids()) == 1
 
 
+def test_nothing_is_done_where_any_local_user_can_write(files):
+    files.make(idle=7200)
+    folder = files.options["data_dir"]
+    os.chmod(folder, 0o777)
+
+    for command in (["check"], ["sweep"], ["revoke", "--all", "--yes"]):
+        result = invoke(files.zope_conf, *command)
+        assert result.exit_code == 2
+        assert f"{folder} can be written to by any" in result.output
+    assert len(files.ids()) == 1
+
+
 @needs_root
 def test_root_makes_no_folder_for_a_zope_of_another_user(tmp_path):
     folder = tmp_path / "sessions"

@@ -18,6 +18,7 @@ from collective.beaker.session.policy import warn_of_unreadable_session
 from collective.beaker.session.times import Timeouts
 from collective.beaker.settings.options import with_defaults
 from collective.beaker.stores.base import LEEWAY_SECONDS
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import free_port
 
 
@@ -241,3 +242,33 @@ def test_the_options_of_a_site_are_not_kept_with_its_connection(application):
     with database.transaction() as connection:
         assert policy_for(connection.root.options) is policy
     assert type(policy.options["secret_fallbacks"]) is list
+
+
+# Sites that share a place
+
+
+def test_sites_with_other_timeouts_in_one_place_are_warned_of(
+    tmp_path, caplog
+):
+    options = {"type": "file", "data_dir": str(tmp_path), "timeout": 60}
+    policy_for({**options, "key": "one"})
+    assert log_of(caplog) == []
+
+    policy_for({**options, "key": "other", "timeout": 3600})
+    [record] = log_of(caplog)
+    assert "session.key 'other' and those with 'one'" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "options", [{"timeout": 60}, {"data_dir": "another", "timeout": 3600}]
+)
+def test_sites_with_equal_timeouts_or_places_of_their_own_are_not(
+    tmp_path, caplog, options
+):
+    options = {"type": "file", "data_dir": "one", "timeout": 60, **options}
+    one = {"type": "file", "data_dir": f"{tmp_path}/one", "timeout": 60}
+    other = {**options, "data_dir": f"{tmp_path}/{options['data_dir']}"}
+    policy_for({**one, "key": "one"})
+    policy_for({**other, "key": "other"})
+
+    assert log_of(caplog) == []

@@ -236,3 +236,112 @@ def test_a_crypto_type_needs_its_library(monkeypatch):
     [error] = session_errors(crypto_type="pycryptodome")
 
     assert error.startswith("session.crypto_type is 'pycryptodome', but it")
+
+
+# One place for sessions and caches
+
+
+@pytest.mark.parametrize(
+    ("session", "cache", "place"),
+    [
+        (
+            {"type": "ext:redis", "url": "redis://localhost"},
+            {"type": "ext:redis", "url": "redis://u:pw@127.0.0.1:6379/0"},
+            "Redis database",
+        ),
+        (
+            {"type": "ext:redis", "url": "unix:///run/redis?db=1"},
+            {"type": "ext:redis", "url": "unix:///run/redis?db=1"},
+            "Redis database",
+        ),
+        (
+            {"type": "ext:memcached", "url": "a:11211;b:11211"},
+            {"type": "ext:memcached", "url": "c;B", "lock_dir": "/srv/lock"},
+            "memcached",
+        ),
+        (
+            {"type": "ext:database", "url": "sqlite:////srv/a.db"},
+            {
+                "type": "ext:database",
+                "url": "sqlite:////srv/a.db",
+                "table_name": "beaker_cache",
+            },
+            "table",
+        ),
+        (
+            {"data_dir": "/srv/a"},
+            {"type": "file", "data_dir": "/srv/x/../a"},
+            "folder",
+        ),
+    ],
+)
+@pytest.mark.parametrize("region", ["", "a."])
+def test_sessions_and_caches_in_one_place_are_a_warning(
+    session, cache, place, region
+):
+    settings = {f"session.{name}": value for name, value in session.items()}
+    settings |= {f"cache.{region}{name}": cache[name] for name in cache}
+    [warning] = read_configuration(settings | {"cache.regions": "a"}).warnings
+
+    prefix = "cache.a" if region else "cache"
+    assert warning.startswith(f"session.type and {prefix}.type are ")
+    assert f"what they store in one {place}:" in warning
+    assert "pw" not in warning
+
+
+@pytest.mark.parametrize(
+    ("session", "cache"),
+    [
+        (
+            {"type": "ext:redis", "url": "redis://localhost/0"},
+            {"type": "ext:redis", "url": "redis://localhost/1"},
+        ),
+        (
+            {"type": "ext:memcached", "url": "a:11211"},
+            {"type": "ext:memcached", "url": "a:11212", "lock_dir": "/srv"},
+        ),
+        (
+            {"type": "ext:database", "url": "sqlite:////srv/a.db"},
+            {
+                "type": "ext:database",
+                "url": "sqlite:////srv/a.db",
+                "table_name": "caches",
+            },
+        ),
+        ({"data_dir": "/srv/a"}, {"type": "file", "data_dir": "/srv/b"}),
+        ({"data_dir": "/srv/a"}, {"type": "dbm", "data_dir": "/srv/a"}),
+    ],
+)
+def test_places_of_their_own_are_no_warning(session, cache):
+    settings = {f"session.{name}": value for name, value in session.items()}
+    settings |= {f"cache.{name}": cache[name] for name in cache}
+
+    assert read_configuration(settings).warnings == []
+
+
+# Locks of caches
+
+
+def test_locks_that_any_local_user_can_hold_up_are_a_warning():
+    settings = {"cache.type": "ext:memcached", "cache.url": "a:11211"}
+    [warning] = read_configuration(settings).warnings
+
+    assert warning.startswith(
+        "cache.type is 'ext:memcached' without cache.lock_dir:"
+    )
+    for folder in ("lock_dir", "data_dir"):
+        own = {f"cache.{folder}": "/srv/lock"}
+        assert read_configuration(settings | own).warnings == []
+
+
+def test_locks_of_a_region_are_a_warning_once():
+    settings = {
+        "cache.regions": "a, b",
+        "cache.a.type": "ext:memcached",
+        "cache.a.url": "a:11211",
+        "cache.b.type": "ext:memcached",
+        "cache.b.url": "b:11211",
+    }
+    [warning] = read_configuration(settings).warnings
+
+    assert "without cache.a.lock_dir" in warning

@@ -1,9 +1,11 @@
 """The folders that are configured."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from collective.beaker.settings.folders import folder_warnings
 from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.section import read_configuration
 
@@ -93,3 +95,35 @@ def test_a_folder_that_regions_inherit_is_reported_once(tmp_path):
 
     [error] = make_folders(configuration)
     assert error.startswith("cache.data_dir is ")
+
+
+def warnings_of(folder, setting="session.data_dir"):
+    return folder_warnings(read_configuration({setting: str(folder)}))
+
+
+@pytest.mark.parametrize("setting", ["session.data_dir", "cache.lock_dir"])
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_a_folder_that_all_can_write_to_is_a_warning(tmp_path, setting, mode):
+    tmp_path.chmod(mode)
+    [warning] = warnings_of(tmp_path, setting)
+
+    assert warning.startswith(f"{setting} is {str(tmp_path)!r}, which any")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0,
+    reason="only root can give folders away",
+)
+def test_a_folder_of_another_user_is_a_warning(tmp_path):
+    os.chown(tmp_path, 54321, 54321)
+    [warning] = warnings_of(tmp_path)
+
+    assert "which belongs to another user, #54321." in warning
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o775])
+def test_a_folder_of_ours_is_no_warning(tmp_path, mode):
+    tmp_path.chmod(mode)
+
+    assert warnings_of(tmp_path) == []
+    assert warnings_of(tmp_path / "missing") == []

@@ -52,3 +52,15 @@ def test_zope_logs_a_warning_and_starts(tmp_path):
         assert status_of(zope) == 200
 
     assert "session type in the beaker section is ignored" in log
+
+
+def test_zope_warns_of_a_folder_that_any_local_user_can_write_to(tmp_path):
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    folder.chmod(0o777)
+    settings = f"session.data_dir  {folder}"
+    with zope_server(make_instance(tmp_path / "instance", settings)) as zope:
+        log = zope.log.read_text()
+        assert status_of(zope) == 200
+
+    assert f"{str(folder)!r}, which any local user can write to" in log
