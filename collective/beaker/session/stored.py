@@ -242,9 +242,10 @@ class StoredSession(SessionOfCopy):
 
         It may be there already, if code has given the id.
         """
-        text = self._policy.codec.encode(self._copy.to_store(everything))
+        mine = self._copy.to_store(everything)
+        text = self._policy.codec.encode(mine)
         if self._policy.store.swap(self.id, self._record, text):
-            self._mark_stored(text)
+            self._mark_stored(mine, text)
         else:
             self._record = None
             self._update(everything)
@@ -258,7 +259,7 @@ class StoredSession(SessionOfCopy):
             if self._policy.store.swap(self.id, record, text):
                 if (self.domain, self.path) != self._sent_scope:
                     self._send_cookie()
-                self._mark_stored(self._text_of(mine, data, text))
+                self._mark_stored(mine, self._text_of(mine, data, text))
                 return
 
     def _move(self, everything: bool) -> None:
@@ -282,7 +283,7 @@ class StoredSession(SessionOfCopy):
                 self._is_stored(former_id, tombstone)
             ):
                 self._former_ids += (former_id,)
-                self._mark_stored(self._text_of(mine, data, text))
+                self._mark_stored(mine, self._text_of(mine, data, text))
                 self._send_cookie()
                 return
             moved = store.load(self.id)
@@ -334,12 +335,12 @@ class StoredSession(SessionOfCopy):
         """Return the text of what this request knows to be stored."""
         return text if stored is mine else self._policy.codec.encode(mine)
 
-    def _mark_stored(self, text: str) -> None:
+    def _mark_stored(self, mine: Data, text: str) -> None:
         # A later save in the same request must load the record again.  It
         # compares with what this request knew, not with what others did.
         self._record = None
         self._stored_id = self.id
-        self._copy.text = text
+        self._copy.mark_stored(mine, text)
         self._replaces_another = False
         self._sent_scope = self.domain, self.path
 

@@ -44,9 +44,10 @@ class WorkingCopy:
     """The data of a session in one request, in three states.
 
     * ``data`` is what code sees and changes.  It is always the same object.
-    * ``loaded`` has the same values as they were loaded.  An assignment to a
-      key does not reach it.  A change inside a value does, since both hold
-      the same object.  So it is what is stored without ``save``.
+    * ``loaded`` has the same values as they were loaded, or stored by this
+      request since.  An assignment to a key does not reach it.  A change
+      inside a value does, since both hold the same object.  So it is what is
+      stored without ``save``.
     * ``text`` is what is stored.  Nothing can change it.  Decoded once more,
       it is what a difference is taken from: between it and ``data`` are all
       changes of this request, between it and ``loaded`` are those inside
@@ -127,6 +128,14 @@ class WorkingCopy:
         values.
         """
         return self.data | self.own if everything else self.loaded
+
+    def mark_stored(self, mine: Data, text: str) -> None:
+        """Note that ``mine``, which ``to_store`` returned, is stored now.
+
+        ``text`` is its text.  From now on this is what was loaded: otherwise
+        a later store without ``save`` would undo what was saved.
+        """
+        self.loaded, self.text = mine, text
 
     def has_changed(self) -> bool:
         """Tell whether there is anything that was not stored yet."""

@@ -143,6 +143,44 @@ def test_the_second_save_keeps_what_the_first_took_in(id, change, expected):
     assert {key: found[key] for key in found if key[0] != "_"} == expected
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda session: session["basket"].append("a pen"),
+        lambda session: session.regenerate_id(),
+    ],
+    ids=["inside", "new id"],
+)
+def test_a_later_store_without_save_keeps_what_was_saved(id, end):
+    first = make_session(id=id)
+    first.update(a=0, b=0, basket=["a book"])
+    first.save()
+    session = make_session(id=id)
+    session["a"] = 1
+    del session["b"]
+    session.save()
+    session["c"] = 1
+    end(session)
+    session.save(everything=False)
+
+    found = make_session(id=session.id)
+    assert (found["a"], found["basket"]) == (1, session["basket"])
+    assert not found.keys() & {"b", "c"}
+
+
+def test_what_another_request_has_stored_since_is_kept_by_a_later_store(id):
+    session = make_session(id=id)
+    session["basket"] = []
+    session["a"] = 1
+    session.save()
+    change_elsewhere(id, lambda other: other.update(a=2, d=3))
+    session["basket"].append("a book")
+    session.save(everything=False)
+
+    found = make_session(id=id)
+    assert (found["a"], found["d"], found["basket"]) == (2, 3, ["a book"])
+
+
 @pytest.fixture
 def ended_session(id):
     """A session that has changed, and has ended meanwhile."""

@@ -116,6 +116,21 @@ def test_what_is_aborted_is_not_stored(any_store, visitor):
     assert visitor.visit(read_count).text == "1"
 
 
+def test_what_is_saved_and_committed_midway_is_kept(any_store, visitor):
+    def commit_midway(request):
+        session = ISession(request)
+        session["count"] = 10
+        session.save()
+        transaction.commit()
+        session["basket"].append("a book")
+
+    visitor.visit(begin_basket)
+    visitor.visit(commit_midway)
+
+    assert visitor.visit(read_count).text == "10"
+    assert visitor.visit(look_into_basket).text == "['a book']"
+
+
 def test_what_is_done_after_an_abort_is_stored(any_store, visitor):
     def abort_and_go_on(request):
         ISession(request)["aborted"] = 1
