@@ -82,7 +82,7 @@ class CookieSession(SessionOfCopy):
     def invalidate(self) -> None:
         """Begin a new session under a new id."""
         self.was_invalidated = True
-        if not self.is_new:
+        if self._copy.text is not None:
             self._replaces_another = True
         self._begin()
 
@@ -103,30 +103,38 @@ class CookieSession(SessionOfCopy):
         serialized.
         """
         if self._is_deleted:
-            if self._has_cookie:
+            if self._has_cookie or self.cookie is not None:
                 self.cookie = self._policy.cookies.expire(
                     self.id, self.domain, self.path
                 )
         elif everything or self._must_be_sent():
-            text = self._encode(everything)
+            mine = self._copy.to_store(everything)
+            text = self._encode(mine)
             self.cookie = self._policy.cookies.make(
-                text, self.domain, self.path
+                text, *self._scope_in(mine)
             )
+            self._mark_sent(mine, text)
+
+    def _mark_sent(self, mine: Data, text: str) -> None:
+        self._copy.mark_stored(mine, text)
+        self._sent_id = self.id
+        self._replaces_another = False
 
     def _must_be_sent(self) -> bool:
         """Tell whether the cookie must be sent, even if nothing was saved."""
-        if self.is_new:
+        if self._copy.text is None:
             return self._replaces_another
-        return (
+        if self.id != self._sent_id or self._copy.has_changed_inside():
+            return True
+        # What this request has sent before was signed and timed then.
+        return self.cookie is None and (
             self._has_former_key
-            or self.id != self._sent_id
-            or self._copy.has_changed_inside()
             or self._policy.timeouts.is_access_due(self.last_accessed)
         )
 
-    def _encode(self, everything: bool) -> str:
+    def _encode(self, mine: Data) -> str:
         """Return the text to be sent; raise RecordTooLarge for too much."""
-        text = self._policy.codec.encode(self._copy.to_store(everything))
+        text = self._policy.codec.encode(mine)
         name, value = self._policy.cookies.name, "0" * SIGNATURE_LENGTH + text
         if is_small(name, value):
             return text
@@ -145,7 +153,7 @@ class CookieSession(SessionOfCopy):
     def prepare(self, everything: bool) -> None:
         """Make sure that ``save`` will succeed.  Raises what it does."""
         if not self._is_deleted:
-            self._encode(everything)
+            self._encode(self._copy.to_store(everything))
 
     def release(self) -> None:
         """There is nothing to release."""

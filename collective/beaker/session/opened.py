@@ -11,6 +11,7 @@ from collective.beaker.session.policy import Policy
 from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import DOMAIN
 from collective.beaker.session.working_copy import PATH
+from collective.beaker.session.working_copy import Data
 from collective.beaker.session.working_copy import WorkingCopy
 
 
@@ -161,6 +162,14 @@ class SessionOfCopy:
     def _scope(self) -> dict[str, str | None]:
         """The own keys that hold the scope of the cookie."""
         return {DOMAIN: self.domain, PATH: self.path}
+
+    def _scope_in(self, stored: Data) -> tuple[str | None, str]:
+        """Return domain and path of the cookie of what is stored.
+
+        Those that were set since are not stored without ``save``.
+        """
+        policy = self._policy
+        return stored.get(DOMAIN, policy.domain), stored.get(PATH, policy.path)
 
     def delete(self) -> None:
         self._copy.empty()

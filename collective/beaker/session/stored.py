@@ -90,7 +90,7 @@ class StoredSession(SessionOfCopy):
                 if not self.is_new:
                     if position:
                         # It is signed with a former secret.
-                        self._send_cookie()
+                        self._send_cookie(self._copy.loaded)
                     return
         self.id, self._record = new_id(), None
         self._begin()
@@ -118,7 +118,11 @@ class StoredSession(SessionOfCopy):
         self.is_new = False
         self._stored_id = self.id
         self._copy.hold(data, text)
-        self._sent_scope = data.get(DOMAIN), data.get(PATH)
+        # As _scope_in does, without one more call in each request.
+        self._sent_scope = (
+            data.get(DOMAIN, self._policy.domain),
+            data.get(PATH, self._policy.path),
+        )
 
     def _decode(self, record: Record | None) -> tuple[Data, str] | None:
         """Return the data of a session that has not ended, and its text."""
@@ -161,6 +165,9 @@ class StoredSession(SessionOfCopy):
         if self._is_deleted:
             self.invalidate()
         self.id = new_id()
+        if self._stored_id is None:
+            # What has expired under the former id is not under the new one.
+            self._record = None
 
     def lock(self) -> None:
         """Wait until nobody else has locked the session, and lock it.
@@ -249,7 +256,7 @@ class StoredSession(SessionOfCopy):
         else:
             self._record = None
             self._update(everything)
-        self._send_cookie()
+        self._send_cookie(mine)
 
     def _update(self, everything: bool) -> None:
         """Store changes, together with those of others."""
@@ -257,8 +264,8 @@ class StoredSession(SessionOfCopy):
         for data, record in self._attempts(mine, everything):
             text = self._policy.codec.encode(data)
             if self._policy.store.swap(self.id, record, text):
-                if (self.domain, self.path) != self._sent_scope:
-                    self._send_cookie()
+                if self._scope_in(mine) != self._sent_scope:
+                    self._send_cookie(mine)
                 self._mark_stored(mine, self._text_of(mine, data, text))
                 return
 
@@ -284,7 +291,7 @@ class StoredSession(SessionOfCopy):
             ):
                 self._former_ids += (former_id,)
                 self._mark_stored(mine, self._text_of(mine, data, text))
-                self._send_cookie()
+                self._send_cookie(mine)
                 return
             moved = store.load(self.id)
         store.delete(self.id)
@@ -342,11 +349,12 @@ class StoredSession(SessionOfCopy):
         self._stored_id = self.id
         self._copy.mark_stored(mine, text)
         self._replaces_another = False
-        self._sent_scope = self.domain, self.path
+        self._sent_scope = self._scope_in(mine)
 
-    def _send_cookie(self) -> None:
+    def _send_cookie(self, stored: Data) -> None:
         if self._cookies:
-            self.cookie = self._cookies.make(self.id, self.domain, self.path)
+            scope = self._scope_in(stored)
+            self.cookie = self._cookies.make(self.id, *scope)
 
     # Storing in two phases.  See participation.py.
 

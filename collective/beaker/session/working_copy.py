@@ -180,7 +180,8 @@ class WorkingCopy:
         ``data`` keeps all its changes, since code may save them later.
         """
         data = self.merge_into(theirs, True)
-        self._replace(self.merge_into(theirs, everything), text)
+        self.loaded = self.merge_into(theirs, everything)
+        self.text = text
         self._show(data)
 
     def snapshot(self) -> Any:

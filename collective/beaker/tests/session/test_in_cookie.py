@@ -175,6 +175,71 @@ def test_a_new_id_is_sent_without_save(value):
     assert found.data["a"] == 1
 
 
+# Storing twice in one request
+
+
+def test_a_later_cookie_without_save_keeps_what_was_saved(value):
+    session = open_value(value)
+    session.data["a"] = 2
+    session.save()
+    session.data["b"] = 1
+    session.data["basket"].append("a pen")
+    session.save(everything=False)
+    found = open_value(session.cookie.coded_value)
+
+    assert found.data["a"] == 2
+    assert found.data["basket"] == ["a book", "a pen"]
+    assert "b" not in found.data
+
+
+def test_a_new_id_keeps_what_was_saved_before(value):
+    session = open_value(value)
+    session.data["a"] = 2
+    session.save()
+    session.regenerate_id()
+    session.save(everything=False)
+    found = open_value(session.cookie.coded_value)
+
+    assert (found.id, found.data["a"]) == (session.id, 2)
+
+
+def test_what_was_sent_is_not_made_once_more(value, clock):
+    clock(60)
+    session = open_value(value)
+    session.data["a"] = 2
+    session.save()
+    cookie = session.cookie
+    session.save(everything=False)
+
+    assert not session.has_changed()
+    assert session.cookie is cookie
+
+
+@pytest.mark.parametrize("end", ["delete", "invalidate"])
+def test_a_new_session_that_was_saved_can_be_ended(end):
+    session = open_value()
+    session.data["a"] = 1
+    session.save()
+    getattr(session, end)()
+    session.save(everything=False)
+
+    if end == "delete":
+        assert "expires" in session.cookie.OutputString()
+    else:
+        assert "a" not in open_value(session.cookie.coded_value).data
+
+
+def test_a_path_that_was_not_saved_is_not_sent(value):
+    session = open_value(value)
+    session.path = "/shop"
+    session.data["basket"].append("a pen")
+    session.save(everything=False)
+
+    assert session.cookie["path"] == "/"
+    session.save()
+    assert session.cookie["path"] == "/shop"
+
+
 # Ending a session
 
 

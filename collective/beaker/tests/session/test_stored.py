@@ -5,7 +5,9 @@ import pytest
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session import stored
+from collective.beaker.session.policy import make_policy
 from collective.beaker.stores.memory import MemoryStore
+from collective.beaker.tests.helpers.sessions import PlainSession
 from collective.beaker.tests.helpers.sessions import open_stored
 
 
@@ -108,6 +110,68 @@ def test_a_store_in_which_all_others_are_faster_is_broken(id, monkeypatch):
 
     with pytest.raises(StoreUnavailable, match="it never stores"):
         session.save()
+
+
+def test_a_new_id_in_place_of_an_expired_one_that_code_gave(id, clock):
+    make_session(id=id, timeout=60).save()
+    clock(61)
+    session = make_session(id=id, timeout=60)
+    session.regenerate_id()
+    session["a"] = 1
+    session.save()
+
+    assert make_session(id=session.id)["a"] == 1
+
+
+# The path of the cookie
+
+
+@pytest.fixture
+def with_cookie(id):
+    """Return a function that opens the session with its cookie."""
+    first = make_session(id=id)
+    first["basket"] = ["a book"]
+    first.save()
+
+    def open_with_cookie():
+        policy = make_policy({})
+        opened = stored.StoredSession(policy, policy.cookies)
+        opened.open_presented(id)
+        return PlainSession(policy, opened)
+
+    return open_with_cookie
+
+
+@pytest.mark.parametrize(
+    ("change", "sent"),
+    [
+        (lambda session: session["basket"].append("a pen"), None),
+        (lambda session: session.regenerate_id(), "/"),
+    ],
+    ids=["inside", "new id"],
+)
+def test_a_path_that_was_not_saved_is_not_sent(with_cookie, change, sent):
+    session = with_cookie()
+    session.path = "/shop"
+    change(session)
+    session.save(everything=False)
+    cookie = session.opened.cookie
+
+    assert (cookie and cookie["path"]) == sent
+    session.save()
+    assert session.opened.cookie["path"] == "/shop"
+
+
+def test_no_save_of_a_record_without_a_path_sends_a_cookie(id, with_cookie):
+    session = make_session(id=id)
+    times = {"_creation_time": 1000.0, "_accessed_time": 2000.0}
+    record, store = session.store.load(id), session.store
+    assert store.swap(id, record, session.policy.codec.encode(times))
+    session = with_cookie()
+    session["a"] = 1
+    session.save()
+
+    assert session.opened.cookie is None
 
 
 # Saving twice

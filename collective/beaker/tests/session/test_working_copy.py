@@ -346,6 +346,16 @@ def test_what_others_stored_is_taken_over_beside_the_changes(
     assert copy.text == text
 
 
+def test_a_path_that_was_not_saved_outlasts_what_others_stored():
+    copy = held(a=1)
+    copy.set_own(PATH, "/shop")
+    theirs = held(a=2).to_store(True)
+    copy.take_over(theirs, CODEC.encode(theirs), False)
+
+    assert copy.to_store(False)[PATH] == "/"
+    assert copy.to_store(True)[PATH] == copy.data[PATH] == "/shop"
+
+
 def stored_by(changes, stored):
     """Return what another request has made of a session."""
     return apply(changes, held(**stored)).to_store(True)
