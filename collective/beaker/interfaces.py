@@ -179,8 +179,9 @@ class ISession(IMutableMapping):
     that requests that run at the same time keep each other's changes.
 
     The keys ``_creation_time``, ``_accessed_time``, ``_domain``, ``_path`` and
-    ``_id`` are Beaker's own; they appear among the others and cannot be
-    removed.
+    ``_id`` are Beaker's own.  They appear among the others, and may be
+    removed like them, but are stored all the same.  To assign to one of them
+    raises ``ValueError``; ``update`` and ``|=`` leave them out.
 
     Any use may raise ``zExceptions.HTTPServiceUnavailable``, if the store
     cannot be reached.

@@ -42,8 +42,13 @@ class SessionById(SessionMapping):
         """Tell whether save() or delete() was called."""
         return self._is_saved
 
-    def save(self) -> None:
-        self._guard(self._session.save)
+    def save(self, accessed_only: bool = False) -> None:
+        """Store all changes at once.
+
+        With ``accessed_only`` those are changes inside values and the time,
+        as without a call of ``save``.
+        """
+        self._guard(self._session.save, not accessed_only)
         self._is_saved = True
 
     def delete(self) -> None:

@@ -15,6 +15,9 @@ from collective.beaker.session.cookies import cookie_header
 from collective.beaker.session.policy import Policy
 from collective.beaker.session.policy import warn_of_unreadable_session
 from collective.beaker.session.times import CREATED
+from collective.beaker.session.working_copy import DOMAIN
+from collective.beaker.session.working_copy import OWN_KEYS
+from collective.beaker.session.working_copy import PATH
 from collective.beaker.settings.options import OWN_OPTIONS
 
 
@@ -30,7 +33,6 @@ class BeakerSession(Protocol):
     request: dict[str, Any]
     cookie: "SimpleCookie"
 
-    def get(self, key: str) -> Any: ...
     def clear(self) -> None: ...
     def update(self, data: Mapping[Any, Any]) -> None: ...
     def items(self) -> ItemsView[Any, Any]: ...
@@ -94,6 +96,21 @@ class ForeignSession:
             # An expired session is replaced only if something is saved.
             session.request["set_cookie"] = False
         self._session = session
+        self._remember_own_keys()
+
+    def _remember_own_keys(self) -> None:
+        self._own = {
+            key: self.data[key] for key in OWN_KEYS & self.data.keys()
+        }
+
+    def _with_own_keys(self) -> BeakerSession:
+        """Return the session with the own keys that its class needs.
+
+        Code may have removed them, as it can from any mapping.
+        """
+        for key, value in self._own.items():
+            self.data.setdefault(key, value)
+        return self._session
 
     @property
     def cookie(self) -> "Morsel[str] | None":
@@ -109,7 +126,7 @@ class ForeignSession:
 
     @property
     def id(self) -> str:
-        return self._session.id
+        return self._with_own_keys().id
 
     @property
     def is_new(self) -> bool:
@@ -117,7 +134,8 @@ class ForeignSession:
 
     @property
     def created(self) -> float:
-        return self._session.get(CREATED) or time.time()
+        data = {**self._own, **self.data}
+        return data.get(CREATED) or time.time()
 
     @property
     def last_accessed(self) -> float | None:
@@ -125,35 +143,39 @@ class ForeignSession:
 
     @property
     def domain(self) -> str | None:
-        return self._session.domain
+        domain: str | None = self._own.get(DOMAIN)
+        return domain
 
     @domain.setter
     def domain(self, domain: str | None) -> None:
-        self._session.domain = domain
+        self._with_own_keys().domain = self._own[DOMAIN] = domain
 
     @property
     def path(self) -> str:
-        return self._session.path
+        path: str = self._own.get(PATH, "/")
+        return path
 
     @path.setter
     def path(self, path: str) -> None:
-        self._session.path = path
+        self._with_own_keys().path = self._own[PATH] = path
 
     def delete(self) -> None:
-        self._session.delete()
+        self._with_own_keys().delete()
+        self._remember_own_keys()
 
     def invalidate(self) -> None:
-        self._session.invalidate()
+        self._with_own_keys().invalidate()
+        self._remember_own_keys()
 
     def regenerate_id(self) -> None:
-        self._session.regenerate_id()
+        self._with_own_keys().regenerate_id()
 
     def has_changed(self) -> bool:
         """Beaker's classes cannot tell; with ``auto``, all is stored."""
         return True
 
     def save(self, everything: bool = True) -> None:
-        self._session.save(accessed_only=not everything)
+        self._with_own_keys().save(accessed_only=not everything)
 
     # Beaker's classes do not know about transactions.
 

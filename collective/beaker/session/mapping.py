@@ -2,15 +2,25 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import MutableMapping
 from typing import Any
+from typing import TypeVar
 
 from collective.beaker.ids import without_ids
 from collective.beaker.session.opened import OpenedSession
+from collective.beaker.session.times import ACCESSED
+from collective.beaker.session.times import CREATED
+from collective.beaker.session.working_copy import DOMAIN
+from collective.beaker.session.working_copy import ID
 from collective.beaker.session.working_copy import OWN_KEYS
+from collective.beaker.session.working_copy import PATH
 from collective.beaker.settings.cookie_rules import cookie_domain
 from collective.beaker.settings.cookie_rules import cookie_path
 from collective.beaker.settings.readers import Reader
+
+
+_Self = TypeVar("_Self", bound="SessionMapping")
 
 
 class SessionMapping(MutableMapping[Any, Any]):
@@ -23,26 +33,35 @@ class SessionMapping(MutableMapping[Any, Any]):
     def _open(self) -> OpenedSession:
         """Return the session; open it at the first call."""
 
-    # Identity, as that of Beaker's own lazy session.  Two sessions that hold
-    # the same are not the same, and a session without keys is a session.
-    __eq__ = object.__eq__
+    # A session is the same as no other session, as Beaker's own lazy session
+    # is, so it has a hash.  Compared with what is no session, it is a mapping.
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, SessionMapping):
+            return self is other
+        if isinstance(other, Mapping):
+            return self.copy() == dict(other)
+        return NotImplemented
+
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
+        """Return True: also a session without keys is a session."""
         return True
 
     def __getitem__(self, key: Any) -> Any:
         return self._open().data[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        if key in OWN_KEYS:
+            raise _own_key_error(key)
         self._open().data[key] = value
 
+    # What is removed is gone from view.  Beaker's own keys are stored all the
+    # same.
+
     def __delitem__(self, key: Any) -> None:
-        data = self._open().data
-        # Code that empties a session key by key must not take what Beaker
-        # needs to store it.
-        if key not in OWN_KEYS:
-            del data[key]
+        del self._open().data[key]
 
     def __contains__(self, key: object) -> bool:
         return key in self._open().data
@@ -63,22 +82,53 @@ class SessionMapping(MutableMapping[Any, Any]):
         return self._open().data.get(key, default)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        return self._open().data.setdefault(key, default)
+        data = self._open().data
+        if key in OWN_KEYS and key not in data:
+            raise _own_key_error(key)
+        return data.setdefault(key, default)
 
     def pop(self, key: Any, *default: Any) -> Any:
-        data = self._open().data
-        if key in OWN_KEYS:
-            return data.get(key, *default)
-        return data.pop(key, *default)
+        return self._open().data.pop(key, *default)
 
     def popitem(self) -> tuple[Any, Any]:
-        for key in self.keys() - OWN_KEYS:
-            return key, self.pop(key)
-        raise KeyError("The session is empty.")
+        return self._open().data.popitem()
 
     def clear(self) -> None:
-        for key in list(self):
-            del self[key]
+        data = self._open().data
+        # A class of Beaker's puts some keys back when it is cleared.
+        for key in list(data):
+            del data[key]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set many keys, but none of Beaker's own.
+
+        So code can put back all that it copied from a session, and no form
+        of a visitor chooses how long the session lasts.
+        """
+        values = dict(*args, **kwargs)
+        for key in values.keys() & OWN_KEYS:
+            del values[key]
+        self._open().data.update(values)
+
+    # What a dictionary, such as Beaker's own session, has besides.
+
+    def copy(self) -> dict[Any, Any]:
+        """Return a dictionary with the same keys and values."""
+        return dict(self._open().data)
+
+    def __or__(self, other: Any) -> dict[Any, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**self, **other}
+
+    def __ror__(self, other: Any) -> dict[Any, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**other, **self}
+
+    def __ior__(self: _Self, other: Any) -> _Self:
+        self.update(other)
+        return self
 
     @property
     def id(self) -> str:
@@ -116,9 +166,29 @@ class SessionMapping(MutableMapping[Any, Any]):
 
     def __getattr__(self, name: str) -> Any:
         """Return what else Beaker's sessions offer, such as ``lock``."""
-        if name.startswith("_"):
-            raise AttributeError(name)
+        if name.startswith("_") or not self._may_have(name):
+            raise AttributeError(f"A session has no attribute {name!r}.")
         return getattr(self._open(), name)
+
+    def _may_have(self, name: str) -> bool:
+        """Tell whether it is worth opening the session for an attribute."""
+        return True
+
+
+_INSTEAD = {
+    ACCESSED: "It is set whenever the session is used.",
+    CREATED: "Call invalidate() to begin a new session.",
+    DOMAIN: "Set the attribute domain of the session.",
+    ID: "Call regenerate_id() for a new id.",
+    PATH: "Set the attribute path of the session.",
+}
+"""What to do instead of assigning to one of Beaker's own keys."""
+
+
+def _own_key_error(key: str) -> ValueError:
+    return ValueError(
+        f"The key {key!r} of a session is Beaker's own. {_INSTEAD[key]}"
+    )
 
 
 def _checked(name: str, reader: Reader, value: str) -> str:

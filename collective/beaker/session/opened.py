@@ -15,6 +15,15 @@ from collective.beaker.session.working_copy import Data
 from collective.beaker.session.working_copy import WorkingCopy
 
 
+_BEAKERS_NAMES = {"save_atime": "save_accessed_time"}
+"""Attributes of Beaker's sessions that are options of another name."""
+
+BEAKERS_ATTRIBUTES = frozenset(
+    ["load", "lock", "revert", "unlock", "was_invalidated", *_BEAKERS_NAMES]
+)
+"""What an opened session has as Beaker's have it, beside its options."""
+
+
 class OpenedSession(Protocol):
     """A session that was loaded or begun.
 
@@ -130,9 +139,11 @@ class SessionOfCopy:
 
     def __getattr__(self, name: str) -> Any:
         """Return an option, as it is an attribute of Beaker's sessions."""
-        if name.startswith("_") or name not in self._policy.options:
+        options = self._policy.options
+        name = _BEAKERS_NAMES.get(name, name)
+        if name.startswith("_") or name not in options:
             raise AttributeError(f"A session has no attribute {name!r}.")
-        option = self._policy.options[name]
+        option = options[name]
         return option is True if name == "secure" else option
 
     @property

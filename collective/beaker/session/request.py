@@ -18,6 +18,7 @@ from collective.beaker.session.by_id import SessionById
 from collective.beaker.session.by_id import find_by_id
 from collective.beaker.session.cookies import presented_value
 from collective.beaker.session.mapping import SessionMapping
+from collective.beaker.session.opened import BEAKERS_ATTRIBUTES
 from collective.beaker.session.opened import OpenedSession
 from collective.beaker.session.opening import open_session
 from collective.beaker.session.participation import join
@@ -99,9 +100,8 @@ class LazySession(SessionMapping):
         return session
 
     def _policy_in_force(self) -> Policy:
-        if self._policy is None:
-            self._policy = policy_for(getUtility(ISessionConfig))
-        return self._policy
+        # It may be asked for before the site is known, so it is not kept.
+        return self._policy or policy_for(getUtility(ISessionConfig))
 
     def _guard(
         self, operation: Callable[..., _Result], *arguments: Any
@@ -122,6 +122,14 @@ class LazySession(SessionMapping):
         )
         answer.setHeader("Retry-After", str(_RETRY_SECONDS))
         raise answer from None
+
+    def _may_have(self, name: str) -> bool:
+        options = self._policy_in_force().options
+        return (
+            name in options
+            or name in BEAKERS_ATTRIBUTES
+            or options.get("session_class") is not None
+        )
 
     # What code asks for
 

@@ -24,11 +24,15 @@ def session(request_):
 def next_session(session, request_):
     """Return a function that ends the request and gives the next session."""
 
+    current, cookies = request_, {}
+
     def next_session():
-        closeSession(request_)
-        sent = request_.response.cookies
-        request = make_request({key: sent[key]["value"] for key in sent})
-        initializeSession(request)
-        return ISession(request)
+        nonlocal current
+        closeSession(current)
+        sent = current.response.cookies
+        cookies.update({key: sent[key]["value"] for key in sent})
+        current = make_request(cookies)
+        initializeSession(current)
+        return ISession(current)
 
     return next_session

@@ -148,3 +148,12 @@ def test_a_session_in_a_cookie_is_not_found_by_its_id(cookie_store, session):
     session.save()
 
     assert session.get_by_id(session.id) is None
+
+
+def test_of_another_session_the_time_alone_can_be_saved(clock, other):
+    clock(60)
+    other["a"] = 2
+    other.save(accessed_only=True)
+    found = other.get_by_id(other.id)
+
+    assert found["a"] == 1

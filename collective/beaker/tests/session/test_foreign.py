@@ -193,3 +193,31 @@ def test_a_session_of_another_class_knows_no_phases(value):
 
     opened.prepare(True)
     opened.release()
+
+
+@pytest.mark.parametrize("change", ["save", "regenerate_id", "delete"])
+def test_another_class_has_the_keys_that_it_needs(value, change):
+    opened = open_foreign(value)
+    created = opened.created
+    for key in list(opened.data):
+        del opened.data[key]
+    assert (opened.created, opened.domain, opened.path) == (created, None, "/")
+    assert len(opened.data) == 0
+    getattr(opened, change)()
+    opened.save()
+
+    cookie = opened.cookie
+    found = open_foreign(cookie.coded_value if cookie else value)
+    assert "a" not in found.data
+    assert (found.created == created) == (change != "delete")
+
+
+@pytest.mark.parametrize("name", ["domain", "path"])
+def test_domain_and_path_of_another_class_outlast_a_removal(value, name):
+    opened = open_foreign(value)
+    opened.data.pop(f"_{name}")
+    setattr(opened, name, "/shop")
+    opened.data.pop(f"_{name}")
+    opened.save()
+
+    assert getattr(open_foreign(value), name) == "/shop"

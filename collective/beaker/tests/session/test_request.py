@@ -33,6 +33,7 @@ def test_a_session_is_not_opened_before_it_is_used(session):
         lambda session: session.is_new,
         lambda session: list(session),
         lambda session: len(session),
+        lambda session: session == {},
         lambda session: session.__setitem__("key", 1),
         lambda session: session.save(),
     ],
@@ -44,7 +45,15 @@ def test_any_use_opens_a_session(session, use):
 
 
 @pytest.mark.parametrize(
-    "look", [repr, str, bool, hash, lambda session: session == {}]
+    "look",
+    [
+        repr,
+        str,
+        bool,
+        hash,
+        lambda session: session == session,
+        lambda session: session in [None, "session", []],
+    ],
 )
 def test_looking_at_a_session_from_outside_does_not_open_it(session, look):
     look(session)
