@@ -18,6 +18,7 @@ from collective.beaker.session.cookies import CookieMaker
 from collective.beaker.session.times import Timeouts
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.cookie_rules import cookie_name
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import with_defaults
 from collective.beaker.settings.readers import former_keys
@@ -39,7 +40,6 @@ class Policy:
     options: Mapping[str, Any]
     """All options, also those that were not set."""
 
-    codec: Codec
     timeouts: Timeouts
     cookies: CookieMaker
     domain: str | None
@@ -49,6 +49,11 @@ class Policy:
 
     replaces_unreadable: bool
     """Whether a session that cannot be read is replaced by a new one."""
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Between the data of a session and what is stored of it."""
+        return make_codec(self.options)
 
     @cached_property
     def store(self) -> Store:
@@ -149,13 +154,13 @@ def make_policy(given: Mapping[str, Any]) -> Policy:
     options = with_defaults(given)
     if options["timeout"] and not options["save_accessed_time"]:
         raise BeakerException("timeout requires save_accessed_time")
+    _check_name(options["key"])
     in_browser = _is_in_browser(options)
     if in_browser and not options["validate_key"]:
         raise BeakerException("A session in a cookie needs a validate_key.")
     current = "validate_key" if in_browser else "secret"
-    return Policy(
+    policy = Policy(
         options=options,
-        codec=make_codec(options),
         timeouts=Timeouts(
             options["timeout"],
             options["absolute_timeout"],
@@ -174,16 +179,33 @@ def make_policy(given: Mapping[str, Any]) -> Policy:
         in_browser=in_browser,
         replaces_unreadable=options["invalidate_corrupt"],
     )
+    if not _has_own_class(options):
+        # Mistakes show now, and not when the first session is read.
+        _ = policy.codec
+    return policy
+
+
+def _has_own_class(options: Mapping[str, Any]) -> bool:
+    """Tell whether another package's class knows what the options mean."""
+    return options.get("session_class") is not None
+
+
+def _check_name(name: Any) -> None:
+    try:
+        cookie_name(name if isinstance(name, str) else "")
+        return
+    except ValueError as error:
+        reason = error
+    raise BeakerException(f"session.key is {name!r}; allowed is {reason}.")
 
 
 def _is_in_browser(options: Mapping[str, Any]) -> bool:
-    if options.get("session_class") is not None:
-        # The class may know types that we do not.
-        return False
     try:
         return backend_of(options).in_browser
     except LookupError as error:
         reason = error
+    if _has_own_class(options):
+        return False
     raise LookupError(f"session.type is {kind_of(options)!r}: {reason}.")
 
 

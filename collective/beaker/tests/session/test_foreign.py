@@ -221,3 +221,43 @@ def test_domain_and_path_of_another_class_outlast_a_removal(value, name):
     opened.save()
 
     assert getattr(open_foreign(value), name) == "/shop"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"type": "cookie", "validate_key": "a key for the tests"},
+        {"type": "memory"},
+    ],
+    ids=["cookie", "memory"],
+)
+def test_beside_another_class_no_session_is_found_by_an_unknown_id(
+    config, session, options
+):
+    config.update(session_class=OtherSession, **options)
+
+    assert session.get_by_id("0" * 32) is None
+
+
+class OwnSerializer:
+    """What a class of another package serializes by."""
+
+
+class SerializingSession(OtherSession):
+    """A class that takes serializers which nobody else knows."""
+
+    def _set_serializer(self, data_serializer):
+        assert isinstance(data_serializer, OwnSerializer | str)
+        super()._set_serializer("json")
+
+
+@pytest.mark.parametrize("serializer", [OwnSerializer(), "own"])
+def test_another_class_may_have_a_serializer_of_its_own(serializer):
+    options = {"data_serializer": serializer}
+    opened = open_foreign(session_class=SerializingSession, **options)
+    opened.data["a"] = 1
+    opened.save()
+    value = opened.cookie.coded_value
+    found = open_foreign(value, SerializingSession, **options)
+
+    assert found.data["a"] == 1

@@ -72,6 +72,15 @@ def test_the_options_reach_the_cookie():
     assert cookies.samesite == "Strict"
 
 
+@pytest.mark.parametrize("name", ["my key", "caf\xe9", "path", "", None])
+def test_a_name_that_no_cookie_can_have_is_refused(name):
+    with pytest.raises(BeakerException) as raised:
+        make_policy({"key": name})
+
+    message = str(raised.value)
+    assert message.startswith(f"session.key is {name!r}; allowed is a cookie")
+
+
 KEYS = {
     "secret": "secret",
     "secret_fallbacks": ["former secret"],
