@@ -108,6 +108,7 @@ class CookieSession(SessionOfCopy):
                     self.id, self.domain, self.path
                 )
         elif everything or self._must_be_sent():
+            self._copy.renew_access()
             mine = self._copy.to_store(everything)
             text = self._encode(mine)
             self.cookie = self._policy.cookies.make(

@@ -124,15 +124,20 @@ class StoredSession(SessionOfCopy):
             data.get(PATH, self._policy.path),
         )
 
-    def _decode(self, record: Record | None) -> tuple[Data, str] | None:
-        """Return the data of a session that has not ended, and its text."""
+    def _decode(
+        self, record: Record | None, in_use: bool = False
+    ) -> tuple[Data, str] | None:
+        """Return the data of a session that has not ended, and its text.
+
+        That of a session ``in_use`` is not over because of its times.
+        """
         if record is None:
             return None
         policy = self._policy
         try:
             text = policy.store.payload(record)
             data = {} if text is None else policy.codec.decode(text)
-            ended = policy.timeouts.have_ended(data) or (
+            ended = policy.timeouts.have_ended(data, in_use) or (
                 CREATED not in data and is_empty(data)
             )
         except Exception as error:
@@ -197,9 +202,11 @@ class StoredSession(SessionOfCopy):
         Raises StoreUnavailable, RecordTooLarge, and TypeError for a value
         that cannot be serialized.
         """
-        match self._next_step(everything):
-            case None:
-                return
+        step = self._next_step(everything)
+        if step is None:
+            return
+        self._copy.renew_access()
+        match step:
             case _Step.END:
                 self._end()
             case _Step.CREATE:
@@ -326,7 +333,7 @@ class StoredSession(SessionOfCopy):
             if record is not None:
                 yield data, record
             record = store.load(self._stored_id or self.id)
-            found = self._decode(record)
+            found = self._decode(record, in_use=True)
             if found is None or record is None:
                 logger.info(
                     "A session ended while a request used it. "
@@ -385,7 +392,7 @@ class StoredSession(SessionOfCopy):
         if self._record and record and record.raw == self._record.raw:
             self._record = record
             return
-        found = self._decode(record)
+        found = self._decode(record, in_use=True)
         if found is None:
             # It has ended; save will find that out, too.
             return

@@ -13,6 +13,20 @@ ACCESSED = "_accessed_time"
 CREATED = "_creation_time"
 """The key of the time at which a session began."""
 
+CLOCK_LEEWAY = 300
+"""By how many seconds the clock of another host may be ahead."""
+
+_NUMBERS = frozenset([int, float])
+"""The types of times.  It has no bool, which is an int otherwise."""
+
+
+class NoTime(ValueError):
+    """A number in a stored session is no time: negative, or not finite."""
+
+
+class TimeInFuture(ValueError):
+    """A stored session was used, or has begun, in the future."""
+
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -33,17 +47,26 @@ class Timeouts:
     stores_access: bool = True
     """Whether the time of access is stored at all."""
 
-    def have_ended(self, data: Mapping[Any, Any]) -> bool:
+    def have_ended(
+        self, data: Mapping[Any, Any], in_use: bool = False
+    ) -> bool:
         """Tell whether a session with such data has ended by itself.
 
-        Raises TypeError for a time that is not a number.
+        One that is in use has not: a request may take longer than a timeout.
+        Raises TypeError for a time that is not a number, NoTime for a number
+        that is none, and TimeInFuture.
         """
         now = time.time()
-        unused = now - data.get(ACCESSED, now)
-        age = now - data.get(CREATED, now)
-        return bool(
-            unused > (self.idle or inf) or age > (self.absolute or inf)
-        )
+        ended = False
+        # Without a call for each time, since each request comes here.
+        for key, limit in ((ACCESSED, self.idle), (CREATED, self.absolute)):
+            value = data.get(key, now)
+            if type(value) not in _NUMBERS or not (
+                0 <= value <= now + CLOCK_LEEWAY
+            ):
+                raise _error_of(value)
+            ended = ended or now - value > (limit or inf)
+        return ended and not in_use
 
     def is_access_due(self, last_accessed: float | None) -> bool:
         """Tell whether it is time to store the time of access again."""
@@ -58,8 +81,24 @@ class Timeouts:
         return abs(time.time() - last_accessed) >= resolution
 
 
-def later(one: Any, other: Any) -> Any:
-    """Return the later of two times of access, of which one may be wrong."""
+def later(one: Any, other: Any) -> float:
+    """Return the later of two times of access, of which one may be wrong.
+
+    It is not later than now.
+    """
     now = time.time()
-    times = [each for each in (one, other) if isinstance(each, int | float)]
+    times = [
+        each
+        for each in (one, other)
+        if type(each) in _NUMBERS and 0 <= each < inf
+    ]
     return min(max(times, default=now), now)
+
+
+def _error_of(value: Any) -> Exception:
+    """Return why a value is no time of a session; it is not shown."""
+    if type(value) not in _NUMBERS:
+        return TypeError("A time is a number.")
+    if 0 <= value < inf:
+        return TimeInFuture("A clock was ahead by more than the leeway.")
+    return NoTime("A time is not negative, and finite.")

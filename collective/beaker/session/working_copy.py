@@ -129,6 +129,13 @@ class WorkingCopy:
         """
         return self.data | self.own if everything else self.loaded
 
+    def renew_access(self) -> None:
+        """Set the time of access to that at which it is stored.
+
+        A request may take longer than a session lasts without use.
+        """
+        self.loaded[ACCESSED] = time.time()
+
     def mark_stored(self, mine: Data, text: str) -> None:
         """Note that ``mine``, which ``to_store`` returned, is stored now.
 

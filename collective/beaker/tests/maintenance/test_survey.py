@@ -1,5 +1,7 @@
 """Counting the sessions that are stored."""
 
+import math
+
 import pytest
 
 from collective.beaker.ids import new_id
@@ -41,6 +43,22 @@ def test_a_survey_counts_what_is_empty_or_unreadable_apart(sessions):
     found = last(survey(sessions.options))
 
     assert (found.sessions, found.unreadable, found.empty) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "value", [-math.inf, math.inf, math.nan, 1e11, -1e300, "now", True]
+)
+@pytest.mark.parametrize("key", ["_creation_time", "_accessed_time"])
+def test_a_session_with_an_impossible_time_is_unreadable(
+    file_sessions, key, value
+):
+    file_sessions.make(age=60, **{key: value})
+
+    found = last(survey(file_sessions.options))
+
+    assert (found.sessions, found.unreadable) == (1, 1)
+    assert sum(found.age) == sum(found.idle) == found.oldest == 0
+    assert last(sweep(file_sessions.options)).unreadable == 1
 
 
 def test_a_survey_reports_in_slices(file_sessions, monkeypatch):

@@ -43,6 +43,21 @@ def test_a_saved_session_is_there_in_the_next_requests(any_store, visitor):
     assert counts == ["1", "2", "3", "4", "5"]
 
 
+@pytest.mark.parametrize("use", [count, read_count])
+def test_a_request_longer_than_the_timeout_ends_no_session(
+    any_store, config, visitor, clock, use
+):
+    def take_long(request):
+        use(request)
+        clock(100)
+
+    config["timeout"] = 60
+    visitor.visit(count)
+    visitor.visit(take_long)
+
+    assert visitor.visit(read_count).text == ("2" if use is count else "1")
+
+
 def test_another_visitor_has_another_session(
     any_store, visitor, other_visitor
 ):

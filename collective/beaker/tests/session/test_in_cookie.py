@@ -89,6 +89,15 @@ def test_a_time_that_is_none_makes_a_cookie_unreadable(caplog):
     assert "cannot be read (TypeError)" in caplog.text
 
 
+def test_a_long_request_is_a_use_until_its_end(value, clock):
+    session = open_value(value, timeout=60)
+    clock(61)
+    session.save()
+    clock(60)
+
+    assert not open_value(session.cookie.coded_value, timeout=60).is_new
+
+
 def test_an_expired_session_is_none(value, clock):
     clock(61)
     session = open_value(value, timeout=60)

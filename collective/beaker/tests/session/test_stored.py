@@ -1,5 +1,8 @@
 """Sessions of the package's own class, without Zope around them."""
 
+import math
+import time
+
 import pytest
 
 from collective.beaker.ids import new_id
@@ -301,25 +304,75 @@ def store(id, data):
     assert policy.store.swap(id, None, policy.codec.encode(data))
 
 
-@pytest.mark.parametrize("value", [None, "yesterday", []])
-def test_a_time_that_is_none_makes_a_session_unreadable(id, value, caplog):
-    store(id, {"a": 1, "_accessed_time": value})
+@pytest.mark.parametrize("key", ["_accessed_time", "_creation_time"])
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        ("yesterday", "TypeError"),
+        (True, "TypeError"),
+        (math.nan, "NoTime"),
+        (-math.inf, "NoTime"),
+        (math.inf, "NoTime"),
+        (1e11, "TimeInFuture"),
+    ],
+)
+def test_a_time_that_is_none_makes_a_session_unreadable(
+    id, key, value, error, caplog
+):
+    store(id, {"a": 1, key: value})
 
-    found = make_session(id=id, timeout=60, invalidate_corrupt=True)
-    assert found.is_new
-    assert "cannot be read (TypeError)" in caplog.text
+    assert make_session(id=id, invalidate_corrupt=True).is_new
+    assert f"cannot be read ({error})" in caplog.text
 
 
-def test_a_session_from_the_future_is_brought_back(id, clock):
-    clock(3600)
+def test_a_session_whose_time_is_a_little_ahead_is_brought_back(id, clock):
+    clock(200)
     session = make_session(id=id)
     session["a"] = 1
     session.save()
-    clock(-3600)
+    clock(-200)
     make_session(id=id, timeout=60).save(everything=False)
     clock(61)
 
     assert make_session(id=id, timeout=60).is_new
+
+
+# A request that takes longer than a session lasts without use
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_a_long_request_is_a_use_until_its_end(id, clock, everything):
+    make_session(id=id, timeout=60).save()
+    session = make_session(id=id, timeout=60)
+    clock(61)
+    session.save(everything)
+    clock(60)
+
+    assert not make_session(id=id, timeout=60).is_new
+
+
+def test_a_long_request_keeps_its_changes_beside_those_of_others(id, clock):
+    make_session(id=id, timeout=60).save()
+    session = make_session(id=id, timeout=60)
+    session["a"] = 1
+    clock(10)
+    change_elsewhere(id, lambda other: other.update(b=2))
+    clock(61)
+    session.save()
+
+    found = make_session(id=id, timeout=60)
+    assert (found["a"], found["b"]) == (1, 2)
+
+
+def test_a_long_request_does_not_put_back_the_time_of_a_later_one(id, clock):
+    make_session(id=id).save()
+    session = make_session(id=id)
+    session["a"] = 1
+    clock(10)
+    change_elsewhere(id, lambda other: other.update(b=2))
+    session.save()
+
+    assert make_session(id=id).last_accessed == time.time()
 
 
 def test_a_session_without_a_time_of_access_gets_one(id):
@@ -344,12 +397,3 @@ def test_a_new_id_takes_along_what_was_saved_in_between(id):
 
     assert make_session(id=session.id)["a"] == 1
     assert make_session(id=id).is_new
-
-
-def test_a_wrong_time_makes_a_session_unreadable_without_a_timeout_too(
-    id, caplog
-):
-    store(id, {"a": 1, "_accessed_time": "yesterday"})
-
-    assert make_session(id=id, invalidate_corrupt=True).is_new
-    assert "cannot be read (TypeError)" in caplog.text

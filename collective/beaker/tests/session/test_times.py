@@ -1,5 +1,6 @@
 """When a session began, when it was used, and when it has ended."""
 
+import math
 import time
 
 import pytest
@@ -7,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collective.beaker.session.times import ACCESSED
+from collective.beaker.session.times import CLOCK_LEEWAY
 from collective.beaker.session.times import CREATED
+from collective.beaker.session.times import NoTime
+from collective.beaker.session.times import TimeInFuture
 from collective.beaker.session.times import Timeouts
 from collective.beaker.session.times import later
 
@@ -51,13 +55,42 @@ def test_without_limits_no_session_ends(clock):
     assert not Timeouts().have_ended(data)
 
 
+@pytest.mark.parametrize("key", [ACCESSED, CREATED])
 @pytest.mark.parametrize(
-    ("limits", "key"), [({"idle": 60}, ACCESSED), ({"absolute": 60}, CREATED)]
+    ("value", "error"),
+    [
+        (None, TypeError),
+        ("yesterday", TypeError),
+        (True, TypeError),
+        (math.nan, NoTime),
+        (math.inf, NoTime),
+        (-math.inf, NoTime),
+        (-1, NoTime),
+        (10**400, TimeInFuture),
+    ],
 )
-@pytest.mark.parametrize("value", [None, "yesterday"])
-def test_what_is_no_time_is_an_error(limits, key, value):
-    with pytest.raises(TypeError):
-        Timeouts(**limits).have_ended({key: value})
+def test_what_is_no_time_is_an_error(key, value, error):
+    for limits in ({}, {"idle": 60}, {"absolute": 60}):
+        for in_use in (True, False):
+            with pytest.raises(error):
+                Timeouts(**limits).have_ended({key: value}, in_use)
+
+
+@pytest.mark.parametrize("key", [ACCESSED, CREATED])
+def test_the_clock_of_another_host_may_be_a_little_ahead(clock, key):
+    timeouts, data = Timeouts(idle=60, absolute=60), {key: time.time()}
+    clock(-CLOCK_LEEWAY)
+    assert not timeouts.have_ended(data)
+    clock(-1)
+    with pytest.raises(TimeInFuture):
+        timeouts.have_ended(data)
+
+
+def test_a_session_that_is_in_use_has_not_ended(clock):
+    data = {ACCESSED: time.time(), CREATED: time.time()}
+    clock(61)
+
+    assert not Timeouts(idle=60, absolute=60).have_ended(data, in_use=True)
 
 
 # The time of access
@@ -97,7 +130,9 @@ def test_a_time_is_due_at_the_resolution(clock, limits, age, due, direction):
 
 PAST = st.floats(0, 10**9)
 FUTURE = st.floats(10**11, 10**12)
-NO_TIME = st.sampled_from([None, "yesterday", []])
+NO_TIME = st.sampled_from(
+    [None, "yesterday", [], True, -1.0, math.nan, math.inf, -math.inf]
+)
 
 
 @given(one=PAST, other=PAST)
