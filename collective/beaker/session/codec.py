@@ -148,11 +148,18 @@ class Codec:
 
     def _unstorable(self, data: Mapping[Any, Any]) -> str:
         for key, value in data.items():
-            try:
-                self.dumps({key: value})
-            except Exception:
+            if not self._takes({key: None}):
+                return f"a key of the type {type(key).__name__}"
+            if not self._takes({"": value}):
                 return f"a value of the type {type(value).__name__}"
         return "values"
+
+    def _takes(self, data: Mapping[Any, Any]) -> bool:
+        try:
+            self.dumps(data)
+            return True
+        except Exception:
+            return False
 
     def decode(self, text: str) -> dict[Any, Any]:
         """Return the data in a text; raise any exception if that fails."""

@@ -1,8 +1,11 @@
 """The session of a request, as Zope's publisher and its code get it."""
 
+from beaker.session import Session
+from beaker.session import SessionObject
 from zExceptions import HTTPServiceUnavailable
 from zope.component import adapter
 from zope.component import queryUtility
+from zope.interface import classImplements
 from zope.interface import implementer
 from zope.publisher.interfaces import IRequest
 from ZPublisher.HTTPRequest import HTTPRequest
@@ -22,6 +25,11 @@ from collective.beaker.session.answers import keep_private
 from collective.beaker.session.answers import send_cookie
 from collective.beaker.session.dumps import mask_cookies
 from collective.beaker.session.request import LazySession
+
+
+# Where Beaker's middleware is in front, code gets the sessions of Beaker.
+classImplements(SessionObject, ISession)
+classImplements(Session, ISession)
 
 
 def initializeSession(

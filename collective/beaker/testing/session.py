@@ -25,7 +25,9 @@ class TestSession(MutableMapping[str, Any]):
     are true once ``save``, ``delete`` and ``invalidate`` have been called.
     Each dictionary operation sets ``last_accessed`` to the current time.
 
-    It holds what the test puts in, without any keys of Beaker's own.
+    It holds what the test puts in, without any keys of Beaker's own.  Its
+    ``id`` is ``"test-session"`` until ``invalidate`` or ``regenerate_id``
+    makes another.
     """
 
     __test__ = False  # otherwise pytest would collect it
@@ -38,10 +40,10 @@ class TestSession(MutableMapping[str, Any]):
         self._data: dict[str, Any] = dict(*args, **kwargs)
         self.domain: str | None = None
         self.path = "/"
+        self.id = "test-session"
         self._begin()
 
     def _begin(self) -> None:
-        self.id = uuid.uuid4().hex
         self.is_new = True
         self.created = time.time()
         self.last_accessed: float | None = None
@@ -61,6 +63,7 @@ class TestSession(MutableMapping[str, Any]):
         self._deleted = True
 
     def invalidate(self) -> None:
+        self.regenerate_id()
         self._begin()
         self.clear()
         self._invalidated = True

@@ -220,6 +220,14 @@ def test_what_cannot_be_stored_is_named_by_its_type(serializer, value, kind):
     assert raised.value.__context__ is None
 
 
+@pytest.mark.parametrize(("key", "kind"), [((1, 2), "tuple"), (b"", "bytes")])
+def test_a_key_that_cannot_be_stored_is_named_as_the_key(key, kind):
+    codec = make_codec(with_defaults({"data_serializer": "json"}))
+
+    with pytest.raises(TypeError, match=f"holds a key of the type {kind},"):
+        codec.encode({"a": 1, key: "text"})
+
+
 def test_a_serializer_of_ones_own_is_named_by_its_class():
     class Picky:
         def loads(self, data):

@@ -747,6 +747,18 @@ def test_the_middlewares_session_is_found(unconfigured, middleware_visitor):
     assert middleware_visitor.visit(find).text == "2"
 
 
+def test_the_middlewares_sessions_provide_the_interface(
+    unconfigured, middleware_visitor
+):
+    def find_by_id(request):
+        session = ISession(request)
+        assert ISession.providedBy(session)
+        assert ISession.providedBy(session.get_by_id(session.id))
+
+    middleware_visitor.visit(count)
+    middleware_visitor.visit(find_by_id)
+
+
 def test_the_middlewares_session_is_not_saved_by_us(
     unconfigured, middleware_visitor
 ):
