@@ -31,6 +31,7 @@ class BeakerSession(Protocol):
     domain: str | None
     path: str
     request: dict[str, Any]
+    accessed_dict: dict[Any, Any]
     cookie: "SimpleCookie"
 
     def clear(self) -> None: ...
@@ -175,7 +176,11 @@ class ForeignSession:
         return True
 
     def save(self, everything: bool = True) -> None:
-        self._with_own_keys().save(accessed_only=not everything)
+        session = self._with_own_keys()
+        session.save(accessed_only=not everything)
+        if everything:
+            # Its class stores this again when nothing else is to be stored.
+            session.accessed_dict = dict(self.data)
 
     # Beaker's classes do not know about transactions.
 

@@ -20,10 +20,35 @@ from collective.beaker.settings.cookie_rules import cookie_path
 from collective.beaker.settings.readers import Reader
 
 
-_Self = TypeVar("_Self", bound="SessionMapping")
+_Self = TypeVar("_Self", bound="DictionaryMethods")
 
 
-class SessionMapping(MutableMapping[Any, Any]):
+class DictionaryMethods(MutableMapping[Any, Any]):
+    """What a dictionary, such as Beaker's own session, has besides."""
+
+    def has_key(self, key: Any) -> bool:
+        return key in self
+
+    def copy(self) -> dict[Any, Any]:
+        """Return a dictionary with the same keys and values."""
+        return dict(self)
+
+    def __or__(self, other: Any) -> dict[Any, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**self, **other}
+
+    def __ror__(self, other: Any) -> dict[Any, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**other, **self}
+
+    def __ior__(self: _Self, other: Any) -> _Self:
+        self.update(other)
+        return self
+
+
+class SessionMapping(DictionaryMethods):
     """The data of a session, and what ISession offers besides.
 
     A subclass says how the session is opened, and when it is saved.
@@ -72,9 +97,6 @@ class SessionMapping(MutableMapping[Any, Any]):
     def __len__(self) -> int:
         return len(self._open().data)
 
-    def has_key(self, key: Any) -> bool:
-        return key in self
-
     # MutableMapping's own take any KeyError for a missing key, also one that
     # was raised while the session was opened.
 
@@ -109,26 +131,6 @@ class SessionMapping(MutableMapping[Any, Any]):
         for key in values.keys() & OWN_KEYS:
             del values[key]
         self._open().data.update(values)
-
-    # What a dictionary, such as Beaker's own session, has besides.
-
-    def copy(self) -> dict[Any, Any]:
-        """Return a dictionary with the same keys and values."""
-        return dict(self._open().data)
-
-    def __or__(self, other: Any) -> dict[Any, Any]:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return {**self, **other}
-
-    def __ror__(self, other: Any) -> dict[Any, Any]:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return {**other, **self}
-
-    def __ior__(self: _Self, other: Any) -> _Self:
-        self.update(other)
-        return self
 
     @property
     def id(self) -> str:

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import ItemsView
 from collections.abc import Iterator
 from collections.abc import KeysView
-from collections.abc import MutableMapping
 from collections.abc import ValuesView
 from typing import Any
 
@@ -15,10 +14,11 @@ from zope.publisher.interfaces import IRequest
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
+from collective.beaker.session.mapping import DictionaryMethods
 
 
 @implementer(ISession)
-class TestSession(MutableMapping[str, Any]):
+class TestSession(DictionaryMethods):
     """A session for unit tests, which is not stored anywhere.
 
     It records how it was used: ``_saved``, ``_deleted`` and ``_invalidated``
@@ -98,9 +98,6 @@ class TestSession(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._data!r})"
-
-    def has_key(self, key: str) -> bool:
-        return key in self
 
     def pop(self, key: str, *default: Any) -> Any:
         return self._accessed().pop(key, *default)

@@ -124,6 +124,18 @@ def test_an_expired_session_sends_a_cookie_only_if_it_is_saved(value, clock):
     assert opened.cookie is not None
 
 
+def test_a_later_store_without_save_keeps_what_another_class_saved(value):
+    opened = open_foreign(value)
+    opened.data["a"] = 2
+    opened.save()
+    opened.data["b"] = 1
+    opened.save(everything=False)
+    found = open_foreign(value).data
+
+    assert found["a"] == 2
+    assert "b" not in found
+
+
 def test_an_expired_session_stores_nothing_that_was_assigned(value):
     opened = open_foreign(value)
     opened.data["a"] = 2

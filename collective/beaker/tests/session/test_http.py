@@ -1,6 +1,7 @@
 """Sessions as visitors see them: over HTTP, in a real Zope."""
 
 import logging
+from collections import UserDict
 from datetime import date
 from datetime import datetime
 from io import BytesIO
@@ -64,6 +65,23 @@ def test_another_visitor_has_another_session(
     visitor.visit(count)
 
     assert other_visitor.visit(read_count).text == "None"
+
+
+def test_what_wraps_a_session_can_empty_it(any_store, visitor):
+    def empty(request):
+        wrapper = UserDict()
+        wrapper.data = ISession(request)
+        with pytest.raises(KeyError):
+            for _ in range(100):
+                wrapper.popitem()
+        assert len(wrapper) == 0
+        wrapper.data.save()
+
+    visitor.visit(count)
+    visitor.visit(empty)
+
+    assert visitor.visit(count).text == "1"
+    assert visitor.visit(count).text == "2"
 
 
 def test_an_assignment_without_save_is_not_kept(any_store, visitor):

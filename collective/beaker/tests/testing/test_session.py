@@ -154,6 +154,16 @@ def test_session_has_attributes_like_a_new_one_of_beaker():
     assert session.path == "/"
 
 
+def test_session_can_be_copied_and_united_as_a_dictionary():
+    session = TestSession(a=1)
+    assert session | {"b": 2} == {"a": 1, "b": 2}
+    assert {"a": 2} | session == session.copy() == {"a": 1}
+    assert type(session.copy()) is type(session | {}) is dict
+    session |= {"c": 3}
+    assert isinstance(session, TestSession)
+    assert session == {"a": 1, "c": 3}
+
+
 def test_session_has_the_id_that_tests_of_other_packages_expect():
     assert TestSession().id == "test-session"
 
