@@ -121,7 +121,7 @@ class SessionMapping(DictionaryMethods):
         for key in list(data):
             del data[key]
 
-    def update(self, *args: Any, **kwargs: Any) -> None:
+    def update(self, /, *args: Any, **kwargs: Any) -> None:
         """Set many keys, but none of Beaker's own.
 
         So code can put back all that it copied from a session, and no form

@@ -46,7 +46,7 @@ def test_a_saved_session_is_there_in_the_next_requests(any_store, visitor):
 
 @pytest.mark.parametrize("use", [count, read_count])
 def test_a_request_longer_than_the_timeout_ends_no_session(
-    any_store, config, visitor, clock, use
+    config, visitor, clock, use
 ):
     def take_long(request):
         use(request)
@@ -67,7 +67,7 @@ def test_another_visitor_has_another_session(
     assert other_visitor.visit(read_count).text == "None"
 
 
-def test_what_wraps_a_session_can_empty_it(any_store, visitor):
+def test_what_wraps_a_session_can_empty_it(visitor):
     def empty(request):
         wrapper = UserDict()
         wrapper.data = ISession(request)

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from collective.beaker.tests.helpers.sessions import PlainSession
 from collective.beaker.tests.helpers.sessions import open_stored
+from collective.beaker.tests.helpers.stores import store_fixture
 
+
+each_kind = store_fixture("memory", "cookie")
+"""One store for each of the two kinds of session."""
 
 RESERVED = {"_accessed_time", "_creation_time", "_domain", "_path"}
 
@@ -47,7 +51,7 @@ def test_the_dictionary_methods(session):
     ids=["clear", "as the standard library", "popitem", "pop"],
 )
 def test_what_is_emptied_is_empty_and_keeps_what_beaker_needs(
-    any_store, session, next_session, clear
+    each_kind, session, next_session, clear
 ):
     session["a"] = 1
     session.save()
@@ -85,7 +89,7 @@ def test_a_session_can_be_emptied_key_by_key(session, next_session):
     ids=["update", "pairs", "|="],
 )
 def test_assigning_many_keys_leaves_out_beakers_own(
-    any_store, session, next_session, assign
+    each_kind, session, next_session, assign
 ):
     created, path = session.created, session.path
     assign(session, {"a": 1, "_creation_time": 9e9, "_path": "/x", "_id": "x"})
@@ -99,7 +103,7 @@ def test_assigning_many_keys_leaves_out_beakers_own(
 
 
 def test_a_copy_can_be_put_back_into_a_new_session(
-    any_store, session, next_session
+    each_kind, session, next_session
 ):
     session["a"] = 1
     session.save()

@@ -259,6 +259,19 @@ def test_reverting_a_new_session_empties_it():
     assert copy.text is None
 
 
+@given(stored=DATA, changes=CHANGES, later=ASSIGNMENTS)
+def test_what_was_stored_counts_as_loaded(stored, changes, later):
+    copy = apply(changes, held(**stored))
+    mine = copy.to_store(True)
+    copy.mark_stored(mine, CODEC.encode(mine))
+    expected = deepcopy(mine)
+    assert not copy.has_changed()
+    apply(later, copy)
+
+    assert copy.to_store(False) == expected
+    assert not copy.has_changed_inside()
+
+
 # What others have stored
 
 
