@@ -143,6 +143,11 @@ class WorkingCopy:
         a later store without ``save`` would undo what was saved.
         """
         self.loaded, self.text = mine, text
+        self._own = {
+            key: value
+            for key, value in self._own.items()
+            if key not in mine or mine[key] != value
+        }
 
     def has_changed(self) -> bool:
         """Tell whether there is anything that was not stored yet."""

@@ -369,6 +369,17 @@ def test_a_path_that_was_not_saved_outlasts_what_others_stored():
     assert copy.to_store(True)[PATH] == copy.data[PATH] == "/shop"
 
 
+def test_a_path_that_was_stored_gives_way_to_that_of_a_later_request():
+    copy = held(a=1)
+    copy.set_own(PATH, "/shop")
+    mine = copy.to_store(True)
+    copy.mark_stored(mine, CODEC.encode(mine))
+    theirs = mine | {PATH: "/cart"}
+    copy.take_over(theirs, CODEC.encode(theirs), True)
+
+    assert copy.to_store(True)[PATH] == copy.data[PATH] == "/cart"
+
+
 def stored_by(changes, stored):
     """Return what another request has made of a session."""
     return apply(changes, held(**stored)).to_store(True)
