@@ -1,5 +1,6 @@
 """What all stores share: one record for each session, and compare and swap."""
 
+import os
 import secrets
 import threading
 import time
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from contextlib import suppress
 from typing import Any
 from typing import TypeVar
+from weakref import WeakSet
 
 from zope.interface import implementer
 
@@ -52,6 +54,20 @@ _TURN = lease_name("0" * 32)
 """The name of the record that says whose turn it is."""
 
 
+_stores: "WeakSet[Store]" = WeakSet()
+"""All stores of this process."""
+
+
+def _after_fork() -> None:
+    # Code may have kept a session that knows its store.
+    for store in list(_stores):
+        store.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 @implementer(IStore)
 class Store(ABC):
     """The base class of all stores.  See IStore.
@@ -66,6 +82,11 @@ class Store(ABC):
     def __init__(self, kind: str, address: Any = ""):
         self.kind = kind
         self.address = redacted("url", address)
+        self._of_thread = threading.local()
+        _stores.add(self)
+
+    def after_fork(self) -> None:
+        """Share nothing with the process that was forked."""
         self._of_thread = threading.local()
 
     def load(self, id: str) -> Record | None:
@@ -166,11 +187,13 @@ class Store(ABC):
         try:
             yield
         finally:
-            self._held_leases().remove(name)
-            # The lease ends by itself, and the transaction must be able to
-            # continue.
-            with suppress(StoreUnavailable):
-                self._release_lease(name, owner)
+            # A process that was forked in the meantime holds nothing.
+            if name in self._held_leases():
+                self._held_leases().remove(name)
+                # The lease ends by itself, and the transaction must be able
+                # to continue.
+                with suppress(StoreUnavailable):
+                    self._release_lease(name, owner)
 
     def _held_leases(self) -> set[str]:
         """Return the names of the leases that this thread holds."""

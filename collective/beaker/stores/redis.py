@@ -5,6 +5,7 @@ from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha1
 from itertools import islice
 from typing import Any
@@ -23,8 +24,6 @@ from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from collective.beaker.interfaces import Record
-from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.settings.options import redacted
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import UNREADABLE
@@ -84,16 +83,32 @@ class RedisStore(Store):
     def __init__(
         self,
         kind: str,
-        client: Redis | RedisCluster,
+        client: Redis | RedisCluster | Callable[[], RedisCluster],
         address: str,
         timeout: int | None,
-        ask: Callable[..., Any] | None = None,
+        connect: Callable[[], Callable[..., Any]] | None = None,
     ):
         super().__init__(kind, address)
-        self._client = client
+        self._given = client
         self._timeout = "" if timeout is None else timeout
+        self._connect = connect or (lambda: self._ask_client)
+        self._ask = self._connect()
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        self._ask = self._connect()
+
+    def _ask_client(self, *command: Any) -> Any:
         # A client that code has created may find its server in its own way.
-        self._ask = ask or client.execute_command
+        client: Any = self._client
+        return client.execute_command(*command)
+
+    @property
+    def _client(self) -> Redis | RedisCluster:
+        """The client, which may need its servers to be made."""
+        if callable(self._given):
+            self._given = self._given()
+        return self._given
 
     def payload(self, record: Record) -> str | None:
         return unpack(record.raw)
@@ -119,10 +134,11 @@ class RedisStore(Store):
 
     @property
     def place(self) -> Hashable:
-        if isinstance(self._client, RedisCluster):
-            nodes = self._client.get_nodes()  # type: ignore[no-untyped-call]
+        client = self._guarded(lambda: self._client)
+        if isinstance(client, RedisCluster):
+            nodes = client.get_nodes()  # type: ignore[no-untyped-call]
             return frozenset((node.host, node.port) for node in nodes)
-        where = self._client.get_connection_kwargs()
+        where = client.get_connection_kwargs()
         host = where.get("host", "localhost").replace("localhost", "127.0.0.1")
         server = where.get("path") or (host, where.get("port", 6379))
         return server, where.get("db") or 0
@@ -225,7 +241,7 @@ def redis_store(
         return RedisStore(kind, url, "a client of its own", timeout)
     client = Redis.from_url(url, **_connection_options(socket_timeout))
     # The client would ask its pool for a connection for each command.
-    return RedisStore(kind, client, url, timeout, _Connection(client))
+    return RedisStore(kind, client, url, timeout, partial(_Connection, client))
 
 
 def redis_cluster_store(
@@ -250,14 +266,10 @@ def redis_cluster_store(
     ]
     if parsed[0].pop("connection_class", None) is SSLConnection:
         parsed[0]["ssl"] = True
-    try:
-        client = RedisCluster(
-            startup_nodes=nodes,
-            **_connection_options(socket_timeout) | parsed[0] | options,
-        )
-    except _FAILURES as error:
-        # The client asks the nodes at once how the keys are distributed.  Only
-        # the cause of its error has the reason.
-        reason = type(error.__cause__ or error).__name__
-        raise StoreUnavailable(kind, redacted("urls", urls), reason) from None
-    return RedisStore(kind, client, urls, timeout)
+    # The client asks the nodes at once how the keys are distributed.
+    connect = partial(
+        RedisCluster,
+        startup_nodes=nodes,
+        **_connection_options(socket_timeout) | parsed[0] | options,
+    )
+    return RedisStore(kind, connect, urls, timeout)
