@@ -79,8 +79,9 @@ class IStore(Interface):
     """A place where sessions are stored, each as one record.
 
     Reading and decoding are two steps: a store returns what is stored, and
-    raises ``StoreUnavailable`` if it cannot be reached.  An ``id`` has the
-    form of session ids.
+    raises ``StoreUnavailable`` if it cannot be reached.  If it let somebody
+    wait in vain, it raises that at once for the next few seconds.  An ``id``
+    has the form of session ids.
     """
 
     kind = Attribute("The name of the backend, such as ext:redis.")

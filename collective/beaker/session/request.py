@@ -24,12 +24,10 @@ from collective.beaker.session.opening import open_session
 from collective.beaker.session.participation import join
 from collective.beaker.session.policy import Policy
 from collective.beaker.session.policy import policy_for
+from collective.beaker.stores.circuit import PAUSE_SECONDS
 
 
 logger = logging.getLogger("collective.beaker")
-
-_RETRY_SECONDS = 5
-"""When visitors may come back whose sessions cannot be reached."""
 
 _Result = TypeVar("_Result")
 
@@ -120,7 +118,7 @@ class LazySession(SessionMapping):
         answer = HTTPServiceUnavailable(
             "Sessions cannot be reached. Please try again in a moment."
         )
-        answer.setHeader("Retry-After", str(_RETRY_SECONDS))
+        answer.setHeader("Retry-After", str(PAUSE_SECONDS))
         raise answer from None
 
     def _may_have(self, name: str) -> bool:

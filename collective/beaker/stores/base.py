@@ -28,6 +28,9 @@ from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.options import redacted
+from collective.beaker.stores.circuit import PAUSE_SECONDS
+from collective.beaker.stores.circuit import Circuit
+from collective.beaker.stores.circuit import causes
 
 
 LEASE_SECONDS = 5
@@ -74,28 +77,34 @@ class Store(ABC):
 
     A subclass implements ``_load``, ``_swap``, ``_delete`` and, if it can list
     its records, ``_walk``.  In ``failures`` it names the exceptions that they
-    raise if the store cannot be used.
+    raise if the store cannot be used, and in ``time_outs`` those which, as
+    they are or as a cause, mean that somebody waited in vain.
     """
 
     failures: tuple[type[Exception], ...] = ()
+    time_outs: tuple[type[Exception], ...] = (TimeoutError,)
 
     def __init__(self, kind: str, address: Any = ""):
         self.kind = kind
         self.address = redacted("url", address)
+        self._circuit = Circuit()
         self._of_thread = threading.local()
         _stores.add(self)
 
     def after_fork(self) -> None:
         """Share nothing with the process that was forked."""
+        self._circuit = Circuit()
         self._of_thread = threading.local()
 
     def load(self, id: str) -> Record | None:
+        if self._circuit.is_open:
+            return self._guarded(self._load, id)
         # What _guarded does, without one more call in each request.
         try:
             return self._load(id)
         except self.failures as error:
-            reason = self._reason(error)
-        raise StoreUnavailable(self.kind, self.address, reason)
+            unavailable = self._failed(error)
+        raise unavailable
 
     def swap(self, id: str, old: Record | None, new: str | None) -> bool:
         return self._guarded(self._swap, id, old, new)
@@ -130,15 +139,46 @@ class Store(ABC):
     ) -> _Result:
         """Return the result of an operation on the store.
 
-        Raises StoreUnavailable if it fails.
+        Raises StoreUnavailable if it fails, and at once if the store did not
+        answer a moment ago.
         """
+        if self._circuit.is_open:
+            return self._try(operation, arguments)
+        return self._run_guarded(operation, arguments)
+
+    def _try(
+        self, operation: Callable[..., _Result], arguments: tuple[Any, ...]
+    ) -> _Result:
+        """Find out for all others whether the store answers again."""
+        with self._circuit.trial() as may_try:
+            if may_try:
+                result = self._run_guarded(operation, arguments)
+                self._circuit.close()
+                return result
+        reason = "it did not answer, and is left alone for"
+        reason = f"{reason} {PAUSE_SECONDS} seconds"
+        raise StoreUnavailable(self.kind, self.address, reason)
+
+    def _run_guarded(
+        self, operation: Callable[..., _Result], arguments: tuple[Any, ...]
+    ) -> _Result:
         try:
             return operation(*arguments)
+        except StoreUnavailable:
+            raise
         except self.failures as error:
-            reason = self._reason(error)
+            unavailable = self._failed(error)
         # This is raised outside of the except clause, because the error may
         # hold an id, data or a password, and would be attached.
-        raise StoreUnavailable(self.kind, self.address, reason)
+        raise unavailable
+
+    def _failed(self, error: Exception) -> StoreUnavailable:
+        """Note how the store failed; return what to raise."""
+        if any(isinstance(cause, self.time_outs) for cause in causes(error)):
+            self._circuit.open()
+        else:
+            self._circuit.close()
+        return StoreUnavailable(self.kind, self.address, self._reason(error))
 
     def _guarded_items(self, items: Iterator[_Result]) -> Iterator[_Result]:
         """Yield what an iterator yields.
@@ -155,13 +195,9 @@ class Store(ABC):
         may wrap them.
         """
         name = type(error).__name__
-        cause: BaseException | None = error
-        seen: list[BaseException] = []
-        while cause is not None and cause not in seen:
+        for cause in causes(error):
             if isinstance(cause, OSError) and cause.strerror:
                 return f"{name}: {cause.strerror}"
-            seen.append(cause)
-            cause = cause.__cause__ or cause.__context__
         return name
 
     def payload(self, record: Record) -> str | None:

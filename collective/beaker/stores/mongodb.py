@@ -10,7 +10,9 @@ from bson import Binary
 from pymongo import MongoClient
 from pymongo.errors import DocumentTooLarge
 from pymongo.errors import DuplicateKeyError
+from pymongo.errors import NetworkTimeout
 from pymongo.errors import PyMongoError
+from pymongo.errors import ServerSelectionTimeoutError
 from pymongo.uri_parser import parse_uri
 
 from collective.beaker.interfaces import Record
@@ -31,6 +33,7 @@ class MongoStore(Store):
     """Keeps records as Beaker's ext:mongodb does."""
 
     failures = (PyMongoError,)
+    time_outs = (TimeoutError, NetworkTimeout, ServerSelectionTimeoutError)
 
     def __init__(
         self,

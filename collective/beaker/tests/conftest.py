@@ -15,6 +15,7 @@ from zope.component.persistentregistry import PersistentComponents
 from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.stores import circuit
 from collective.beaker.tests.helpers.servers import STARTERS
 from collective.beaker.tests.helpers.servers import mariadb_server
 from collective.beaker.tests.helpers.servers import memcached_server
@@ -94,6 +95,12 @@ def clock(monkeypatch):
         now[0] += seconds
 
     return let_pass
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Ask a server that has not answered again at once."""
+    monkeypatch.setattr(circuit, "PAUSE_SECONDS", 0)
 
 
 @pytest.fixture

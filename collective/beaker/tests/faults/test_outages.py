@@ -225,7 +225,7 @@ def test_each_pooled_connection_that_a_restart_ended_is_replaced(
 
 
 def test_several_visitors_do_not_hang_while_redis_is_frozen(
-    redis_alone, config, application
+    redis_alone, config, application, impatient
 ):
     config["socket_timeout"] = 1
     visitors = [Visitor(application) for _ in range(4)]

@@ -9,6 +9,7 @@ import sqlalchemy
 from redis import Redis
 
 from collective.beaker.ids import new_id
+from collective.beaker.stores import base
 from collective.beaker.stores import find_store
 from collective.beaker.tests.helpers.records import engine_of
 
@@ -174,6 +175,9 @@ def server_fixture(*names):
     def server(request, config, start_server):
         """A server that keeps the sessions, and that a test may end."""
         server = start_server(request.param)
+        for store in list(base._stores):
+            # The test before this one may have left it hanging.
+            store._circuit.close()
         config.update(type=TYPES[request.param], url=server.url)
         return server
 

@@ -3,12 +3,14 @@
 import logging
 import pickle
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.stores import circuit
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.records import text_of
@@ -29,7 +31,8 @@ from collective.beaker.tests.helpers.zope import Visitor
 
 server = server_fixture(*TYPES)
 lasting_server = server_fixture("redis", "postgresql", "mariadb")
-stoppable_server = server_fixture("redis", "memcached", "mariadb")
+redis_alone = server_fixture("redis")
+hanging_server = server_fixture("redis", "memcached", "mariadb")
 
 
 def regenerate(request):
@@ -146,19 +149,70 @@ def test_a_server_that_is_reached_first_after_an_outage_works(
 
 
 def test_a_server_that_does_not_answer_counts_as_unreachable(
-    stoppable_server, config, visitor
+    hanging_server, config, visitor, impatient
 ):
     config["socket_timeout"] = 1
     visitor.visit(count)
-    with (
-        ThreadPoolExecutor() as threads,
-        stoppable_server.suspended(),
-    ):
+    with ThreadPoolExecutor() as threads, hanging_server.suspended():
         request = threads.submit(visitor.visit, read_count, status=503)
         response = request.result(SECONDS)
 
     assert response.headers["Retry-After"]
     assert visitor.visit(read_count).text == "1"
+
+
+def test_while_a_server_hangs_one_request_waits_and_no_other(
+    redis_alone, config, visitor, caplog
+):
+    config["socket_timeout"] = 1
+    visitor.visit(count)
+    with redis_alone.suspended():
+        for _ in range(20):
+            assert visitor.visit(count, status=503).headers["Retry-After"]
+
+    waited, *others = [record.getMessage() for record in log_of(caplog)]
+    assert "TimeoutError" in waited
+    assert len(others) == 19
+    assert all("left alone for 5 seconds" in message for message in others)
+
+
+def test_a_server_that_hung_is_used_again_after_some_seconds(
+    redis_alone, config, visitor, monkeypatch
+):
+    config["socket_timeout"] = 1
+    visitor.visit(count)
+    with redis_alone.suspended():
+        visitor.visit(read_count, status=503)
+    visitor.visit(read_count, status=503)
+    later = time.monotonic() + circuit.PAUSE_SECONDS
+    monkeypatch.setattr(circuit.time, "monotonic", lambda: later)
+
+    assert visitor.visit(read_count).text == "1"
+    assert visitor.visit(count).text == "2"
+
+
+def test_the_health_check_does_not_wait_for_a_server_that_hung_for_a_visitor(
+    redis_alone, config, visitor
+):
+    config["socket_timeout"] = 1
+    visitor.visit(count)
+    with redis_alone.suspended():
+        visitor.visit(read_count, status=503)
+
+    # The server is back, but nobody has asked it yet.
+    assert visitor.browser.get("/@@beaker-health", status=503)
+
+
+def test_what_uses_a_server_finds_out_who_hung_without_a_visitor(
+    redis_alone, config, visitor, caplog
+):
+    config["socket_timeout"] = 1
+    visitor.visit(count)
+    with redis_alone.suspended():
+        visitor.browser.get("/@@beaker-health", status=503)
+        visitor.visit(read_count, status=503)
+
+    assert "left alone" in log_of(caplog)[-1].getMessage()
 
 
 # Folders that cannot be used
