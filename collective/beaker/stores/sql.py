@@ -16,7 +16,7 @@ from sqlalchemy import URL
 from sqlalchemy import BindParameter
 from sqlalchemy import Column
 from sqlalchemy import ColumnElement
-from sqlalchemy import CursorResult
+from sqlalchemy import Connection
 from sqlalchemy import Engine
 from sqlalchemy import Executable
 from sqlalchemy import LargeBinary
@@ -24,6 +24,8 @@ from sqlalchemy import Table
 from sqlalchemy import TypeDecorator
 from sqlalchemy import bindparam
 from sqlalchemy import exc
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite
 
 from collective.beaker.hidden import HiddenBytes
 from collective.beaker.hidden import HiddenText
@@ -36,6 +38,7 @@ from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack_namespace
 from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import make_file
+from collective.beaker.stores.sql_waits import limit_waits
 
 
 _CONNECT_TIMEOUT = {
@@ -50,7 +53,8 @@ _CONNECT_TIMEOUT = {
 """The argument of each driver for the seconds to wait for a server."""
 
 _POSTGRESQL = ("psycopg", "psycopg2")
-"""Drivers that know the options of libpq."""
+"""Drivers that know the options of libpq, and wait for as long as it takes for
+a server that is connected and hangs."""
 
 _STALE_SECONDS = 1
 """The time within which a stale connection shows that it is stale."""
@@ -78,9 +82,6 @@ _Values = dict[str, Any]
 """The parameters of a statement."""
 
 _Result = TypeVar("_Result")
-
-_Rows = CursorResult[Any]
-"""What a statement returns."""
 
 
 class _Raw(TypeDecorator[bytes]):
@@ -118,7 +119,7 @@ class _Id(TypeDecorator[str]):
 class _Statements:
     """All statements on one table, built once: SQLAlchemy is slow at it."""
 
-    def __init__(self, table: Table):
+    def __init__(self, table: Table, dialect: str):
         self._id = id = sqlalchemy.type_coerce(table.c.namespace, _Id)
         self._data = data = sqlalchemy.type_coerce(table.c.data, _Raw)
         new = bindparam("new", type_=_Raw)
@@ -136,10 +137,13 @@ class _Statements:
             .order_by(id)
             .limit(_BATCH)
         )
+        values = {"namespace": key, "data": new}
+        values |= {"accessed": now, "created": now}
         self.insert = (
-            table.insert()
+            _insert_into(table, dialect)
             .inline()
-            .values(namespace=key, data=new, accessed=now, created=now)
+            .values(**values)
+            .execution_options(preserve_rowcount=True)
         )
         self.update = table.update().where(same).values(data=new, accessed=now)
         self.delete = table.delete().where(this)
@@ -150,6 +154,19 @@ class _Statements:
     ) -> ColumnElement[bool]:
         """Return the condition that a row holds these data."""
         return (self._id == id) & (self._data == data)
+
+
+def _insert_into(table: Table, dialect: str) -> sqlalchemy.Insert:
+    """Return an insert that leaves a row alone that is there already.
+
+    Otherwise, PostgreSQL would write an error to its log, with the id.  The
+    statement of MySQL and MariaDB would also cut data that are too large.
+    """
+    if dialect == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return table.insert()
 
 
 class SqlStore(Store):
@@ -166,10 +183,16 @@ class SqlStore(Store):
         super().__init__(kind, address)
         self._engine = engine
         self._table = table
-        self._statements = _Statements(table)
+        self._statements = _Statements(table, engine.dialect.name)
         self._table_exists = False
         # SQLite would create the file readable by everyone.
         self._file = _sqlite_file(engine.url)
+        self.time_outs = (TimeoutError, *_time_outs_of(engine))
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        if self._file or self._engine.dialect.name != "sqlite":
+            self._engine.dispose(close=False)
 
     def _reason(self, error: Exception) -> str:
         codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
@@ -182,9 +205,8 @@ class SqlStore(Store):
         if not self._has_table():
             return None
         select = self._statements.select
-        row = self._run(
-            select, {"session_id": id}, lambda result: result.first()
-        )
+        values = {"session_id": id}
+        row = self._run(lambda use: use.execute(select, values).first())
         return None if row is None else Record(row[0])
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
@@ -200,36 +222,28 @@ class SqlStore(Store):
         self._make_table()
         values = {"session_id": id, "new": _packed(new), "now": datetime.now()}
         try:
-            self._write(self._statements.insert, values, lambda result: None)
+            return self._changes_one(self._statements.insert, values)
         except exc.IntegrityError:
             return False
-        return True
 
     def _changes_one(self, statement: Executable, values: _Values) -> bool:
-        return self._write(
-            statement, values, lambda result: result.rowcount == 1
-        )
-
-    def _write(
-        self,
-        statement: Executable,
-        values: _Values,
-        read: Callable[[_Rows], _Result],
-    ) -> _Result:
         try:
-            return self._run(statement, values, read)
+            number = self._run(
+                lambda use: use.execute(statement, values).rowcount
+            )
         except exc.DataError:
             raise RecordTooLarge(
                 "A session is larger than the column 'data' of the database "
                 "table allows (64 kB in MySQL and MariaDB). Store less in "
                 "sessions, or alter the column to LONGBLOB."
             ) from None
+        return number == 1
 
     def _delete(self, id: str) -> None:
         if not self._has_table():
             return
-        delete = self._statements.delete
-        self._run(delete, {"session_id": id}, lambda result: None)
+        delete, values = self._statements.delete, {"session_id": id}
+        self._run(lambda use: use.execute(delete, values).rowcount)
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
         if not self._has_table():
@@ -244,7 +258,7 @@ class SqlStore(Store):
     def _rows(
         self, query: Executable, **values: Any
     ) -> Sequence[Sequence[Any]]:
-        return self._run(query, values, lambda result: result.all())
+        return self._run(lambda use: use.execute(query, values).all())
 
     @property
     def place(self) -> Hashable:
@@ -255,15 +269,15 @@ class SqlStore(Store):
 
     def _remove_unchanged(self, records: Sequence[tuple[str, Record]]) -> int:
         # One statement for many, since each is a slow transaction.
-        number = 0
-        for share in _shares(records):
-            same = (
-                self._statements.matches(name, record.raw)
-                for name, record in share
-            )
-            delete = self._table.delete().where(sqlalchemy.or_(*same))
-            number += self._run(delete, {}, lambda result: result.rowcount)
-        return number
+        return sum(map(self._remove_share, _shares(records)))
+
+    def _remove_share(self, records: Sequence[tuple[str, Record]]) -> int:
+        same = (
+            self._statements.matches(name, record.raw)
+            for name, record in records
+        )
+        delete = self._table.delete().where(sqlalchemy.or_(*same))
+        return self._run(lambda use: use.execute(delete).rowcount)
 
     def _estimate(self) -> int:
         if not self._has_table():
@@ -286,10 +300,12 @@ class SqlStore(Store):
         if self._file and not exists(self._file):
             return False
         if not self._table_exists:
-            self._table_exists = sqlalchemy.inspect(self._engine).has_table(
-                self._table.name, schema=self._table.schema
-            )
+            self._table_exists = self._run(self._finds_table)
         return self._table_exists
+
+    def _finds_table(self, use: Connection) -> bool:
+        name, schema = self._table.name, self._table.schema
+        return sqlalchemy.inspect(use).has_table(name, schema=schema)
 
     def _make_table(self) -> None:
         if self._has_table():
@@ -297,19 +313,14 @@ class SqlStore(Store):
         if self._file:
             make_file(self._file)
         try:
-            self._table.create(self._engine)
+            self._run(self._table.create)
         except exc.SQLAlchemyError:
             # Another process may have been faster.
             if not self._has_table():
                 raise
 
-    def _run(
-        self,
-        statement: Executable,
-        values: _Values,
-        read: Callable[[_Rows], _Result],
-    ) -> _Result:
-        """Execute a statement and read its result.
+    def _run(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Do what needs a connection.
 
         A stale connection, for example after a restart of the server, is
         replaced once.  It fails at once, so a request that had to wait for
@@ -317,26 +328,25 @@ class SqlStore(Store):
         database may refuse one, which is then executed again.
         """
         deadline = time.monotonic() + _STALE_SECONDS
-        stale = False
-        for _ in range(_MOST_ATTEMPTS):
+        attempts, stale = 0, False
+        while True:
+            attempts += 1
             try:
-                return self._execute(statement, values, read)
+                with self._engine.connect() as connection:
+                    return work(connection)
             except exc.DBAPIError as error:
                 late = time.monotonic() > deadline
                 if error.connection_invalidated and not (stale or late):
                     stale = True
-                elif not _is_conflict(error):
+                elif attempts > _MOST_ATTEMPTS or not _is_conflict(error):
                     raise
-        return self._execute(statement, values, read)
 
-    def _execute(
-        self,
-        statement: Executable,
-        values: _Values,
-        read: Callable[[_Rows], _Result],
-    ) -> _Result:
-        with self._engine.connect() as connection:
-            return read(connection.execute(statement, values))
+
+def _time_outs_of(engine: Engine) -> Iterator[type[Exception]]:
+    """Yield what a driver raises if connecting takes too long."""
+    errors = getattr(engine.dialect.dbapi, "errors", None)
+    if time_out := getattr(errors, "ConnectionTimeout", None):
+        yield time_out
 
 
 def _sqlite_file(url: URL) -> str | None:
@@ -414,6 +424,8 @@ def sql_store(
         }
         | engine_options,
     )
+    if parsed.get_driver_name() in _POSTGRESQL:
+        limit_waits(engine, socket_timeout)
     table = Table(
         table_name,
         sqlalchemy.MetaData(),
@@ -440,7 +452,7 @@ def _connect_arguments(url: URL, socket_timeout: int) -> dict[str, Any]:
         arguments["read_timeout"] = arguments["write_timeout"] = socket_timeout
     if url.get_driver_name() in _POSTGRESQL:
         # These limit the wait for a host that is gone, but not for a server
-        # that hangs: libpq has no option for that.
+        # that hangs: see limit_waits.
         arguments["keepalives_idle"] = socket_timeout
         arguments["keepalives_interval"] = 1
         arguments["keepalives_count"] = 3

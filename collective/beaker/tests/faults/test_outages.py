@@ -4,7 +4,6 @@ import logging
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError
 from itertools import pairwise
 from threading import Barrier
 from typing import NamedTuple
@@ -23,9 +22,8 @@ from collective.beaker.tests.helpers.zope import published
 
 
 killed_server = server_fixture("redis", "memcached", "postgresql", "mariadb")
-hanging_server = server_fixture("redis", "memcached", "mariadb")
+hanging_server = server_fixture("redis", "memcached", "postgresql", "mariadb")
 database = server_fixture("postgresql", "mariadb")
-postgresql_alone = server_fixture("postgresql")
 redis_alone = server_fixture("redis")
 
 CONNECTIONS = {
@@ -260,16 +258,3 @@ def test_the_time_limit_in_a_redis_url_goes_before_the_setting(
     with ThreadPoolExecutor() as threads, redis_alone.suspended():
         request = threads.submit(visitor.visit, count, status=503)
         assert request.result(SECONDS).headers["Retry-After"]
-
-
-def test_who_meets_a_postgresql_that_hangs_waits_until_it_goes_on(
-    postgresql_alone, config, visitor
-):
-    config["socket_timeout"] = 1
-    visitor.visit(count)
-    with ThreadPoolExecutor() as threads:
-        with postgresql_alone.suspended():
-            request = threads.submit(visitor.visit, count)
-            with pytest.raises(TimeoutError):
-                request.result(3)
-        assert request.result(SECONDS).text == "2"

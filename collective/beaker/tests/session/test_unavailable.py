@@ -32,7 +32,6 @@ from collective.beaker.tests.helpers.zope import Visitor
 server = server_fixture(*TYPES)
 lasting_server = server_fixture("redis", "postgresql", "mariadb")
 redis_alone = server_fixture("redis")
-hanging_server = server_fixture("redis", "memcached", "mariadb")
 
 
 def regenerate(request):
@@ -149,11 +148,11 @@ def test_a_server_that_is_reached_first_after_an_outage_works(
 
 
 def test_a_server_that_does_not_answer_counts_as_unreachable(
-    hanging_server, config, visitor, impatient
+    server, config, visitor, impatient
 ):
     config["socket_timeout"] = 1
     visitor.visit(count)
-    with ThreadPoolExecutor() as threads, hanging_server.suspended():
+    with ThreadPoolExecutor() as threads, server.suspended():
         request = threads.submit(visitor.visit, read_count, status=503)
         response = request.result(SECONDS)
 

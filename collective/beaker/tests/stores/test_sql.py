@@ -2,8 +2,6 @@
 
 import sqlite3
 import stat
-import subprocess
-import sys
 
 import pytest
 import sqlalchemy
@@ -11,16 +9,19 @@ from beaker.ext.sqla import SqlaNamespaceManager
 from beaker.ext.sqla import make_cache_table
 from sqlalchemy import exc
 
+from collective.beaker.ids import lease_name
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores import base
 from collective.beaker.stores import sql
 from collective.beaker.stores.sql import _connect_arguments
+from collective.beaker.tests.helpers.forks import in_fork
+from collective.beaker.tests.helpers.records import engine_of
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
-from collective.beaker.tests.helpers.waiting import SECONDS
 
 
 def test_what_is_larger_than_a_column_of_mariadb_is_refused(mariadb, id):
@@ -160,36 +161,59 @@ def test_an_option_in_the_url_goes_before():
     assert arguments["keepalives_idle"] == 7
 
 
+def test_who_was_not_the_first_leaves_nothing_in_the_log_of_postgresql(
+    postgresql, id, monkeypatch
+):
+    postgresql.start()
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+    first, second = (
+        make_store("ext:database", url=postgresql.url, socket_timeout=seconds)
+        for seconds in (8, 9)
+    )
+    before = len(postgresql.log.read_text())
+    assert first.swap(id, None, "first")
+    assert not second.swap(id, None, "second")
+    with first.lock(id):
+        # As if it had not been there at the first look.
+        assert not second.swap(lease_name(id), None, "taken")
+
+    assert postgresql.log.read_text()[before:] == ""
+
+
+def test_an_idle_connection_that_was_closed_is_replaced_without_a_table(
+    postgresql, id
+):
+    postgresql.start()
+    store = make_store(
+        "ext:database", url=postgresql.url, table_name=f"table_{id}"
+    )
+    assert store.load(id) is None
+    with engine_of(postgresql.url).begin() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid()"
+        )
+
+    assert store.load(id) is None
+
+
 # Processes
 
 
-def test_a_forked_process_has_connections_of_its_own(postgresql):
+def test_a_store_that_is_kept_across_a_fork_has_another_connection(
+    postgresql, id
+):
     postgresql.start()
-    store = make_store("ext:database", url=postgresql.url)
-    script = subprocess.run(
-        [sys.executable, "-c", FORK, postgresql.url],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
+    store = make_store(
+        "ext:database", url=postgresql.url, table_name=f"table_{id}"
     )
 
-    assert script.stdout == "another\n", script.stderr
-    assert store is make_store("ext:database", url=postgresql.url)
+    def server_process():
+        query = "SELECT pg_backend_pid()"
+        return store._run(lambda use: use.exec_driver_sql(query).scalar())
 
-
-FORK = """
-import os, sys
-from collective.beaker.stores import find_store
-def store():
-    return find_store({"type": "ext:database", "url": sys.argv[1]})
-before = store()
-child = os.fork()
-if child:
-    os.waitpid(child, 0)
-else:
-    print("the same" if store() is before else "another", flush=True)
-    os._exit(0)
-"""
+    assert server_process() == server_process()
+    assert in_fork(server_process) != server_process()
 
 
 # Databases in which statements get into each other's way
@@ -213,14 +237,14 @@ def test_a_statement_that_was_in_the_way_of_another_is_executed_again(
     store.swap(id, None, "first")
     record = store.load(id)
     refuse = [exc.OperationalError("", {}, refusal)] * 3
-    execute = store._execute
+    connect = store._engine.connect
 
-    def refuse_thrice(*arguments):
+    def refuse_thrice():
         if refuse:
             raise refuse.pop()
-        return execute(*arguments)
+        return connect()
 
-    monkeypatch.setattr(store, "_execute", refuse_thrice)
+    monkeypatch.setattr(store._engine, "connect", refuse_thrice)
     assert store.swap(id, record, "second")
     assert text(store, id) == "second"
 
@@ -231,10 +255,10 @@ def test_a_statement_that_is_refused_again_and_again_is_an_outage(
     store = make_store("ext:database", url=f"sqlite:///{tmp_path}/b.db")
     store.swap(id, None, "first")
 
-    def refuse(*arguments):
+    def refuse():
         raise exc.OperationalError("", {}, Refusal(1213))
 
-    monkeypatch.setattr(store, "_execute", refuse)
+    monkeypatch.setattr(store._engine, "connect", refuse)
     with pytest.raises(StoreUnavailable):
         store.load(id)
 

@@ -1,0 +1,79 @@
+"""An alarm rings for what is not over in time."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Hashable
+from typing import Generic
+from typing import TypeVar
+
+
+_Item = TypeVar("_Item", bound=Hashable)
+
+
+class Alarm(Generic[_Item]):
+    """Calls a function with each item that was set and not cleared in time.
+
+    It does so in a thread of its own, which runs only while it is needed, and
+    is not worth starting for each item: most are cleared at once.
+
+    ``set`` and ``clear`` can listen to events: they ignore what else is told.
+    """
+
+    def __init__(self, seconds: float, ring: Callable[[_Item], None]):
+        self._seconds = seconds
+        self._ring = ring
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        # In the order of time, as all are given the same number of seconds.
+        self._times: dict[_Item, float] = {}
+        self._runs = False
+
+    def set(self, item: _Item, *_: object) -> None:
+        """Ring for an item unless it is cleared in time; begin anew if set."""
+        if self._process != os.getpid():
+            # The thread has stayed behind in the process that was forked.
+            self._begin()
+        with self._lock:
+            self._times.pop(item, None)
+            self._times[item] = time.monotonic() + self._seconds
+            if not self._runs:
+                self._runs = True
+                name = "collective.beaker alarm"
+                threading.Thread(
+                    target=self._run, name=name, daemon=True
+                ).start()
+
+    def clear(self, item: _Item, *_: object) -> None:
+        """Do not ring for an item."""
+        self._times.pop(item, None)
+
+    def _run(self) -> None:
+        try:
+            while (wait := self._seconds_left()) is not None:
+                # Whatever is set meanwhile is due later.
+                time.sleep(wait)
+                for item in self._due():
+                    self._ring(item)
+        except BaseException:
+            self._runs = False
+            raise
+
+    def _seconds_left(self) -> float | None:
+        """Return how long nothing is due; None if there is nothing."""
+        with self._lock:
+            for due in self._times.values():
+                return max(0, due - time.monotonic())
+            self._runs = False
+            return None
+
+    def _due(self) -> list[_Item]:
+        """Take out all items that are due."""
+        now = time.monotonic()
+        with self._lock:
+            due = [item for item, end in self._times.items() if end <= now]
+            return [i for i in due if self._times.pop(i, None) is not None]
