@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from hashlib import sha256
 
 
 ID_LENGTH = 32
@@ -37,8 +38,11 @@ def without_ids(text: str) -> str:
 
 
 def lease_name(id: str) -> str:
-    """Return the name of the record that locks a session."""
-    return f"{id}-lock"
+    """Return the name of the record that locks a session.
+
+    The log of a server may show it, so it does not tell the id.
+    """
+    return f"{sha256(id.encode()).hexdigest()[:ID_LENGTH]}-lock"
 
 
 def is_lease(name: str) -> bool:

@@ -70,6 +70,8 @@ class StoredSession(SessionOfCopy):
     """Whether another request has ended it."""
 
     _lock: AbstractContextManager[None] | None = None
+    _has_voted = False
+    """Whether others are committed by the time when this is stored."""
 
     # Opening
 
@@ -342,8 +344,23 @@ class StoredSession(SessionOfCopy):
                 self._record = self._stored_id = None
                 self._has_vanished = True
                 return
+            if self._has_voted:
+                self._tell_what_is_lost(found[0], everything)
             data = self._copy.merge_into(found[0], everything)
         raise StoreUnavailable(store.kind, store.address, "it never stores")
+
+    def _tell_what_is_lost(self, theirs: Data, everything: bool) -> None:
+        """Log what others have changed since the vote, and this one, too.
+
+        It is too late for a conflict.
+        """
+        if both := self._copy.conflicts_with(theirs, everything):
+            logger.critical(
+                "The lock of a session was lost between vote and end of a "
+                "transaction. What another request has stored meanwhile is "
+                "overwritten under these keys: %s",
+                ", ".join(sorted(map(_shown_key, both))),
+            )
 
     def _text_of(self, mine: Data, stored: Data, text: str) -> str:
         """Return the text of what this request knows to be stored."""
@@ -371,8 +388,11 @@ class StoredSession(SessionOfCopy):
         Raises what ``save`` does, and ConflictError if another request has
         changed what this one changed.  ``release`` must follow.
         """
-        if self._next_step(everything) in (None, _Step.TOUCH):
-            return
+        match self._next_step(everything):
+            case None | _Step.TOUCH:
+                return
+            case _Step.END if not (self._stored_id or self._former_ids):
+                return
         data = self._copy.to_store(everything)
         try:
             self._acquire(self._policy.codec.encode(data))
@@ -382,9 +402,11 @@ class StoredSession(SessionOfCopy):
         if self._stored_id is not None and not self._is_deleted:
             record = self._policy.store.load(self._stored_id)
             self._take_over(record, everything)
+        self._has_voted = True
 
     def release(self) -> None:
         """Let others lock the session."""
+        self._has_voted = False
         self.unlock()
 
     def _take_over(self, record: Record | None, everything: bool) -> None:
@@ -403,3 +425,8 @@ class StoredSession(SessionOfCopy):
             )
         self._copy.take_over(theirs, text, everything)
         self._record = record
+
+
+def _shown_key(key: object) -> str:
+    """Return a key as a log may show it: what is no name may be data."""
+    return repr(key) if isinstance(key, str) else f"<{type(key).__name__}>"

@@ -181,10 +181,10 @@ class WorkingCopy:
         data[ACCESSED] = later(mine.get(ACCESSED), theirs.get(ACCESSED))
         return data
 
-    def conflicts_with(self, theirs: Data, everything: bool) -> bool:
-        """Tell whether others have changed a key that this request has."""
+    def conflicts_with(self, theirs: Data, everything: bool) -> set[Any]:
+        """Return the keys that others have changed, and this request, too."""
         mine = self.changes(everything)
-        return bool(mine.keys() & self._changes_to(theirs).keys())
+        return mine.keys() & self._changes_to(theirs).keys()
 
     def take_over(self, theirs: Data, text: str, everything: bool) -> None:
         """Hold what others have stored, with the changes of this request.

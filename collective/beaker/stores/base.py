@@ -11,6 +11,7 @@ from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from contextlib import contextmanager
 from contextlib import suppress
 from typing import Any
@@ -28,6 +29,7 @@ from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.options import redacted
+from collective.beaker.stores.alarm import Alarm
 from collective.beaker.stores.circuit import PAUSE_SECONDS
 from collective.beaker.stores.circuit import Circuit
 from collective.beaker.stores.circuit import causes
@@ -41,6 +43,18 @@ WAIT_SECONDS = 2
 
 LEEWAY_SECONDS = 120
 """How much longer than a session's timeout Beaker has a store keep it."""
+
+_RENEWAL_SECONDS = 2
+"""After how long a lock that is still held is renewed."""
+
+_MOST_RENEWAL_SECONDS = 60
+"""How long a lock is renewed.  Who holds it for longer may never let go."""
+
+_LONGEST_TURN = 24 * 60 * 60
+"""How long a turn may last.  One that lasts longer may be taken away."""
+
+_SKEW_SECONDS = 60
+"""How far the clocks of two machines may differ."""
 
 _POLL_SECONDS = 0.002
 """The time between two attempts to acquire a lock."""
@@ -89,6 +103,7 @@ class Store(ABC):
         self.address = redacted("url", address)
         self._circuit = Circuit()
         self._of_thread = threading.local()
+        self._renewals = Alarm(_RENEWAL_SECONDS, self._renew)
         _stores.add(self)
 
     def after_fork(self) -> None:
@@ -204,7 +219,19 @@ class Store(ABC):
         text: str | None = record.raw
         return text
 
-    def lock(self, id: str, payload: str = "") -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self, id: str, payload: str = "") -> Iterator[None]:
+        lock = self._lock(id, payload)
+        self._guarded(lock.__enter__)
+        with ExitStack() as stack:
+            # Errors of the caller are no errors of the store.
+            stack.push(lock)
+            yield
+
+    def _lock(
+        self, id: str, payload: str = ""
+    ) -> AbstractContextManager[None]:
+        """See IStore.lock."""
         return self._hold_lease(lease_name(id), payload)
 
     # A store without locks of its own has leases: records that say whose a
@@ -217,19 +244,37 @@ class Store(ABC):
         if name in self._held_leases():
             yield
             return
-        owner = secrets.token_hex(8)
-        self._wait(lambda: self._acquire_lease(name, owner, len(payload)))
+        lease = _Lease(name, len(payload))
+        self._wait(lambda: self._acquire_lease(name, lease.owner, lease.size))
         self._held_leases().add(name)
+        self._renewals.set(lease)
         try:
             yield
         finally:
+            self._renewals.clear(lease)
             # A process that was forked in the meantime holds nothing.
             if name in self._held_leases():
                 self._held_leases().remove(name)
                 # The lease ends by itself, and the transaction must be able
                 # to continue.
                 with suppress(StoreUnavailable):
-                    self._release_lease(name, owner)
+                    self._release_lease(name, lease.owner)
+
+    def _renew(self, lease: "_Lease") -> None:
+        """Have a lease last, as its owner is still at work.
+
+        If somebody else has it by now, that cannot be helped: who held it
+        finds out when the session is stored.
+        """
+        if time.monotonic() > lease.give_up:
+            return
+        with suppress(StoreUnavailable):
+            record = self.load(lease.name)
+            if record is None or not self._owns(lease.owner, record):
+                return
+            text = _lease_text(lease.owner, LEASE_SECONDS, lease.size)
+            self.swap(lease.name, record, text)
+        self._renewals.set(lease)
 
     def _held_leases(self) -> set[str]:
         """Return the names of the leases that this thread holds."""
@@ -252,16 +297,27 @@ class Store(ABC):
         return self._acquire_lease(_TURN, owner, 0, seconds)
 
     def is_free(self, lease: Record) -> bool:
-        return time.time() >= self._read_lease(lease)[1]
+        return self._is_over(lease, _LONGEST_TURN)
+
+    def _is_over(self, lease: Record, longest: float) -> bool:
+        """Tell whether a lease has ended, or is none.
+
+        None lasts for longer than anyone asks for, except by as much as
+        clocks differ: it was planted, or a clock is wrong.
+        """
+        left = self._read_lease(lease)[1] - time.time()
+        # This is how to compare with what is not a number.
+        return not 0 < left <= longest + _SKEW_SECONDS
 
     def _acquire_lease(
         self, name: str, owner: str, size: int, seconds: float = LEASE_SECONDS
     ) -> bool:
         lease = self.load(name)
-        if lease and not self.is_free(lease) and not self._owns(owner, lease):
+        if lease and not (
+            self._is_over(lease, seconds) or self._owns(owner, lease)
+        ):
             return False
-        text = f"{owner} {time.time() + seconds} {'.' * size}"
-        return self.swap(name, lease, text)
+        return self.swap(name, lease, _lease_text(owner, seconds, size))
 
     def _release_lease(self, name: str, owner: str) -> None:
         lease = self.load(name)
@@ -321,6 +377,20 @@ class Store(ABC):
     def _clear_caches(self) -> int:
         """See IStore.clear_caches."""
         raise NotImplementedError
+
+
+class _Lease:
+    """A lock that is held, as its owner knows it."""
+
+    def __init__(self, name: str, size: int):
+        self.name = name
+        self.size = size
+        self.owner = secrets.token_hex(8)
+        self.give_up = time.monotonic() + _MOST_RENEWAL_SECONDS
+
+
+def _lease_text(owner: str, seconds: float, size: int) -> str:
+    return f"{owner} {time.time() + seconds} {'.' * size}"
 
 
 def is_record_name(name: str) -> bool:

@@ -92,7 +92,7 @@ class FolderStore(Store):
         return _scattered(self._lock_folder, _digest(id), ".lock")
 
     @contextmanager
-    def lock(self, id: str, payload: str = "") -> Iterator[None]:
+    def _lock(self, id: str, payload: str = "") -> Iterator[None]:
         lock = self._wait(lambda: self._acquire_lock(id))
         try:
             yield
@@ -125,7 +125,7 @@ class FolderStore(Store):
         return None
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        with self.lock(id):
+        with self._lock(id):
             if self._read(id) != old:
                 return False
             if new is None:
@@ -138,7 +138,7 @@ class FolderStore(Store):
 
     def _delete(self, id: str) -> None:
         if self._exists(id):
-            with self.lock(id):
+            with self._lock(id):
                 self._remove(id)
             remove_free(self._lock_path(id))
 
@@ -307,7 +307,7 @@ class DbmStore(FolderStore):
     def _load(self, id: str) -> Record | None:
         if not self._exists(id):
             return None
-        with self.lock(id):
+        with self._lock(id):
             return self._read(id)
 
     def _read(self, id: str) -> Record | None:

@@ -95,7 +95,7 @@ class MemoryStore(Store):
                 yield id, record
 
     @contextmanager
-    def lock(self, id: str, payload: str = "") -> Iterator[None]:
+    def _lock(self, id: str, payload: str = "") -> Iterator[None]:
         mutex = mutex_synchronizer(f"session/{id}")
         self._wait(lambda: mutex.acquire_write_lock(wait=False))
         try:

@@ -21,9 +21,12 @@ from ZPublisher.interfaces import IPubSuccess
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.session import persistSessionOnSuccess
+from collective.beaker.stores import base
 from collective.beaker.stores.memory import MemoryStore
+from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.servers import redis_server
+from collective.beaker.tests.helpers.stores import store_fixture
 from collective.beaker.tests.helpers.views import begin_basket
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import ignore_session
@@ -585,6 +588,69 @@ def test_a_writer_outside_of_transactions_comes_between_and_loses_nothing(
             visitor.browser.get(f"/@@{VIEW_NAME}?late=1")
 
     assert visitor.visit(look).text == "2 1"
+
+
+leasing_store = store_fixture("redis", "postgresql")
+
+
+def lose_lock(visitor, clock, view, other_view):
+    """Have the lock of a request end between its vote and its end.
+
+    Another request of the same visitor comes between.
+    """
+    header = {"Cookie": f"{COOKIE}={visitor.cookies[COOKIE]}"}
+    other = Visitor(visitor.browser.app).browser
+
+    class Intruder(OtherManager):
+        def tpc_vote(self, transaction):
+            clock(base.LEASE_SECONDS + 1)
+            address = f"/@@{VIEW_NAME}?other=1"
+            with ThreadPoolExecutor(1) as threads:
+                threads.submit(other.get, address, headers=header).result()
+
+    def page(request):
+        if "other" in request.form:
+            return other_view(request)
+        transaction.get().join(Intruder(None, "~~~~~"))
+        return view(request)
+
+    return visitor.visit(page)
+
+
+def test_what_is_overwritten_as_a_lock_was_lost_is_logged(
+    leasing_store, visitor, clock, caplog
+):
+    visitor.visit(count)
+    lose_lock(visitor, clock, count, count)
+
+    [record] = log_of(caplog)
+    assert record.levelno == logging.CRITICAL
+    assert "overwritten under these keys: 'count'" in record.getMessage()
+    assert visitor.visit(read_count).text == "2"
+
+
+def test_where_a_lock_was_lost_other_keys_are_kept_without_a_word(
+    leasing_store, visitor, clock, caplog
+):
+    visitor.visit(count)
+    lose_lock(visitor, clock, count, begin_basket)
+
+    assert log_of(caplog) == []
+    assert visitor.visit(read_count).text == "2"
+    assert visitor.visit(look_into_basket).text == "[]"
+
+
+@pytest.mark.parametrize(
+    "options", [{"type": "file"}, {"type": "dbm"}, {"type": "ext:database"}]
+)
+def test_the_logout_of_one_who_has_no_session_leaves_nothing_behind(
+    config, visitor, tmp_path, options
+):
+    config.update(options, data_dir=f"{tmp_path}/data")
+    config["url"] = f"sqlite:///{tmp_path}/sessions.db"
+    visitor.visit(lambda request: ISession(request).delete())
+
+    assert list(tmp_path.iterdir()) == []
 
 
 # The ends of a request

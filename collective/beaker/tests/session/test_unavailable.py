@@ -262,6 +262,20 @@ def test_a_folder_that_cannot_be_used_is_an_outage(
     assert visitor.cookies[COOKIE] == cookie
 
 
+def test_a_folder_in_which_nothing_can_be_locked_is_an_outage(
+    folder, config, visitor
+):
+    def spoil_folder(request):
+        result = count(request)
+        spoil(folder)
+        return result
+
+    config["transactional"] = True
+    visitor.visit(count)
+
+    assert visitor.visit(spoil_folder, status=503).headers["Retry-After"]
+
+
 def test_where_a_folder_cannot_be_used_requests_without_session_work(
     folder, visitor
 ):

@@ -1,14 +1,18 @@
 """How long a lock of a session is held, and how long others wait for it."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from collective.beaker.ids import is_lease
+from collective.beaker.ids import lease_name
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.stores import base
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
 from collective.beaker.tests.helpers.waiting import SECONDS
+from collective.beaker.tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
@@ -50,9 +54,9 @@ def test_who_comes_back_late_does_not_free_the_lock_of_another(
     let_leases_end()
     with other.lock(id):
         late.__exit__(None, None, None)
-        assert other.load(f"{id}-lock") is not None
+        assert other.load(lease_name(id)) is not None
 
-    assert other.load(f"{id}-lock") is None
+    assert other.load(lease_name(id)) is None
 
 
 def test_nobody_waits_for_long_for_a_lock(leasing_stores, id, monkeypatch):
@@ -64,16 +68,105 @@ def test_nobody_waits_for_long_for_a_lock(leasing_stores, id, monkeypatch):
 
 def test_a_lock_that_cannot_be_read_is_free(leasing_stores, id):
     store, _ = leasing_stores
-    store.swap(f"{id}-lock", None, "rubbish")
+    store.swap(lease_name(id), None, "rubbish")
 
     with store.lock(id):
         pass
 
 
+DAY = 24 * 60 * 60
+
+
+@pytest.mark.parametrize("end", ["inf", "nan", "tomorrow"])
+def test_a_lock_that_never_ends_is_nobody_s(leasing_stores, id, end):
+    """It was planted, or the clock of its owner is wrong."""
+    store, _ = leasing_stores
+    until = time.time() + DAY if end == "tomorrow" else end
+    store.swap(lease_name(id), None, f"owner {until} ")
+
+    with store.lock(id):
+        pass
+
+
+def test_a_lock_of_one_whose_clock_is_ahead_is_heeded(
+    leasing_stores, id, clock, monkeypatch
+):
+    ahead, other = leasing_stores
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+    clock(30)
+    with ahead.lock(id):
+        clock(-30)
+        with pytest.raises(StoreLocked):
+            other.lock(id).__enter__()
+
+
+@pytest.mark.parametrize("end", ["inf", "nan", "tomorrow"])
+def test_a_turn_that_never_ends_is_nobody_s(leasing_stores, end):
+    store, _ = leasing_stores
+    until = time.time() + DAY if end == "tomorrow" else end
+    name = lease_name("0" * 32)
+    store.swap(name, store.load(name), f"owner {until} ")
+
+    assert store.take_turn("me", 60)
+
+
+@pytest.mark.parametrize("end", ["inf", "nan"])
+def test_a_sweep_may_remove_a_lock_that_never_ends(leasing_stores, id, end):
+    store, _ = leasing_stores
+    store.swap(lease_name(id), None, f"owner {end} ")
+
+    assert store.is_free(store.load(lease_name(id)))
+
+
+def test_a_lock_that_is_still_held_is_renewed(redis, id, clock, monkeypatch):
+    redis.start()
+    monkeypatch.setattr(base, "_RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+    slow, other = (
+        make_store("ext:redis", url=redis.url, timeout=timeout)
+        for timeout in (300, 400)
+    )
+
+    def end_of_lock():
+        return other._read_lease(other.load(lease_name(id)))[1]
+
+    with slow.lock(id):
+        for _ in range(3):
+            clock(base.LEASE_SECONDS - 1)
+            end = base.time.time() + base.LEASE_SECONDS
+            wait_until(lambda end=end: end_of_lock() == end)
+        with pytest.raises(StoreLocked):
+            other.lock(id).__enter__()
+    with other.lock(id):
+        pass
+
+
+def test_a_lock_that_is_held_for_too_long_is_not_renewed(
+    redis, id, clock, monkeypatch
+):
+    redis.start()
+    monkeypatch.setattr(base, "_RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(base, "_MOST_RENEWAL_SECONDS", 0)
+    stuck = make_store("ext:redis", url=redis.url, timeout=500)
+    lock = stuck.lock(id)
+    lock.__enter__()
+    wait_until(lambda: not stuck._renewals._runs)
+    clock(base.LEASE_SECONDS + 1)
+
+    with make_store("ext:redis", url=redis.url, timeout=600).lock(id):
+        pass
+    lock.__exit__(None, None, None)
+
+
+def test_the_name_of_a_lock_does_not_tell_the_id(id):
+    assert id not in lease_name(id)
+    assert is_lease(lease_name(id))
+
+
 def test_a_lock_shows_none_of_the_data(leasing_stores, id):
     store, _ = leasing_stores
     with store.lock(id, "payload"):
-        held = text(store, f"{id}-lock")
+        held = text(store, lease_name(id))
 
     assert "payload" not in held
     assert len(held) > len("payload")
