@@ -26,7 +26,7 @@ class SessionById(SessionMapping):
     def __init__(self, policy: Policy, session: OpenedSession, guard: Guard):
         self._policy = policy
         self._session = session
-        self._guard = guard
+        self._store_guard = guard
         self._is_saved = False
 
     def __repr__(self) -> str:
@@ -34,6 +34,9 @@ class SessionById(SessionMapping):
 
     def _open(self) -> OpenedSession:
         return self._session
+
+    def _guard(self, operation: Callable[..., Any], *arguments: Any) -> Any:
+        return self._store_guard(operation, *arguments)
 
     def accessed(self) -> bool:
         return True

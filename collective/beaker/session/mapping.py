@@ -1,9 +1,11 @@
 """A session as a mutable mapping, as code gets it."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any
 from typing import TypeVar
 
@@ -19,6 +21,9 @@ from collective.beaker.settings.cookie_rules import cookie_domain
 from collective.beaker.settings.cookie_rules import cookie_path
 from collective.beaker.settings.readers import Reader
 
+
+_USING_STORE = ("load", "lock")
+"""Methods of Beaker's sessions that need the store."""
 
 _Self = TypeVar("_Self", bound="DictionaryMethods")
 
@@ -170,7 +175,12 @@ class SessionMapping(DictionaryMethods):
         """Return what else Beaker's sessions offer, such as ``lock``."""
         if name.startswith("_") or not self._may_have(name):
             raise AttributeError(f"A session has no attribute {name!r}.")
-        return getattr(self._open(), name)
+        found = getattr(self._open(), name)
+        return partial(self._guard, found) if name in _USING_STORE else found
+
+    def _guard(self, operation: Callable[..., Any], *arguments: Any) -> Any:
+        """Call what needs the store.  A subclass says what an outage is."""
+        return operation(*arguments)
 
     def _may_have(self, name: str) -> bool:
         """Tell whether it is worth opening the session for an attribute."""

@@ -119,6 +119,9 @@ class LazySession(SessionMapping):
             "Sessions cannot be reached. Please try again in a moment."
         )
         answer.setHeader("Retry-After", str(PAUSE_SECONDS))
+        # Nobody else's answer, and not the one of a moment later.
+        answer.setHeader("Cache-Control", "no-store")
+        answer.setHeader("Vary", "Cookie")
         raise answer from None
 
     def _may_have(self, name: str) -> bool:

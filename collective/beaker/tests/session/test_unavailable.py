@@ -214,6 +214,40 @@ def test_what_uses_a_server_finds_out_who_hung_without_a_visitor(
     assert "left alone" in log_of(caplog)[-1].getMessage()
 
 
+@pytest.mark.parametrize("transactional", [False, True])
+@pytest.mark.parametrize("is_read_first", [True, False])
+def test_no_cache_keeps_the_answer_to_one_who_met_an_outage(
+    redis_alone, config, visitor, transactional, is_read_first
+):
+    def lose_server(request):
+        if is_read_first:
+            read_count(request)
+        redis_alone.stop()
+        request.response.setHeader("Cache-Control", "public, max-age=60")
+        return count(request)
+
+    config["transactional"] = transactional
+    visitor.visit(count)
+    response = visitor.visit(lose_server, status=503)
+
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Vary"] == "Cookie"
+
+
+@pytest.mark.parametrize("name", ["lock", "load"])
+def test_without_the_server_other_methods_of_a_session_are_503_too(
+    redis_alone, visitor, name
+):
+    def lose_server(request):
+        method = getattr(ISession(request), name)
+        redis_alone.stop()
+        method()
+
+    visitor.visit(count)
+
+    assert visitor.visit(lose_server, status=503).headers["Retry-After"]
+
+
 # Folders that cannot be used
 
 
