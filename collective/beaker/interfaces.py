@@ -108,6 +108,13 @@ class IStore(Interface):
     def delete(id: str) -> None:
         """Remove a record, if there is one."""
 
+    def reachable_id(id: str) -> str:
+        """Return an id for a new session that can be stored.
+
+        That is the given one, unless it selects one of several servers, and
+        that one does not answer.
+        """
+
     def walk() -> Iterator[tuple[str, Record]]:
         """Yield the id and the record of each stored session.
 

@@ -373,7 +373,8 @@ def is_available(session: Options | None) -> bool:
     if session is None or not are_stored(session):
         return True
     try:
-        SessionInspector(session).store.load(new_id())
+        store = SessionInspector(session).store
+        store.load(store.reachable_id(new_id()))
     except Exception as error:
         reason = describe_error(error)
         if reason not in _logged_reasons:

@@ -160,6 +160,9 @@ class ForeignSession:
     def path(self, path: str) -> None:
         self._with_own_keys().path = self._own[PATH] = path
 
+    def settle_id(self) -> None:
+        """The class has its own ways."""
+
     def delete(self) -> None:
         self._with_own_keys().delete()
         self._remember_own_keys()

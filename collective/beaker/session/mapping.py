@@ -139,7 +139,9 @@ class SessionMapping(DictionaryMethods):
 
     @property
     def id(self) -> str:
-        return self._open().id
+        session = self._open()
+        session.settle_id()
+        return session.id
 
     @property
     def is_new(self) -> bool:

@@ -73,6 +73,9 @@ class OpenedSession(Protocol):
     @path.setter
     def path(self, path: str) -> None: ...
 
+    def settle_id(self) -> None:
+        """Make sure that code may rely on the id from now on."""
+
     def delete(self) -> None:
         """End the session; ``save`` removes what is stored and the cookie."""
 
@@ -181,6 +184,9 @@ class SessionOfCopy:
         """
         policy = self._policy
         return stored.get(DOMAIN, policy.domain), stored.get(PATH, policy.path)
+
+    def settle_id(self) -> None:
+        """The id is that of ``save`` from the beginning."""
 
     def delete(self) -> None:
         self._copy.empty()

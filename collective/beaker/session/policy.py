@@ -1,7 +1,6 @@
 """What the options of sessions say, read once for many requests."""
 
 import logging
-import os
 from collections import UserList
 from collections.abc import Hashable
 from collections.abc import Mapping
@@ -59,7 +58,7 @@ class Policy:
     def store(self) -> Store:
         """Where the sessions are stored.
 
-        It is looked for when it is needed, since it may need a server.
+        It is looked for when it is needed, since it may need a library.
         """
         lasts = self.timeouts.idle or self.timeouts.absolute
         timeout = lasts + LEEWAY_SECONDS if lasts else None
@@ -68,10 +67,6 @@ class Policy:
 
 _policies: dict[str, tuple[dict[str, Any], Policy]] = {}
 """Options and what was made of them, by the names of their cookies."""
-
-if hasattr(os, "register_at_fork"):
-    # A forked process must not use the connections of its parent.
-    os.register_at_fork(after_in_child=_policies.clear)
 
 
 def policy_for(config: Mapping[str, Any]) -> Policy:

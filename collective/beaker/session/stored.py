@@ -62,6 +62,9 @@ class StoredSession(SessionOfCopy):
     _stored_id: str | None = None
     """The id under which the session is stored."""
 
+    _settled_id: str | None = None
+    """The id that can be stored, as the store says."""
+
     _former_ids: tuple[str, ...] = ()
     _sent_scope: tuple[str | None, str | None] = (None, None)
     """The domain and path of the visitor's cookie."""
@@ -104,7 +107,7 @@ class StoredSession(SessionOfCopy):
         """
         if not is_id(id):
             raise ValueError("A session id has 32 hexadecimal digits.")
-        self.id = id
+        self.id = self._settled_id = id
         self.load()
 
     def load(self) -> None:
@@ -157,6 +160,12 @@ class StoredSession(SessionOfCopy):
         self._is_deleted = self._has_vanished = False
 
     # What code sees
+
+    def settle_id(self) -> None:
+        """Take another id if the server of a new one does not answer."""
+        if self.id not in (self._stored_id, self._settled_id):
+            self.id = self._policy.store.reachable_id(self.id)
+            self._settled_id = self.id
 
     def invalidate(self) -> None:
         """Begin a new session under a new id, and end the former one."""
@@ -212,8 +221,10 @@ class StoredSession(SessionOfCopy):
             case _Step.END:
                 self._end()
             case _Step.CREATE:
+                self.settle_id()
                 self._create(everything)
             case _Step.MOVE:
+                self.settle_id()
                 self._move(everything)
             case _Step.UPDATE:
                 self._update(everything)
@@ -393,6 +404,8 @@ class StoredSession(SessionOfCopy):
                 return
             case _Step.END if not (self._stored_id or self._former_ids):
                 return
+            case _Step.CREATE | _Step.MOVE:
+                self.settle_id()
         data = self._copy.to_store(everything)
         try:
             self._acquire(self._policy.codec.encode(data))

@@ -5,7 +5,6 @@ does.  The stored format is Beaker's own: Beaker reads what this package
 writes, and the reverse.
 """
 
-import os
 from collections.abc import Callable
 from collections.abc import Mapping
 from functools import cache
@@ -31,8 +30,7 @@ def find_store(
     region.  The store receives those that its entry in the table of backends
     names.  It may forget a record that is not used for ``timeout`` seconds.
 
-    Raises LookupError if the options name no store, and StoreUnavailable if a
-    store needs its server now and cannot reach it.
+    Raises LookupError if the options name no store.  No server is needed yet.
     """
     kind = kind_of(options)
     try:
@@ -81,11 +79,6 @@ def _make_store(kind: str, factory: str, arguments: _Arguments) -> Store:
         for name, value in arguments
     }
     return _import_factory(factory)(kind, **keywords)
-
-
-if hasattr(os, "register_at_fork"):
-    # A forked process must not use the connections of its parent.
-    os.register_at_fork(after_in_child=_make_store.cache_clear)
 
 
 def _import_factory(name: str) -> Callable[..., Store]:

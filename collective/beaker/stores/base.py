@@ -127,6 +127,9 @@ class Store(ABC):
     def delete(self, id: str) -> None:
         self._guarded(self._delete, id)
 
+    def reachable_id(self, id: str) -> str:
+        return id
+
     def walk(self) -> Iterator[tuple[str, Record]]:
         return (found for found in self.walk_all() if is_id(found[0]))
 

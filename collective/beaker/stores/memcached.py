@@ -3,6 +3,11 @@
 import threading
 import time
 import zlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextlib import suppress
+from functools import partial
+from random import sample
 from typing import Any
 
 from pymemcache.client.base import Client
@@ -10,8 +15,10 @@ from pymemcache.exceptions import MemcacheError
 from pymemcache.exceptions import MemcacheServerError
 from pymemcache.exceptions import MemcacheUnexpectedCloseError
 
+from collective.beaker.ids import new_id
 from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.container import expand
 from collective.beaker.stores.container import pack
@@ -32,32 +39,30 @@ _COMPRESSED = 8
 """The flag for compressed content."""
 
 
-class MemcachedStore(Store):
-    """Keeps records as Beaker's ext:memcached does.
+_key = "{}_session".format
+"""Returns the key of a session's id."""
 
-    If there are several servers, the id selects one, as in python-memcached.
-    If that server is gone, its sessions are not looked for elsewhere.
-    """
+
+class MemcachedStore(Store):
+    """Keeps records on one server, as Beaker's ext:memcached does."""
 
     failures = (MemcacheError, OSError)
 
     def __init__(
         self,
         kind: str,
-        url: str,
+        server: str,
         socket_timeout: int,
         timeout: int | None = None,
     ):
-        super().__init__(kind, url)
+        super().__init__(kind, server)
         self._timeout = timeout
-        self._clients = _Clients(
-            [server.strip() for server in url.split(";")],
-            serde=_Flagged(),
-            connect_timeout=socket_timeout,
-            timeout=socket_timeout,
-            no_delay=True,
-            default_noreply=False,
-        )
+        self._connect = partial(_Connection, server, socket_timeout)
+        self._connection = self._connect()
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        self._connection = self._connect()
 
     def payload(self, record: Record) -> str | None:
         content, flags = record.raw
@@ -68,30 +73,26 @@ class MemcachedStore(Store):
         text: str = content.decode("ascii")
         return text
 
-    def _choose(self, clients: list[Client], key: str) -> Client:
-        digest = (zlib.crc32(key.encode()) >> 16) & 0x7FFF
-        return clients[(digest or 1) % len(clients)]
-
     def _load(self, id: str) -> Record | None:
-        key = f"{id}_session"
-        raw, version = self._run(key, "gets", key)
+        key = _key(id)
+        raw, version = self._run("gets", key)
         return None if raw is None else Record(raw, version)
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        key = f"{id}_session"
+        key = _key(id)
         if new is None:
             # There is no delete that compares.  An empty record that expires
             # at once is swapped in instead.
             return old is None or bool(
-                self._run(key, "cas", key, b"", old.version, expire=-1)
+                self._run("cas", key, b"", old.version, expire=-1)
             )
         content, expire = pack(new), self._expiry()
         try:
             if old is None:
-                stored = self._run(key, "add", key, content, expire=expire)
+                stored = self._run("add", key, content, expire=expire)
             else:
                 stored = self._run(
-                    key, "cas", key, content, old.version, expire=expire
+                    "cas", key, content, old.version, expire=expire
                 )
         except MemcacheServerError as error:
             if "too large" not in str(error):
@@ -105,15 +106,12 @@ class MemcachedStore(Store):
         )
 
     def _delete(self, id: str) -> None:
-        key = f"{id}_session"
-        self._run(key, "delete", key)
+        key = _key(id)
+        self._run("delete", key)
 
-    def _run(self, key: str, command: str, *args: Any, **options: Any) -> Any:
+    def _run(self, command: str, *args: Any, **options: Any) -> Any:
         """Send a command; replace a stale connection once."""
-        clients = self._clients.of_thread
-        client = (
-            clients[0] if len(clients) == 1 else self._choose(clients, key)
-        )
+        client = self._connection.client
         try:
             return _send(client, command, *args, **options)
         except (ConnectionError, MemcacheUnexpectedCloseError):
@@ -136,11 +134,18 @@ def _send(client: Client, command: str, *args: Any, **options: Any) -> Any:
         raise
 
 
-class _Clients(threading.local):
-    """A client for each server and thread, which is faster than a pool."""
+class _Connection(threading.local):
+    """A client for each thread, which is faster than a pool."""
 
-    def __init__(self, servers: list[str], **options: Any):
-        self.of_thread = [Client(server, **options) for server in servers]
+    def __init__(self, server: str, socket_timeout: int):
+        self.client = Client(
+            server,
+            serde=_Flagged(),
+            connect_timeout=socket_timeout,
+            timeout=socket_timeout,
+            no_delay=True,
+            default_noreply=False,
+        )
 
 
 class _Flagged:
@@ -153,3 +158,67 @@ class _Flagged:
         self, key: str, value: bytes, flags: int
     ) -> tuple[bytes, int]:
         return value, flags
+
+
+class MemcachedServers(Store):
+    """Keeps records on several servers; the id selects one.
+
+    It selects the one that python-memcached selects.  If that server is gone,
+    its sessions are not looked for elsewhere.
+    """
+
+    def __init__(self, kind: str, url: str, servers: Sequence[MemcachedStore]):
+        super().__init__(kind, url)
+        self._servers = servers
+
+    def payload(self, record: Record) -> str | None:
+        return self._servers[0].payload(record)
+
+    def _lock(
+        self, id: str, payload: str = ""
+    ) -> AbstractContextManager[None]:
+        # Where the session is.
+        return self._server_of(id)._lock(id, payload)
+
+    def reachable_id(self, id: str) -> str:
+        for server in self._in_turn(self._server_of(id)):
+            with suppress(StoreUnavailable):
+                server.load(id)
+                return self._id_on(server, id)
+        return id
+
+    def _load(self, id: str) -> Record | None:
+        return self._server_of(id).load(id)
+
+    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+        return self._server_of(id).swap(id, old, new)
+
+    def _delete(self, id: str) -> None:
+        self._server_of(id).delete(id)
+
+    def _server_of(self, id: str) -> MemcachedStore:
+        digest = (zlib.crc32(_key(id).encode()) >> 16) & 0x7FFF
+        return self._servers[(digest or 1) % len(self._servers)]
+
+    def _in_turn(self, first: MemcachedStore) -> list[MemcachedStore]:
+        """Return all servers: the first one, then the others, shuffled."""
+        others = [server for server in self._servers if server is not first]
+        return [first, *sample(others, len(others))]
+
+    def _id_on(self, server: MemcachedStore, id: str) -> str:
+        """Return an id, or a new one if it does not select a server."""
+        while self._server_of(id) is not server:
+            id = new_id()
+        return id
+
+
+def memcached_store(
+    kind: str, url: str, socket_timeout: int, timeout: int | None = None
+) -> Store:
+    """Return the store of ext:memcached: of one server, or of several."""
+    servers = [
+        MemcachedStore(kind, server.strip(), socket_timeout, timeout)
+        for server in url.split(";")
+    ]
+    only, *others = servers
+    return MemcachedServers(kind, url, servers) if others else only

@@ -14,12 +14,14 @@ from collective.beaker.stores import circuit
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.records import text_of
+from collective.beaker.tests.helpers.servers import memcached_server
 from collective.beaker.tests.helpers.stores import TYPES
 from collective.beaker.tests.helpers.stores import server_fixture
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import delete
 from collective.beaker.tests.helpers.views import ignore_session
 from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import read_id
 from collective.beaker.tests.helpers.views import setting
 from collective.beaker.tests.helpers.visitors import COOKIE
 from collective.beaker.tests.helpers.visitors import data_of
@@ -246,6 +248,86 @@ def test_without_the_server_other_methods_of_a_session_are_503_too(
     visitor.visit(count)
 
     assert visitor.visit(lose_server, status=503).headers["Retry-After"]
+
+
+# One of several servers
+
+
+@pytest.fixture
+def two_memcached(config, tmp_path):
+    """Two servers that share out the sessions, of which one may be ended."""
+    (tmp_path / "other").mkdir()
+    with (
+        memcached_server(tmp_path) as first,
+        memcached_server(tmp_path / "other") as other,
+    ):
+        config["type"] = "ext:memcached"
+        config["url"] = f"{first.url};{other.url}"
+        yield first, other
+
+
+def read_id_and_count(request):
+    return f"{read_id(request)} {count(request)} {read_id(request)}"
+
+
+@pytest.mark.parametrize("transactional", [False, True])
+def test_new_visitors_have_sessions_while_one_of_two_memcached_is_gone(
+    two_memcached, config, application, transactional
+):
+    config["transactional"] = transactional
+    two_memcached[0].stop()
+    visitors = [Visitor(application) for _ in range(12)]
+
+    for number in ("1", "2"):
+        assert {each.visit(count).text for each in visitors} == {number}
+
+
+def test_an_id_that_code_has_seen_stays_while_one_of_two_memcached_is_gone(
+    two_memcached, application
+):
+    two_memcached[0].stop()
+    for _ in range(12):
+        visitor = Visitor(application)
+        before, _, after = visitor.visit(read_id_and_count).text.split()
+        assert before == after == session_id(visitor)
+
+
+@pytest.mark.parametrize("transactional", [False, True])
+def test_who_logs_in_while_one_of_two_memcached_is_gone_keeps_the_session(
+    two_memcached, config, application, transactional
+):
+    def log_in(request):
+        ISession(request).regenerate_id()
+        return count(request)
+
+    config["transactional"] = transactional
+    two_memcached[0].stop()
+    for _ in range(12):
+        visitor = Visitor(application)
+        visitor.visit(count)
+        assert visitor.visit(log_in).text == "2"
+        assert visitor.visit(count).text == "3"
+
+
+def test_new_visitors_have_sessions_while_one_of_two_memcached_hangs(
+    two_memcached, config, application, caplog
+):
+    config["socket_timeout"] = 1
+    with two_memcached[0].suspended():
+        for _ in range(12):
+            assert Visitor(application).visit(count).text == "1"
+
+    assert log_of(caplog) == []
+
+
+def test_zope_is_healthy_while_one_of_two_memcached_is_gone(
+    two_memcached, visitor
+):
+    two_memcached[0].stop()
+    for _ in range(12):
+        visitor.browser.get("/@@beaker-health")
+    two_memcached[1].stop()
+    visitor.browser.get("/@@beaker-health", status=503)
 
 
 # Folders that cannot be used

@@ -2,17 +2,22 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from pymemcache.client import base as pymemcache_client
+from pymemcache.client.base import Client
+from redis import Redis
 from redis.connection import Connection
 from zope.interface.verify import verifyObject
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import IStore
+from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.stores import base
+from collective.beaker.tests.helpers.forks import in_fork
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.stores import make_store
@@ -271,6 +276,53 @@ def test_an_answer_nobody_waited_for_is_not_taken_for_the_next(
             store.load(id)
 
     assert text(store, other) == "yours"
+
+
+def connections_to(kind, server):
+    """Return how many connections a server has had, but for that of asking."""
+    if kind == "redis":
+        with closing(Redis.from_url(server.url)) as client:
+            return client.info("stats")["total_connections_received"] - 1
+    with closing(Client(server.url)) as client:
+        return client.stats()[b"total_connections"] - 1
+
+
+@pytest.mark.parametrize("kind", ["redis", "memcached"])
+def test_a_store_that_is_kept_across_a_fork_has_a_connection_of_its_own(
+    request, kind, id
+):
+    server = request.getfixturevalue(kind)
+    server.start()
+    store = make_store(f"ext:{kind}", url=server.url)
+    store.swap(id, None, "first")
+
+    def in_child():
+        before = connections_to(kind, server)
+        found = text(store, id)
+        # One for the store, and one for asking before.
+        return found, connections_to(kind, server) - before
+
+    assert in_fork(in_child) == ("first", 2)
+    assert text(store, id) == "first"
+
+
+def test_a_lock_that_is_kept_across_a_fork_is_the_parent_s(
+    redis, id, monkeypatch
+):
+    redis.start()
+    store = make_store("ext:redis", url=redis.url)
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+    lock = store.lock(id)
+    lock.__enter__()
+
+    def let_go_and_lock():
+        lock.__exit__(None, None, None)
+        with pytest.raises(StoreLocked):
+            store.lock(id).__enter__()
+        return True
+
+    assert in_fork(let_go_and_lock)
+    lock.__exit__(None, None, None)
 
 
 def test_of_several_records_those_that_are_as_they_were_are_removed(
