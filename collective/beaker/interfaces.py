@@ -255,6 +255,9 @@ class ISession(IMutableMapping):
     def has_key(key: str) -> bool:
         """Tell whether there is such a key, as ``in`` does."""
 
+    def set(key: str, value: Any) -> None:
+        """Assign a value and save, as code for Zope's own sessions expects."""
+
 
 class ISessionConfig(Interface):
     """The session options: a mutable mapping from option names to values.

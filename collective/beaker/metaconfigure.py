@@ -17,6 +17,7 @@ from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import running_section
+from collective.beaker.zopesession.offering import offer_zope_sessions
 
 
 logger = logging.getLogger("collective.beaker")
@@ -32,6 +33,11 @@ package is included first.
 """
 
 
+_LAST = 1
+"""The order of an action after all others, also after those that register the
+subscribers which give a request its session."""
+
+
 class IBeakerConfiguration(Interface):
     """The directive ``loadConfiguration``. It has no attributes."""
 
@@ -42,6 +48,11 @@ def beakerConfiguration(_context: ConfigurationContext) -> None:
         discriminator=("collective.beaker", "loadConfiguration"),
         callable=_configure,
         order=_FIRST,
+    )
+    _context.action(
+        discriminator=("collective.beaker", "request.SESSION"),
+        callable=_offer_zope_sessions,
+        order=_LAST,
     )
 
 
@@ -65,3 +76,11 @@ def _configure() -> None:
         utilities.registerUtility(manager, ICacheManager)
     if configuration.session is not None:
         utilities.registerUtility(configuration.session, ISessionConfig)
+
+
+def _offer_zope_sessions() -> None:
+    """Set request.SESSION in each request, if zope.conf says so."""
+    utilities = getGlobalSiteManager()
+    options = utilities.queryUtility(ISessionConfig)
+    if options is not None and options.get("zope_session"):
+        offer_zope_sessions(utilities)

@@ -31,8 +31,16 @@ _Self = TypeVar("_Self", bound="DictionaryMethods")
 class DictionaryMethods(MutableMapping[Any, Any]):
     """What a dictionary, such as Beaker's own session, has besides."""
 
+    @abstractmethod
+    def save(self) -> None:
+        """Keep the changes."""
+
     def has_key(self, key: Any) -> bool:
         return key in self
+
+    def set(self, key: Any, value: Any) -> None:
+        self[key] = value
+        self.save()
 
     def copy(self) -> dict[Any, Any]:
         """Return a dictionary with the same keys and values."""

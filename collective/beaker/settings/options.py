@@ -92,6 +92,7 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "validate_key": text,
     "validate_key_fallbacks": former_keys,
     "webtest_varname": text,
+    "zope_session": boolean,
 }
 
 CACHE_OPTIONS: dict[str, Reader] = {
@@ -113,6 +114,7 @@ _OWN_DEFAULTS: dict[str, Any] = {
     "sweep_interval": None,
     "transactional": False,
     "validate_key_fallbacks": (),
+    "zope_session": False,
 }
 
 OWN_OPTIONS = frozenset(_OWN_DEFAULTS)

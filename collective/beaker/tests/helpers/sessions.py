@@ -21,6 +21,9 @@ class PlainSession(SessionMapping):
     def _open(self) -> OpenedSession:
         return self.opened
 
+    def save(self) -> None:
+        self.opened.save()
+
     @property
     def store(self) -> Store:
         return self.policy.store

@@ -19,7 +19,7 @@ FLOORS = [
     {"session", "caching"},
     {"maintenance"},
     {"report", "wording"},
-    {"metaconfigure", "cli", "ctl", "browser", "testing"},
+    {"metaconfigure", "cli", "ctl", "browser", "testing", "zopesession"},
 ]
 """The modules and packages, from the ground to the edges.
 

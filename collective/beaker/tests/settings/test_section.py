@@ -124,6 +124,7 @@ def test_the_defaults_of_a_session():
         "validate_key": None,
         "validate_key_fallbacks": (),
         "webtest_varname": None,
+        "zope_session": False,
     }
 
 
