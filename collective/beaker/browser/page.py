@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from OFS.interfaces import IApplication
+from zope.component import queryMultiAdapter
 from zope.component import queryUtility
 
 from collective.beaker import wording
@@ -40,6 +41,10 @@ _POLICY = "; ".join(
 
 No other site can show it in a frame and trick someone into pressing a button.
 """
+
+
+_SITE_SETUP = "overview-controlpanel"
+"""The view of Plone that has an entry for the page."""
 
 
 class SettingsTable(NamedTuple):
@@ -102,6 +107,9 @@ class Page(View):
         """Return the URL of the page that an administrator comes from."""
         if IApplication.providedBy(self.context):
             return f"{self.home}/manage_main"
+        views = (self.context, self.request)
+        if queryMultiAdapter(views, name=_SITE_SETUP) is not None:
+            return f"{self.home}/@@{_SITE_SETUP}"
         return self.home
 
     def settings(self) -> list[SettingsTable]:

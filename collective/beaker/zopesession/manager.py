@@ -92,16 +92,13 @@ InitializeClass(BrowserIdManager)
 
 
 @implementer(ISessionDataManager)
-class SessionDataManager(SimpleItem):
+class SessionDataManager:
     """See ISessionDataManager.
 
-    It is a utility, and may be stored in a site, for code that acquires it.
+    It is a utility.
     """
 
-    meta_type = "Beaker Session Data Manager"
     id = MANAGER_NAME
-    title = "Sessions of collective.beaker"
-    zmi_icon = "far fa-clock"
 
     security = ClassSecurityInfo()
     security.declareObjectPublic()
@@ -141,3 +138,14 @@ class SessionDataManager(SimpleItem):
 
 
 InitializeClass(SessionDataManager)
+
+
+class StoredSessionDataManager(SessionDataManager, SimpleItem):
+    """The same as an object in the database, for code that acquires it."""
+
+    meta_type = "Beaker Session Data Manager"
+    title = "Sessions of collective.beaker"
+    zmi_icon = "far fa-clock"
+
+
+InitializeClass(StoredSessionDataManager)

@@ -31,7 +31,6 @@ try:
     from plone.app.testing import SITE_OWNER_PASSWORD
     from plone.app.testing import TEST_USER_ID
     from plone.app.testing import TEST_USER_NAME
-    from plone.app.testing import TEST_USER_PASSWORD
     from plone.app.testing import FunctionalTesting
     from plone.app.testing import PloneSandboxLayer
     from plone.app.testing import applyProfile
@@ -41,6 +40,8 @@ try:
     from plone.testing.zope import Browser
     from z3c.caching.registry import register
     from z3c.caching.registry import unregister
+
+    from collective.beaker.tests.helpers.plone import BrowserTestCase
 except ModuleNotFoundError as error:
     raise unittest.SkipTest(f"Plone is not installed: {error}") from error
 
@@ -75,28 +76,6 @@ class TestIntegrationTesting(unittest.TestCase):
 
     def test_there_is_a_plone_site(self):
         self.assertEqual(self.layer["portal"].portal_type, "Plone Site")
-
-
-class BrowserTestCase(unittest.TestCase):
-    """Visits a Plone site with a browser."""
-
-    def setUp(self):
-        self.portal = self.layer["portal"]
-        self.url = self.portal.absolute_url()
-        self.browser = Browser(self.layer["app"])
-
-    def visit(self, path):
-        self.browser.open(f"{self.url}/{path}")
-        return self.browser.contents
-
-    def log_in(self, name=TEST_USER_NAME, password=TEST_USER_PASSWORD):
-        self.visit("login")
-        self.browser.getControl(name="__ac_name").value = name
-        self.browser.getControl(name="__ac_password").value = password
-        self.browser.getControl("Log in", index=0).click()
-
-    def is_logged_in(self):
-        return "__ac" in self.browser.cookies
 
 
 class TestSessionsInPlone(BrowserTestCase):
@@ -152,7 +131,7 @@ class TestSessionsInPlone(BrowserTestCase):
         self.assertIn("Login failed", self.browser.contents)
 
     def test_site_owner_has_a_session(self):
-        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        self.log_in_as_owner()
         self.assertEqual(self.visit("@@visits"), f"{SITE_OWNER_NAME}: 1")
 
 
@@ -231,7 +210,7 @@ class TestPage(BrowserTestCase):
         self.assertEqual(cache_control, "no-store")
 
     def test_a_button_works_with_the_token_of_plone_protect(self):
-        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        self.log_in_as_owner()
         self.visit("@@beaker")
         form = self.browser.getForm(id="sweep")
         form.getControl("Sweep now").click()
@@ -239,7 +218,7 @@ class TestPage(BrowserTestCase):
         self.assertIn("Removed 0 expired", self.browser.contents)
 
     def test_without_the_token_of_plone_protect_a_button_is_refused(self):
-        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        self.log_in_as_owner()
         for token in ("", "_authenticator=wrong"):
             self.browser.raiseHttpErrors = False
             self.browser.post(f"{self.url}/@@beaker-sweep", token)
@@ -286,7 +265,7 @@ class TestPage(BrowserTestCase):
         options = PersistentMapping(type="memory", key="special")
         sites.registerUtility(options, ISessionConfig)
         transaction.commit()
-        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        self.log_in_as_owner()
         self.visit("@@beaker-status.json")
         setting = {
             "name": "session.key",

@@ -19,7 +19,10 @@ FLOORS = [
     {"session", "caching"},
     {"maintenance"},
     {"report", "wording"},
-    {"metaconfigure", "cli", "ctl", "browser", "testing", "zopesession"},
+    {
+        *("metaconfigure", "cli", "ctl"),
+        *("browser", "plone", "testing", "zopesession"),
+    },
 ]
 """The modules and packages, from the ground to the edges.
 

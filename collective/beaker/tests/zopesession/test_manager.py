@@ -9,7 +9,7 @@ from collective.beaker.interfaces import ISession
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope_sessions import put_item
 from collective.beaker.zopesession.interfaces import ISessionDataManager
-from collective.beaker.zopesession.manager import SessionDataManager
+from collective.beaker.zopesession.manager import StoredSessionDataManager
 
 
 pytestmark = pytest.mark.usefixtures("zope_sessions")
@@ -153,7 +153,7 @@ def stored_manager(visitor):
     def add(request):
         app = request["PARENTS"][-1]
         app._setObject("site", Folder("site"))
-        app.site._setObject("session_data_manager", SessionDataManager())
+        app.site._setObject("session_data_manager", StoredSessionDataManager())
         for name, text in {
             "count": SCRIPT,
             "peek": "context.session_data_manager.getSessionDataByKey('a')",

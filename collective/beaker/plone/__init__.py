@@ -1,0 +1,1 @@
+"""What Plone sees of this package: its profiles and its control panel."""
