@@ -23,6 +23,8 @@ class SessionData:
     security.setDefaultAccess("allow")
 
     _was_invalidated = False
+    was_requested = False
+    """Whether code has asked for a session to be created."""
 
     def __init__(self, session: SessionMapping):
         self._session = session
@@ -168,9 +170,14 @@ class SessionData:
         return None if other is None else SessionData(other)
 
     def exists(self) -> bool:
-        """Tell whether there is anything stored, or about to be."""
+        """Tell whether the visitor has a session, as far as code can know.
+
+        It may be one that was requested, in which nothing was written yet.
+        """
         if self._was_invalidated:
             return False
+        if self.was_requested:
+            return True
         return not self._session.is_new or len(self) > 0
 
 

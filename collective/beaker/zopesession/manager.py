@@ -110,7 +110,9 @@ class SessionDataManager:
     @security.public
     def getSessionData(self, create: bool = True) -> SessionData | None:
         if create:
-            return _require_data()
+            requested = _require_data()
+            requested.was_requested = True
+            return requested
         data = _current_data()
         return data if data is not None and data.exists() else None
 
@@ -144,7 +146,7 @@ class StoredSessionDataManager(SessionDataManager, SimpleItem):
     """The same as an object in the database, for code that acquires it."""
 
     meta_type = "Beaker Session Data Manager"
-    title = "Sessions of collective.beaker"
+    title = "Session Data Manager"
     zmi_icon = "far fa-clock"
 
 
