@@ -1,13 +1,9 @@
 """How Sphinx builds this documentation: ``sphinx-build docs docs/_build``."""
 
-from importlib.util import find_spec
-
-
 project = "collective.beaker"
 html_title = "collective.beaker"
-html_theme = "furo" if find_spec("furo") else "alabaster"
-if html_theme == "alabaster":
-    html_theme_options = {"page_width": "1100px"}
+extensions = ["sphinx_copybutton", "sphinx_design"]
+html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 html_copy_source = False
@@ -15,3 +11,7 @@ html_show_copyright = False
 highlight_language = "none"
 exclude_patterns = ["_build"]
 nitpicky = True
+
+# What is typed is copied, and what is answered is not.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
