@@ -218,10 +218,12 @@ class ISession(IMutableMapping):
         They are stored when the request ends, whether it succeeds, redirects
         or fails, but not if Zope retries it.  With the option
         ``transactional`` they are stored only if the transaction of the
-        request is committed.
+        request is committed.  After that they are stored at once, also by
+        ``delete``, ``invalidate`` and ``regenerate_id``, unless a cookie is
+        needed that the response cannot take any more.
 
-        At that time, a value that cannot be stored raises ``TypeError``, and
-        too much data raises ``RecordTooLarge``.
+        When they are stored, a value that cannot be stored raises
+        ``TypeError``, and too much data raises ``RecordTooLarge``.
         """
 
     def delete() -> None:

@@ -178,6 +178,9 @@ def _take_headers(
 class _Answer(threading.local):
     """What an exception that answers in this thread adds to its headers."""
 
+    is_expected = False
+    """Whether a request is failing."""
+
     of_session = False
     cookie = ""
 
@@ -185,22 +188,28 @@ class _Answer(threading.local):
 _answer = _Answer()
 
 
-def copy_answer(
-    response: HTTPBaseResponse, name: str, error: BaseException | None
-) -> None:
-    """Have the exception that may answer in a response's place say the same.
+def answer_by(error: BaseException | None) -> None:
+    """Expect that an exception may answer in the response's place.
 
-    ``Redirect`` and its kin reach the client with headers of their own.  Call
-    this only if the session was used: the answer depends on the cookie.
+    ``Redirect`` and its kin reach the client with headers of their own.
     """
-    if not isinstance(error, HTTPException):
+    if isinstance(error, HTTPException):
+        _answer.is_expected = True
+        error.headers = _Headers(getattr(error, "headers", {}))
+
+
+def copy_answer(response: HTTPBaseResponse, name: str) -> None:
+    """Have the exception that is to answer say the same as a response.
+
+    Call this only if the session was used: the answer depends on the cookie.
+    """
+    if not _answer.is_expected:
         return
     _answer.of_session = True
     if name in response.cookies:
         rendered = HTTPResponse()
         rendered.cookies[name] = response.cookies[name]
         _answer.cookie = dict(rendered.listHeaders())["Set-Cookie"]
-    error.headers = _Headers(getattr(error, "headers", {}))
 
 
 def forget_answer() -> None:

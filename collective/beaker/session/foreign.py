@@ -121,6 +121,10 @@ class ForeignSession:
         return None
 
     @property
+    def needs_cookie(self) -> bool:
+        return self.is_new
+
+    @property
     def data(self) -> MutableMapping[Any, Any]:
         # Beaker's classes are derived from dict.
         return cast(MutableMapping[Any, Any], self._session)

@@ -121,6 +121,10 @@ class CookieSession(SessionOfCopy):
         self._sent_id = self.id
         self._replaces_another = False
 
+    @property
+    def needs_cookie(self) -> bool:
+        return True
+
     def _must_be_sent(self) -> bool:
         """Tell whether the cookie must be sent, even if nothing was saved."""
         if self._copy.text is None:

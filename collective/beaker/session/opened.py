@@ -48,6 +48,10 @@ class OpenedSession(Protocol):
         """The cookie to be sent, once the session is saved."""
 
     @property
+    def needs_cookie(self) -> bool:
+        """Whether saving is of no use unless the cookie can be sent."""
+
+    @property
     def data(self) -> MutableMapping[Any, Any]:
         """What code sees and changes; always the same object."""
 

@@ -18,11 +18,9 @@ from ZPublisher.interfaces import IPubSuccess
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.session.answers import answer_by
 from collective.beaker.session.answers import copy_answer
-from collective.beaker.session.answers import depend_on_cookie
 from collective.beaker.session.answers import forget_answer
-from collective.beaker.session.answers import keep_private
-from collective.beaker.session.answers import send_cookie
 from collective.beaker.session.dumps import mask_cookies
 from collective.beaker.session.request import LazySession
 
@@ -51,15 +49,8 @@ def closeSession(request: HTTPRequest) -> None:
     of Beaker's middleware, is left alone.
     """
     session = request.environ.get(ENVIRON_KEY)
-    if not isinstance(session, LazySession) or not session.accessed():
-        return
-    response = request.response
-    depend_on_cookie(response)
-    cookie = session.close()
-    if cookie is not None:
-        secure = session.sends_secure(request.get("SERVER_URL", ""))
-        send_cookie(response, cookie, secure)
-        keep_private(response)
+    if isinstance(session, LazySession):
+        session.close(request)
 
 
 @implementer(ISession)
@@ -104,6 +95,7 @@ def persistSessionOnFailure(event: IPubFailure) -> None:
     if event.retry:
         return
     request, error = event.request, event.exc_info[1]
+    answer_by(error)
     closeSession(request)
     session = request.environ.get(ENVIRON_KEY)
     if not isinstance(session, LazySession):
@@ -112,4 +104,4 @@ def persistSessionOnFailure(event: IPubFailure) -> None:
         # If an error page answers, Zope makes its status 500.
         request.response.setStatus(HTTPServiceUnavailable.status)
     if session.accessed():
-        copy_answer(request.response, session.key, error)
+        copy_answer(request.response, session.key)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from http.cookies import Morsel
 from typing import Any
 from typing import TypeVar
+from weakref import ReferenceType
+from weakref import ref
 
 from zExceptions import HTTPServiceUnavailable
 from zope.component import getUtility
@@ -14,6 +16,10 @@ from ZPublisher.HTTPRequest import HTTPRequest
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.session.answers import copy_answer
+from collective.beaker.session.answers import depend_on_cookie
+from collective.beaker.session.answers import keep_private
+from collective.beaker.session.answers import send_cookie
 from collective.beaker.session.by_id import SessionById
 from collective.beaker.session.by_id import find_by_id
 from collective.beaker.session.cookies import presented_value
@@ -45,6 +51,7 @@ class LazySession(SessionMapping):
     _policy: Policy | None = None
     _cookie: "Morsel[str] | None" = None
     _is_used = _is_saved = _has_joined = _is_closed = False
+    _closed_request: "ReferenceType[HTTPRequest] | None" = None
     _is_transactional = _saves_itself = False
     is_unavailable = False
     """Whether this request has met a store that cannot be used."""
@@ -147,26 +154,25 @@ class LazySession(SessionMapping):
         return self._is_saved
 
     def save(self) -> None:
-        self._open_to_change()
+        self._open()
         self._is_saved = True
+        self._store_if_late()
 
     def delete(self) -> None:
-        self._open_to_change().delete()
+        self._open().delete()
         self._is_saved = True
+        self._store_if_late()
 
     def invalidate(self) -> None:
-        self._open_to_change().invalidate()
+        self._open().invalidate()
+        self._store_if_late()
 
     def regenerate_id(self) -> None:
-        self._open_to_change().regenerate_id()
+        self._open().regenerate_id()
+        self._store_if_late()
 
     def get_by_id(self, id: str) -> "SessionById | None":
         return find_by_id(self._policy_in_force(), id, self._guard)
-
-    def _open_to_change(self) -> OpenedSession:
-        if self._is_closed:
-            _warn_of_late_change()
-        return self._open()
 
     # Closing
 
@@ -189,23 +195,53 @@ class LazySession(SessionMapping):
             return self._is_saved
         return session.has_changed()
 
-    def close(self) -> "Morsel[str] | None":
-        """Store the session, once and if it was used.
+    def close(self, request: HTTPRequest) -> None:
+        """Store the session and set its cookie, once and if it was used.
 
-        Returns the cookie to be sent, if there is one.  In a transaction the
-        session has been stored with it.
+        In a transaction it has been stored with that, unless it was saved
+        after the commit.
         """
         if self._is_closed:
-            return None
+            return
         self._is_closed = True
-        if not self._is_transactional:
-            self.persist()
-            return self._cookie
+        # Not the request itself: see __init__.
+        self._closed_request = ref(request)
+        if not self._is_used:
+            return
+        depend_on_cookie(request.response)
+        is_stored = self._is_transactional and not self._is_saved
         self._is_transactional = False
-        if self._is_saved:
-            # It was saved after the commit.
-            _warn_of_late_change()
-        return self._cookie
+        if not is_stored:
+            self.persist()
+        self._send_cookie(request)
+
+    def _send_cookie(self, request: HTTPRequest) -> None:
+        if self._cookie is None:
+            return
+        secure = self.sends_secure(request.get("SERVER_URL", ""))
+        response = request.response
+        send_cookie(response, self._cookie, secure)
+        keep_private(response)
+
+    def _store_if_late(self) -> None:
+        """Store at once what is changed after the session was closed."""
+        if not self._is_closed:
+            return
+        request = self._closed_request() if self._closed_request else None
+        # Zope empties a request before it sends the answer.
+        if request is not None and request.other:
+            depend_on_cookie(request.response)
+            self.persist()
+            self._send_cookie(request)
+            copy_answer(request.response, self.key)
+        elif self._open().needs_cookie:
+            logger.warning(
+                "A session was to be stored after its response was sent, "
+                "which cannot take its cookie any more. What was changed so "
+                "late is not kept."
+            )
+        else:
+            self.persist()
 
     def sends_secure(self, url: str) -> bool:
         """Tell whether the cookie is for encrypted connections only."""
@@ -239,10 +275,3 @@ class LazySession(SessionMapping):
     def restore(self, snapshot: Any) -> None:
         self._is_saved, state = snapshot
         self._open().restore(state)
-
-
-def _warn_of_late_change() -> None:
-    logger.warning(
-        "A session was to be stored after the end of its request. What was "
-        "changed so late is not kept."
-    )

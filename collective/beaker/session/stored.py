@@ -391,6 +391,12 @@ class StoredSession(SessionOfCopy):
             scope = self._scope_in(stored)
             self.cookie = self._cookies.make(self.id, *scope)
 
+    @property
+    def needs_cookie(self) -> bool:
+        if self._is_deleted or self._has_vanished or not self._cookies:
+            return False
+        return self.id != self._stored_id
+
     # Storing in two phases.  See participation.py.
 
     def prepare(self, everything: bool) -> None:

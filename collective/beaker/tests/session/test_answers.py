@@ -13,6 +13,7 @@ from zExceptions import Redirect
 from ZPublisher.HTTPResponse import HTTPResponse
 from ZPublisher.interfaces import IPubFailure
 
+from collective.beaker.session.answers import answer_by
 from collective.beaker.session.answers import copy_answer
 from collective.beaker.session.answers import depend_on_cookie
 from collective.beaker.session.answers import forget_answer
@@ -424,6 +425,12 @@ def forget():
     forget_answer()
 
 
+def answer_as(response, error):
+    """Have an exception answer as a response does."""
+    answer_by(error)
+    copy_answer(response, "id")
+
+
 @pytest.fixture
 def response():
     """A response that sets our cookie."""
@@ -446,7 +453,7 @@ def answer(error):
 
 def test_an_exception_answers_with_cookie_and_caching_headers(response):
     error = Redirect("/elsewhere")
-    copy_answer(response, "id", error)
+    answer_as(response, error)
 
     assert answer(error) == {
         "content-type": ["text/html;charset=utf-8"],
@@ -461,7 +468,7 @@ def test_an_exceptions_own_headers_are_extended(response):
     error = Redirect("/")
     error.setHeader("Vary", "Accept")
     error.setHeader("Cache-Control", "public, max-age=60")
-    copy_answer(response, "id", error)
+    answer_as(response, error)
 
     assert answer(error)["vary"] == ["Accept, Cookie"]
     assert answer(error)["cache-control"] == ["private, max-age=60"]
@@ -470,7 +477,7 @@ def test_an_exceptions_own_headers_are_extended(response):
 def test_a_cookie_stands_beside_the_one_of_the_exception(response):
     error = Redirect("/")
     error.setHeader("Set-Cookie", "language=de")
-    copy_answer(response, "id", error)
+    answer_as(response, error)
 
     assert answer(error)["set-cookie"] == ["language=de", SENT]
 
@@ -478,7 +485,7 @@ def test_a_cookie_stands_beside_the_one_of_the_exception(response):
 def test_a_cookie_replaces_that_of_the_exception(response):
     error = Redirect("/")
     error.setHeader("Set-Cookie", "id=old")
-    copy_answer(response, "id", error)
+    answer_as(response, error)
 
     assert answer(error)["set-cookie"] == [SENT]
 
@@ -486,7 +493,7 @@ def test_a_cookie_replaces_that_of_the_exception(response):
 def test_without_a_cookie_an_answer_still_depends_on_it():
     error = Redirect("/")
     error.setHeader("Cache-Control", "public")
-    copy_answer(HTTPResponse(), "id", error)
+    answer_as(HTTPResponse(), error)
 
     assert answer(error)["vary"] == ["Cookie"]
     assert answer(error)["cache-control"] == ["public"]
@@ -496,7 +503,7 @@ def test_without_a_cookie_an_answer_still_depends_on_it():
 def test_an_answer_is_forgotten_before_the_next_request(response):
     error = Redirect("/")
     untouched = answer(error)
-    copy_answer(response, "id", error)
+    answer_as(response, error)
     forget_answer()
 
     assert answer(error) == untouched
@@ -505,7 +512,7 @@ def test_an_answer_is_forgotten_before_the_next_request(response):
 def test_another_thread_answers_without_it(response):
     error = Redirect("/")
     untouched = answer(error)
-    copy_answer(response, "id", error)
+    answer_as(response, error)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(answer, error).result() == untouched
 
@@ -513,10 +520,10 @@ def test_another_thread_answers_without_it(response):
 def test_the_next_visitor_of_a_shared_exception_gets_nothing(response):
     error = Redirect("/")
     error.setHeader("Vary", "Accept")
-    copy_answer(response, "id", error)
+    answer_as(response, error)
     answer(error)
     forget_answer()
-    copy_answer(HTTPResponse(), "id", error)
+    answer_as(HTTPResponse(), error)
 
     assert answer(error)["vary"] == ["Accept, Cookie"]
     assert answer(error).keys().isdisjoint({"set-cookie", "cache-control"})
@@ -524,7 +531,7 @@ def test_the_next_visitor_of_a_shared_exception_gets_nothing(response):
 
 @pytest.mark.parametrize("error", [None, ValueError()])
 def test_other_exceptions_carry_no_headers(response, error):
-    copy_answer(response, "id", error)
+    answer_as(response, error)
 
     assert not hasattr(error, "headers")
 
@@ -541,7 +548,7 @@ def test_in_zope_a_redirect_answers_with_each_header_once(visitor):
         # An error page, as Plone has one for all, answers with these.
         depend_on_cookie(response)
         keep_private(response)
-        copy_answer(response, "id", event.exc_info[1])
+        answer_as(response, event.exc_info[1])
 
     with subscribed(copy, IPubFailure):
         headers = visitor.visit(redirect, status=302).headers
@@ -563,7 +570,7 @@ def test_each_of_two_visitors_who_meet_gets_an_answer_of_their_own(
         raise error
 
     def copy_and_meet(event):
-        copy_answer(event.request.response, "id", event.exc_info[1])
+        answer_as(event.request.response, event.exc_info[1])
         both_copied.wait()
 
     def visit(browser, query):

@@ -22,6 +22,7 @@ from collective.beaker.session import initializeSession
 from collective.beaker.session import maskSessionOnFailure
 from collective.beaker.session import persistSessionOnFailure
 from collective.beaker.session import persistSessionOnSuccess
+from collective.beaker.session.answers import answer_by
 from collective.beaker.session.answers import copy_answer
 from collective.beaker.session.answers import forget_answer
 from collective.beaker.tests.helpers.requests import make_request
@@ -114,7 +115,8 @@ def test_the_start_forgets_what_was_answered_before(config, session, request_):
     session.save()
     closeSession(request_)
     error = Redirect("/")
-    copy_answer(request_.response, session.key, error)
+    answer_by(error)
+    copy_answer(request_.response, session.key)
     assert "set-cookie" in headers_of(error)
     configureSessionOnStart(PubStart(make_request()))
 
@@ -269,7 +271,7 @@ def unavailable(config, request_, session, tmp_path):
     with pytest.raises(HTTPServiceUnavailable) as raised:
         session["a"] = 1
         session.save()
-        session.close()
+        closeSession(request_)
     return raised.value
 
 

@@ -145,7 +145,7 @@ def test_without_access_times_reading_writes_nothing(
     [file] = tmp_path.rglob("*.cache")
     before = file.stat().st_mtime_ns, file.stat().st_ino
     assert not following.is_new
-    following.close()
+    following.persist()
 
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == before
 
@@ -179,21 +179,3 @@ def test_a_session_does_not_keep_its_request(config):
         assert response() is None
     finally:
         gc.enable()
-
-
-# Changes after the end of a request
-
-
-@pytest.mark.parametrize(
-    "change", ["save", "delete", "invalidate", "regenerate_id"]
-)
-def test_a_change_after_the_end_is_not_kept_and_the_log_says_so(
-    any_store, request_, session, caplog, change
-):
-    session.save()
-    closeSession(request_)
-    assert caplog.records == []
-    getattr(session, change)()
-
-    [record] = caplog.records
-    assert "after the end of its request" in record.getMessage()

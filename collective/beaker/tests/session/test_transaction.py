@@ -14,13 +14,10 @@ from OFS.Folder import Folder
 from zExceptions import NotFound
 from zExceptions import Redirect
 from ZODB.POSException import ConflictError
-from zope.component import getGlobalSiteManager
 from ZPublisher.interfaces import IPubBeforeCommit
-from ZPublisher.interfaces import IPubSuccess
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import StoreLocked
-from collective.beaker.session import persistSessionOnSuccess
 from collective.beaker.stores import base
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.helpers.logs import log_of
@@ -686,17 +683,6 @@ def test_a_session_that_is_used_before_commit_is_stored(visitor):
     assert visitor.visit(read_count).text == "1"
 
 
-def test_a_save_after_the_commit_is_not_kept_and_the_log_says_so(
-    visitor, caplog
-):
-    visitor.visit(count)
-    with subscribed(lambda event: count(event.request), IPubSuccess):
-        visitor.visit(read_count)
-
-    assert "not kept" in caplog.text
-    assert visitor.visit(read_count).text == "1"
-
-
 def test_a_session_class_of_someone_else_is_saved_with_the_commit(
     config, visitor
 ):
@@ -801,18 +787,3 @@ def test_who_finds_the_session_locked_is_retried(visitor, monkeypatch):
 
     assert visitor.visit(count_and_notice).text == "2"
     assert attempts == ["2", "2"]
-
-
-@pytest.mark.parametrize("change", [count, lambda r: ISession(r).delete()])
-def test_a_change_between_the_commit_and_our_subscriber_is_noticed(
-    visitor, caplog, change
-):
-    components = getGlobalSiteManager()
-    visitor.visit(count)
-    components.unregisterHandler(persistSessionOnSuccess)
-    with subscribed(lambda event: change(event.request), IPubSuccess):
-        components.registerHandler(persistSessionOnSuccess)
-        visitor.visit(read_count)
-
-    assert "after the end of its request" in caplog.text
-    assert visitor.visit(read_count).text == "1"
