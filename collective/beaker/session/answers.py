@@ -2,6 +2,8 @@
 
 import re
 import threading
+from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from http.cookies import Morsel
 from itertools import filterfalse
@@ -36,26 +38,54 @@ _SHARING = frozenset(["public", "s-maxage"])
 
 
 def send_cookie(
-    response: HTTPBaseResponse, cookie: "Morsel[str]", secure: bool
+    response: HTTPBaseResponse,
+    cookie: "Morsel[str]",
+    secure: bool,
+    expired: "Iterable[Morsel[str]]" = (),
 ) -> None:
     """Set the session cookie, in place of an earlier one of its name.
 
-    Raises ValueError if it would break out of its header, or if browsers
-    would reject it; then the response stays as it is.
+    ``expired`` are cookies of other domains or paths, which remove what the
+    browser has there.  Raises ValueError if the cookie would break out of its
+    header, or if browsers would reject it; then the response stays as it is.
     """
-    error = _cookie_error(
+    error = _error_of(cookie, secure)
+    if error:
+        raise ValueError(error)
+    _drop_cookie(response, cookie.key)
+    _set_cookie(response, cookie, secure)
+    for other in expired:
+        if not _error_of(other, secure):
+            rendered = HTTPResponse()
+            _set_cookie(rendered, other, secure)
+            response.addHeader("Set-Cookie", *_cookies_of(rendered, other.key))
+
+
+def _error_of(cookie: "Morsel[str]", secure: bool) -> str | None:
+    return _cookie_error(
         cookie.key,
         cookie["domain"],
         cookie["path"],
         cookie["samesite"],
         secure,
     )
-    if error:
-        raise ValueError(error)
+
+
+def _set_cookie(
+    response: HTTPBaseResponse, cookie: "Morsel[str]", secure: bool
+) -> None:
     attributes = {name: value for name, value in cookie.items() if value}
     attributes["secure"] = secure
-    _drop_cookie(response, cookie.key)
     response.setCookie(cookie.key, cookie.coded_value, **attributes)
+
+
+def _cookies_of(response: HTTPBaseResponse, name: str) -> list[str]:
+    """Return the cookies of a name as the response sends them."""
+    return [
+        value
+        for header, value in response.listHeaders()
+        if header.lower() == "set-cookie" and value.startswith(f"{name}=")
+    ]
 
 
 @lru_cache(maxsize=64)
@@ -182,7 +212,7 @@ class _Answer(threading.local):
     """Whether a request is failing."""
 
     of_session = False
-    cookie = ""
+    cookies: Sequence[str] = ()
 
 
 _answer = _Answer()
@@ -203,13 +233,9 @@ def copy_answer(response: HTTPBaseResponse, name: str) -> None:
 
     Call this only if the session was used: the answer depends on the cookie.
     """
-    if not _answer.is_expected:
-        return
-    _answer.of_session = True
-    if name in response.cookies:
-        rendered = HTTPResponse()
-        rendered.cookies[name] = response.cookies[name]
-        _answer.cookie = dict(rendered.listHeaders())["Set-Cookie"]
+    if _answer.is_expected:
+        _answer.of_session = True
+        _answer.cookies = _cookies_of(response, name)
 
 
 def forget_answer() -> None:
@@ -233,8 +259,9 @@ class _Headers(dict[str, str]):
         answer.headers = dict(super().items())
         if _answer.of_session:
             depend_on_cookie(answer)
-        if _answer.cookie:
+        if _answer.cookies:
             keep_private(answer)
-            _drop_cookie(answer, _answer.cookie.partition("=")[0])
-            answer.addHeader("Set-Cookie", _answer.cookie)
+            _drop_cookie(answer, _answer.cookies[0].partition("=")[0])
+            for cookie in _answer.cookies:
+                answer.addHeader("Set-Cookie", cookie)
         return [*answer.headers.items(), *answer.accumulated_headers]

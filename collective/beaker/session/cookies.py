@@ -1,6 +1,7 @@
 """The session cookie: its values in a request, its signature, its form."""
 
 import hmac
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from ZPublisher.cookie import getCookieValuePolicy
 from collective.beaker.ids import LONGEST_ID
 
 
+Scope = tuple[str | None, str | None]
+"""The domain and the path of a cookie."""
+
 MAX_COOKIE_SIZE = 4096
 """Bytes of a cookie that any browser keeps (RFC 6265, section 6.1)."""
 
@@ -26,16 +30,31 @@ SIGNATURE_LENGTH = 40
 """Hexadecimal digits of an HMAC-SHA1, which Beaker puts before a value."""
 
 
-def presented_value(cookies: Mapping[str, str], header: str, name: str) -> str:
-    """Return the value of the session cookie that a visitor presents.
+_MOST_VALUES = 5
+"""How many cookies of one name are considered."""
 
-    ``cookies`` are those that Zope found in ``header``.  The value is
-    without Zope's percent-encoding.  It is empty if there is no such cookie,
-    or one that cannot be ours.
+
+def presented_values(
+    cookies: Mapping[str, str], header: str, name: str
+) -> list[str]:
+    """Return the values of the session cookies that a visitor presents.
+
+    A browser has several of one name if their domains or paths differ, and
+    sends all of them.  ``cookies`` are those that Zope found in ``header``,
+    one of each name.  The values are without Zope's percent-encoding.  Those
+    that cannot be ours are left out.
     """
-    value = cookies.get(name) or _buried_cookie(header, name)
-    is_visible = value.isascii() and value.isprintable() and " " not in value
-    return value if is_visible else ""
+    value = cookies.get(name, "")
+    if not value or header.count(f"{name}=") > 1:
+        values = dict.fromkeys([value, *_cookies_in(header, name)])
+    else:
+        values = {value: None}
+    return [
+        value
+        for value in values
+        if value and value.isascii() and value.isprintable()
+        if " " not in value
+    ][:_MOST_VALUES]
 
 
 def cookie_header(name: str, value: str) -> str:
@@ -46,18 +65,18 @@ def cookie_header(name: str, value: str) -> str:
     return cookie.output(header="", sep=";").strip()
 
 
-def _buried_cookie(header: str, name: str) -> str:
-    """Return a cookie that Zope's parser missed.
+def _cookies_in(header: str, name: str) -> Iterator[str]:
+    """Yield the values of all cookies of a name, as Zope's parser may not.
 
-    It gives up at the first malformed cookie.  Browsers and RFC 6265,
-    section 5.4, separate cookies by semicolons, whatever they hold.
+    It takes the first of a name, and gives up at a malformed cookie.
+    Browsers and RFC 6265, section 5.4, separate cookies by semicolons,
+    whatever they hold.
     """
+    load = getCookieValuePolicy().load
     for pair in header.split(";"):
         key, _, value = pair.strip().partition("=")
         if key == name:
-            found: str = getCookieValuePolicy().load(name, value.strip('"'))
-            return found
-    return ""
+            yield load(name, value.strip('"'))
 
 
 @lru_cache(maxsize=16)
@@ -149,6 +168,12 @@ class CookieMaker:
             {name: value for name, value in attributes.items() if value}
         )
         return cookie
+
+
+def as_compared(scope: Scope) -> Scope:
+    """Return a scope in the form in which browsers compare it."""
+    domain, path = scope
+    return domain and domain.lstrip(".").lower(), path
 
 
 _YEAR = timedelta(365)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from collections.abc import ItemsView
 from collections.abc import Mapping
 from collections.abc import MutableMapping
+from collections.abc import Sequence
 from http.cookies import Morsel
 from http.cookies import SimpleCookie
 from typing import Any
@@ -73,11 +74,18 @@ class ForeignSession:
             raise AttributeError(name)
         return getattr(self._session, name)
 
-    def open_presented(self, value: str) -> None:
-        """Open the session that a cookie presents, or begin a new one.
+    def open_presented(self, values: Sequence[str]) -> None:
+        """Open the first session that exists, or begin a new one.
 
-        Raises what the class raises.
+        ``values`` are those of the visitor's cookies.  Raises what the class
+        raises.
         """
+        for value in values or [""]:
+            self._open_value(value)
+            if not self.is_new:
+                break
+
+    def _open_value(self, value: str) -> None:
         name = self._policy.cookies.name
         exchange = {
             "cookie": cookie_header(name, value),
@@ -119,6 +127,10 @@ class ForeignSession:
         if exchange["set_cookie"] and exchange["cookie_out"]:
             return self._session.cookie[self._session.key]
         return None
+
+    @property
+    def expired_cookies(self) -> "Sequence[Morsel[str]]":
+        return ()
 
     @property
     def needs_cookie(self) -> bool:

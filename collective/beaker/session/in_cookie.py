@@ -1,5 +1,7 @@
 """A session that the visitor's browser keeps in a cookie."""
 
+from collections.abc import Sequence
+
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.session.cookies import MAX_COOKIE_SIZE
@@ -27,14 +29,17 @@ class CookieSession(SessionOfCopy):
 
     # Opening
 
-    def open_presented(self, value: str) -> None:
-        """Open the session in a cookie, or begin a new one.
+    def open_presented(self, values: Sequence[str]) -> None:
+        """Open the first session in a cookie, or begin a new one.
 
-        ``value`` is the cookie's; it is empty if there is none.
+        ``values`` are those of the visitor's cookies.
         """
-        self._has_cookie = bool(value)
-        if not (value and self._load(value)):
-            self._begin()
+        self._presented = values
+        for value in values:
+            if self._load(value):
+                self.bad_signature = False
+                return
+        self._begin()
 
     def _load(self, value: str) -> bool:
         verified = self._policy.cookies.verify(value)
@@ -49,6 +54,7 @@ class CookieSession(SessionOfCopy):
         if self._sent_id is None:
             data[ID] = new_id()
         self._has_former_key = position > 0
+        self._sent_scope = self._scope_in(data)
         self.last_accessed = data.get(ACCESSED)
         self.is_new = False
         self._copy.hold(data, text)
@@ -103,7 +109,8 @@ class CookieSession(SessionOfCopy):
         serialized.
         """
         if self._is_deleted:
-            if self._has_cookie or self.cookie is not None:
+            if self._presented or self.cookie is not None:
+                self._leave_all_scopes()
                 self.cookie = self._policy.cookies.expire(
                     self.id, self.domain, self.path
                 )
@@ -111,15 +118,26 @@ class CookieSession(SessionOfCopy):
             self._copy.renew_access()
             mine = self._copy.to_store(everything)
             text = self._encode(mine)
-            self.cookie = self._policy.cookies.make(
-                text, *self._scope_in(mine)
-            )
+            self._change_scope(self._scope_in(mine))
+            self.cookie = self._policy.cookies.make(text, *self._sent_scope)
             self._mark_sent(mine, text)
 
     def _mark_sent(self, mine: Data, text: str) -> None:
         self._copy.mark_stored(mine, text)
         self._sent_id = self.id
         self._replaces_another = False
+
+    def _leave_all_scopes(self) -> None:
+        """Have the browser drop all cookies that it has presented."""
+        policy = self._policy
+        self._left_scopes += ((policy.domain, policy.path),)
+        if len(self._presented) > 1:
+            for value in self._presented:
+                verified = policy.cookies.verify(value)
+                data = verified and self._decode(verified[0])
+                if data:
+                    self._left_scopes += (self._scope_in(data),)
+        self._change_scope((self.domain, self.path))
 
     @property
     def needs_cookie(self) -> bool:

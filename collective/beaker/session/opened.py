@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import MutableMapping
+from collections.abc import Sequence
 from http.cookies import Morsel
 from typing import Any
 from typing import Protocol
 
 from collective.beaker.session.cookies import CookieMaker
+from collective.beaker.session.cookies import Scope
+from collective.beaker.session.cookies import as_compared
 from collective.beaker.session.policy import Policy
 from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import DOMAIN
@@ -46,6 +49,13 @@ class OpenedSession(Protocol):
     @property
     def cookie(self) -> "Morsel[str] | None":
         """The cookie to be sent, once the session is saved."""
+
+    @property
+    def expired_cookies(self) -> "Sequence[Morsel[str]]":
+        """Cookies to be sent with it, which remove those it replaces.
+
+        A browser keeps cookies apart whose domains or paths differ.
+        """
 
     @property
     def needs_cookie(self) -> bool:
@@ -128,8 +138,14 @@ class SessionOfCopy:
     is_new = True
     last_accessed: float | None = None
 
-    _has_cookie = False
-    """Whether the visitor's request has a cookie."""
+    _presented: Sequence[str] = ()
+    """The values of the cookies that the visitor's request has."""
+
+    _sent_scope: Scope = (None, None)
+    """The domain and path of the visitor's cookie, if they are known."""
+
+    _left_scopes: tuple[Scope, ...] = ()
+    """Those of cookies that the visitor may have, and must not keep."""
 
     _is_deleted = False
     _replaces_another = False
@@ -191,6 +207,21 @@ class SessionOfCopy:
 
     def settle_id(self) -> None:
         """The id is that of ``save`` from the beginning."""
+
+    @property
+    def expired_cookies(self) -> "Sequence[Morsel[str]]":
+        current = as_compared(self._sent_scope)
+        left = {as_compared(scope): scope for scope in self._left_scopes}
+        return [
+            self._policy.cookies.expire("", *scope)
+            for compared, scope in left.items()
+            if compared != current and scope[1]
+        ]
+
+    def _change_scope(self, scope: Scope) -> None:
+        """Note that a cookie with this domain and path is sent."""
+        self._left_scopes += (self._sent_scope,)
+        self._sent_scope = scope
 
     def delete(self) -> None:
         self._copy.empty()

@@ -1,5 +1,7 @@
 """Open the session of a request, as the options in force say."""
 
+from collections.abc import Sequence
+
 from collective.beaker.ids import is_id
 from collective.beaker.session.foreign import ForeignSession
 from collective.beaker.session.in_cookie import CookieSession
@@ -8,19 +10,19 @@ from collective.beaker.session.policy import Policy
 from collective.beaker.session.stored import StoredSession
 
 
-def open_session(policy: Policy, value: str) -> OpenedSession:
-    """Return the session that a cookie presents, or a new one.
+def open_session(policy: Policy, values: Sequence[str]) -> OpenedSession:
+    """Return the first session that a cookie's values lead to, or a new one.
 
     Raises StoreUnavailable.
     """
     options = policy.options
     if session_class := options.get("session_class"):
         foreign = ForeignSession(policy, session_class)
-        foreign.open_presented(value)
+        foreign.open_presented(values)
         return foreign
     if policy.in_browser:
         in_cookie = CookieSession(policy)
-        in_cookie.open_presented(value)
+        in_cookie.open_presented(values)
         return in_cookie
     cookies = policy.cookies if options["use_cookies"] else None
     stored = StoredSession(policy, cookies)
@@ -28,7 +30,7 @@ def open_session(policy: Policy, value: str) -> OpenedSession:
         # Code has set one id for all visitors.
         stored.open_id(id)
     else:
-        stored.open_presented(value)
+        stored.open_presented(values)
     return stored
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from collections.abc import Sequence
 from http.cookies import Morsel
 from typing import Any
 from typing import TypeVar
@@ -22,7 +23,7 @@ from collective.beaker.session.answers import keep_private
 from collective.beaker.session.answers import send_cookie
 from collective.beaker.session.by_id import SessionById
 from collective.beaker.session.by_id import find_by_id
-from collective.beaker.session.cookies import presented_value
+from collective.beaker.session.cookies import presented_values
 from collective.beaker.session.mapping import SessionMapping
 from collective.beaker.session.opened import BEAKERS_ATTRIBUTES
 from collective.beaker.session.opened import OpenedSession
@@ -50,6 +51,10 @@ class LazySession(SessionMapping):
     _session: OpenedSession | None = None
     _policy: Policy | None = None
     _cookie: "Morsel[str] | None" = None
+    _expired_cookies: "Sequence[Morsel[str]]" = ()
+    _presented: Sequence[str] | None = None
+    """The values of the visitor's cookies, once they are known."""
+
     _is_used = _is_saved = _has_joined = _is_closed = False
     _closed_request: "ReferenceType[HTTPRequest] | None" = None
     _is_transactional = _saves_itself = False
@@ -84,9 +89,12 @@ class LazySession(SessionMapping):
         policy = self._policy
         if policy is None:
             policy = self._policy = policy_for(getUtility(ISessionConfig))
-        name = policy.cookies.name
-        value = presented_value(self._cookies, self._cookie_header, name)
-        session = self._session = self._guard(open_session, policy, value)
+        values = self._presented
+        if values is None:
+            name = policy.cookies.name
+            header = self._cookie_header
+            values = presented_values(self._cookies, header, name)
+        session = self._session = self._guard(open_session, policy, values)
         self._is_used = True
         options = policy.options
         self._saves_itself = options["auto"]
@@ -187,8 +195,9 @@ class LazySession(SessionMapping):
         cookie = session.cookie
         if cookie is not None:
             self._cookie = cookie
+            self._expired_cookies = session.expired_cookies
             # If the session is opened once more, it is that of this cookie.
-            self._cookies = {cookie.key: cookie.coded_value}
+            self._presented = [cookie.coded_value]
 
     def _keeps_everything(self, session: OpenedSession) -> bool:
         if self._is_saved or not self._saves_itself:
@@ -220,7 +229,7 @@ class LazySession(SessionMapping):
             return
         secure = self.sends_secure(request.get("SERVER_URL", ""))
         response = request.response
-        send_cookie(response, self._cookie, secure)
+        send_cookie(response, self._cookie, secure, self._expired_cookies)
         keep_private(response)
 
     def _store_if_late(self) -> None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from enum import auto
@@ -13,6 +14,7 @@ from collective.beaker.ids import is_id
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.session.cookies import CookieMaker
 from collective.beaker.session.opened import SessionOfCopy
 from collective.beaker.session.policy import warn_of_unreadable_session
 from collective.beaker.session.times import ACCESSED
@@ -66,9 +68,6 @@ class StoredSession(SessionOfCopy):
     """The id that can be stored, as the store says."""
 
     _former_ids: tuple[str, ...] = ()
-    _sent_scope: tuple[str | None, str | None] = (None, None)
-    """The domain and path of the visitor's cookie."""
-
     _has_vanished = False
     """Whether another request has ended it."""
 
@@ -78,25 +77,27 @@ class StoredSession(SessionOfCopy):
 
     # Opening
 
-    def open_presented(self, value: str) -> None:
-        """Load the session that a cookie names, or begin a new one.
+    def open_presented(self, values: Sequence[str]) -> None:
+        """Load the first session that a cookie names, or begin a new one.
 
-        ``value`` is the cookie's; it is empty if there is none.  Raises
+        ``values`` are those of the visitor's cookies.  Raises
         StoreUnavailable.
         """
-        if value and self._cookies:
-            self._has_cookie = True
-            verified = self._cookies.verify(value)
-            if verified is None:
-                self.bad_signature = True
-            elif is_id(verified[0]):
-                self.id, position = verified
-                self.load()
-                if not self.is_new:
-                    if position:
-                        # It is signed with a former secret.
-                        self._send_cookie(self._copy.loaded)
-                    return
+        if self._cookies:
+            self._presented = values
+            for value in values:
+                verified = self._cookies.verify(value)
+                if verified is None:
+                    self.bad_signature = True
+                elif is_id(verified[0]):
+                    self.id, position = verified
+                    self.load()
+                    if not self.is_new:
+                        self.bad_signature = False
+                        if position:
+                            # It is signed with a former secret.
+                            self._send_cookie(self._copy.loaded)
+                        return
         self.id, self._record = new_id(), None
         self._begin()
 
@@ -251,8 +252,30 @@ class StoredSession(SessionOfCopy):
 
     def _end(self) -> None:
         self._leave_record()
-        if self._cookies and self._has_cookie:
+        if self._cookies and self._presented:
+            policy = self._policy
+            self._left_scopes += ((policy.domain, policy.path),)
+            if len(self._presented) > 1:
+                self._leave_others(self._cookies)
+            self._change_scope((self.domain, self.path))
             self.cookie = self._cookies.expire(self.id, self.domain, self.path)
+
+    def _leave_others(self, cookies: CookieMaker) -> None:
+        """Leave all other sessions that the visitor's cookies name.
+
+        One of them would be next, after a logout.
+        """
+        for verified in map(cookies.verify, self._presented):
+            if (
+                verified
+                and is_id(verified[0])
+                and verified[0] not in self._former_ids
+            ):
+                found = self._decode(self._policy.store.load(verified[0]))
+                if found is not None:
+                    data, _ = found
+                    self._left_scopes += (self._scope_in(data),)
+                self._former_ids += (verified[0],)
 
     def _leave_record(self) -> None:
         if self._stored_id is not None:
@@ -384,12 +407,11 @@ class StoredSession(SessionOfCopy):
         self._stored_id = self.id
         self._copy.mark_stored(mine, text)
         self._replaces_another = False
-        self._sent_scope = self._scope_in(mine)
 
     def _send_cookie(self, stored: Data) -> None:
         if self._cookies:
-            scope = self._scope_in(stored)
-            self.cookie = self._cookies.make(self.id, *scope)
+            self._change_scope(self._scope_in(stored))
+            self.cookie = self._cookies.make(self.id, *self._sent_scope)
 
     @property
     def needs_cookie(self) -> bool:

@@ -21,8 +21,8 @@ class PlainSession(SessionMapping):
     def _open(self) -> OpenedSession:
         return self.opened
 
-    def save(self) -> None:
-        self.opened.save()
+    def save(self, everything: bool = True) -> None:
+        self.opened.save(everything)
 
     @property
     def store(self) -> Store:
@@ -34,7 +34,7 @@ def open_stored(id: str | None = None, **options: Any) -> PlainSession:
     policy = make_policy(options)
     session = StoredSession(policy, cookies=None)
     if id is None:
-        session.open_presented("")
+        session.open_presented([])
     else:
         session.open_id(id)
     return PlainSession(policy, session)
@@ -44,5 +44,5 @@ def open_cookie(value: str = "", **options: Any) -> PlainSession:
     """Return the session in a cookie, or a new one."""
     policy = make_policy({"type": "cookie", **options})
     session = CookieSession(policy)
-    session.open_presented(value)
+    session.open_presented([value] if value else [])
     return PlainSession(policy, session)

@@ -10,18 +10,23 @@ COOKIE = "beaker.session.id"
 
 def session_cookie(response, name=COOKIE):
     """Return the session cookie that a response sets, or None."""
-    headers = [
-        value
-        for key, value in response.headers.items()
-        if key.lower() == "set-cookie" and value.startswith(f"{name}=")
-    ]
-    assert len(headers) < 2, "two cookies for the session in one response"
-    return SimpleCookie(headers[0])[name] if headers else None
+    cookies = all_session_cookies(response, name)
+    assert len(cookies) < 2, "two cookies for the session in one response"
+    return cookies[0] if cookies else None
 
 
 def session_id(visitor):
     """Return the id in a visitor's cookie, where a signature precedes it."""
     return visitor.cookies[COOKIE][-32:]
+
+
+def all_session_cookies(response, name=COOKIE):
+    """Return all cookies of that name that a response sets."""
+    return [
+        SimpleCookie(value)[name]
+        for key, value in response.headers.items()
+        if key.lower() == "set-cookie" and value.startswith(f"{name}=")
+    ]
 
 
 def data_of(visitor):

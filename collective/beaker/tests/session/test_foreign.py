@@ -88,7 +88,7 @@ def open_foreign(value="", session_class=OtherSession, **options):
     policy = make_policy(
         {"type": "memory", "session_class": session_class, **options}
     )
-    opened = open_session(policy, value)
+    opened = open_session(policy, [value] if value else [])
     assert type(opened) is ForeignSession
     return opened
 

@@ -14,6 +14,7 @@ from collective.beaker.tests.helpers.views import ignore_session
 from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.views import read_id
 from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import all_session_cookies
 from collective.beaker.tests.helpers.visitors import session_cookie
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import published
@@ -443,7 +444,7 @@ def test_the_scope_that_code_has_set_holds_for_the_deleting_cookie(
         ISession(request).delete()
 
     cookie = session_cookie(visitor.visit(restrict)).coded_value
-    deleting = session_cookie(
+    deleting, _ = all_session_cookies(
         visitor.visit(delete, headers={"Cookie": f"{COOKIE}={cookie}"})
     )
 
@@ -506,6 +507,6 @@ def test_a_new_scope_of_a_known_session_is_sent_once(any_store, visitor):
         return count(request)
 
     visitor.visit(count)
-    cookie = session_cookie(visitor.visit(restrict))
+    cookie, _ = all_session_cookies(visitor.visit(restrict))
 
     assert cookie["path"] == "/@@beaker-test-view"

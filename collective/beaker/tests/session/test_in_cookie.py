@@ -22,7 +22,7 @@ def open_value(value="", **options):
     """Return the session in a cookie's value, or a new one."""
     policy = make_policy({"type": "cookie", "validate_key": KEY, **options})
     session = CookieSession(policy)
-    session.open_presented(value)
+    session.open_presented([value] if value else [])
     return session
 
 

@@ -139,7 +139,7 @@ def with_cookie(id):
     def open_with_cookie():
         policy = make_policy({})
         opened = stored.StoredSession(policy, policy.cookies)
-        opened.open_presented(id)
+        opened.open_presented([id])
         return PlainSession(policy, opened)
 
     return open_with_cookie
