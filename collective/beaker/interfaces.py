@@ -236,14 +236,17 @@ class ISession(IMutableMapping):
     def invalidate() -> None:
         """End the session and start a new, empty one under a new id.
 
-        The old id no longer leads to a session.
+        The old id no longer leads to a session.  A request that still has it
+        stores nothing for a while, as after ``regenerate_id``.
         """
 
     def regenerate_id() -> None:
         """Give the session a new id and keep its data.
 
-        The old id no longer leads to a session.  Call this when a visitor logs
-        in, as a protection against session fixation (OWASP).
+        The old id no longer leads to a session.  A request that still has it
+        stores nothing for a while, and ends this session if it ends its own.
+        Call this when a visitor logs in, as a protection against session
+        fixation (OWASP).
         """
 
     def get_by_id(id: str) -> "ISession | None":

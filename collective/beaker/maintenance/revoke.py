@@ -12,6 +12,7 @@ from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.cookies import SIGNATURE_LENGTH
+from collective.beaker.session.moves import has_moved
 from collective.beaker.session.times import CREATED
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
@@ -51,7 +52,8 @@ def is_stored(options: Options, id: str) -> bool:
 def revoke(options: Options, id: str) -> bool:
     """End the session with an id at once; return whether there was one.
 
-    Raises CannotMaintain if ``id`` does not have the form of a session id.
+    If it got a new id a moment ago, it is ended there.  Raises CannotMaintain
+    if ``id`` does not have the form of a session id.
     """
     if not is_id(id):
         raise CannotMaintain("A session ID has 32 hexadecimal digits.")
@@ -59,9 +61,7 @@ def revoke(options: Options, id: str) -> bool:
     record = inspector.store.load(id)
     if record is not None and inspector.inspect(id, record) is None:
         return False
-    # Without a record, too: a request may be storing the session right now.
-    inspector.store.delete(id)
-    return record is not None
+    return inspector.end(id)
 
 
 def revoke_all(options: Options) -> Iterator[int]:
@@ -72,17 +72,19 @@ def revoke_all(options: Options) -> Iterator[int]:
     """
     inspector, start, number = SessionInspector(options), time.time(), 0
     for walk in range(_MOST_WALKS):
-        before = number
+        found = 0
         for inspected in slices(inspector.inspect_all()):
-            records = [
-                (each.id, each.record)
+            ended = [
+                each
                 for each in inspected
                 if not walk or _creation_time(each) <= start
             ]
+            records = [(each.id, each.record) for each in ended]
             _remove_all(inspector.store, records)
-            number += len(records)
+            found += len(records)
+            number += sum(not has_moved(each.data) for each in ended)
             yield number
-        if number == before:
+        if not found:
             break
     yield number
 

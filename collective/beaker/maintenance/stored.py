@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from collective.beaker.ids import LONGEST_ID
 from collective.beaker.ids import is_id
+from collective.beaker.session.moves import end_session
 from collective.beaker.session.policy import make_policy
 from collective.beaker.session.times import Timeouts
 from collective.beaker.settings.backends import Backend
@@ -91,6 +92,10 @@ class SessionInspector:
     def store(self) -> Store:
         """The store of the sessions."""
         return self._policy.store
+
+    def end(self, id: str) -> bool:
+        """End a session, wherever it moves; return whether there was one."""
+        return end_session(self._policy, id)
 
     def estimate(self) -> int:
         """Return roughly how many records there are; 0 if unknown."""

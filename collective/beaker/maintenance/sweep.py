@@ -13,6 +13,7 @@ from collective.beaker.interfaces import Leftover
 from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.session.moves import has_moved
 from collective.beaker.session.working_copy import is_empty
 from collective.beaker.stores import Record
 from collective.beaker.stores.base import LEEWAY_SECONDS
@@ -32,6 +33,9 @@ class _Verdict(Enum):
     EMPTY = auto()
     FREE_LOCK = auto()
     """A lock that is not held."""
+
+    TOMBSTONE = auto()
+    """What a session has left that moved a moment ago."""
 
     FOREIGN = auto()
     """A lock that is held, or a file of a cache."""
@@ -126,6 +130,8 @@ def _classify(
         return _Verdict.FOREIGN
     if inspected.data is None:
         return _Verdict.UNREADABLE
+    if has_moved(inspected.data):
+        return _Verdict.TOMBSTONE
     if is_empty(inspected.data):
         return _Verdict.EMPTY
     expired = inspector.has_expired(inspected.data)

@@ -28,6 +28,12 @@ from collective.beaker.stores.base import LEEWAY_SECONDS
 
 logger = logging.getLogger("collective.beaker")
 
+MOVED_SECONDS = 60
+"""How long it is known that a session has moved to another id, and where.
+
+That is for requests which began before it moved.
+"""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -63,6 +69,11 @@ class Policy:
         lasts = self.timeouts.idle or self.timeouts.absolute
         timeout = lasts + LEEWAY_SECONDS if lasts else None
         return find_store(self.options, timeout)
+
+    @cached_property
+    def tombstones(self) -> Store:
+        """The same place, for what it may forget soon."""
+        return find_store(self.options, MOVED_SECONDS + LEEWAY_SECONDS)
 
 
 _policies: dict[str, tuple[dict[str, Any], Policy]] = {}

@@ -1,7 +1,6 @@
 """A session in a store, which loses nobody's changes."""
 
 import logging
-import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +14,11 @@ from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session.cookies import CookieMaker
+from collective.beaker.session.cookies import Scope
+from collective.beaker.session.moves import MOST_ATTEMPTS
+from collective.beaker.session.moves import end_session
+from collective.beaker.session.moves import make_tombstone
+from collective.beaker.session.moves import read_tombstone
 from collective.beaker.session.opened import SessionOfCopy
 from collective.beaker.session.policy import warn_of_unreadable_session
 from collective.beaker.session.times import ACCESSED
@@ -28,13 +32,11 @@ from collective.beaker.stores import Record
 
 logger = logging.getLogger("collective.beaker")
 
-_MOST_ATTEMPTS = 1000
-"""How often others may be faster before a store counts as broken."""
-
 
 class _Step(Enum):
     """What ``save`` has to do."""
 
+    DROP = auto()
     END = auto()
     CREATE = auto()
     MOVE = auto()
@@ -50,8 +52,8 @@ class StoredSession(SessionOfCopy):
     * Of two requests that overlap the changes of both are kept.
     * An id that is not in the store is not adopted.
     * Reading writes nothing but, now and then, the time of access.
-    * ``delete``, ``invalidate`` and ``regenerate_id`` leave nothing under the
-      former id once the session is saved.
+    * ``delete`` leaves nothing under the id once the session is saved, and
+      ``invalidate`` and ``regenerate_id`` a tombstone: see moves.py.
     * An unreachable store raises ``StoreUnavailable``.
 
     Without ``cookies`` none is read and none is sent.
@@ -67,9 +69,14 @@ class StoredSession(SessionOfCopy):
     _settled_id: str | None = None
     """The id that can be stored, as the store says."""
 
-    _former_ids: tuple[str, ...] = ()
-    _has_vanished = False
-    """Whether another request has ended it."""
+    _former: tuple[tuple[str, Record | None], ...] = ()
+    """The ids at which ``save`` ends a session, and what was loaded there."""
+
+    _vanished_id: str | None = None
+    """The id under which another request has ended or moved the session."""
+
+    _is_logged = False
+    """Whether the log has a line of that."""
 
     _lock: AbstractContextManager[None] | None = None
     _has_voted = False
@@ -83,6 +90,7 @@ class StoredSession(SessionOfCopy):
         ``values`` are those of the visitor's cookies.  Raises
         StoreUnavailable.
         """
+        moved = None
         if self._cookies:
             self._presented = values
             for value in values:
@@ -98,8 +106,18 @@ class StoredSession(SessionOfCopy):
                             # It is signed with a former secret.
                             self._send_cookie(self._copy.loaded)
                         return
+                    moved = moved or self._moved_from()
         self.id, self._record = new_id(), None
         self._begin()
+        if moved is not None:
+            self._vanished_id, self._sent_scope = moved
+
+    def _moved_from(self) -> tuple[str, Scope] | None:
+        """Return the id and the cookie's scope of a session that has moved."""
+        tombstone = read_tombstone(self._policy, self._record)
+        if tombstone is None:
+            return None
+        return self.id, (tombstone.get(DOMAIN), tombstone.get(PATH))
 
     def open_id(self, id: str) -> None:
         """Load the session of an id, or begin a new one under this id.
@@ -158,7 +176,8 @@ class StoredSession(SessionOfCopy):
         self._copy.begin(self._scope)
         self.last_accessed = None
         self.is_new = True
-        self._is_deleted = self._has_vanished = False
+        self._is_deleted = False
+        self._vanished_id = None
 
     # What code sees
 
@@ -171,7 +190,7 @@ class StoredSession(SessionOfCopy):
     def invalidate(self) -> None:
         """Begin a new session under a new id, and end the former one."""
         self.was_invalidated = True
-        if self._stored_id is not None:
+        if self._stored_id or self._vanished_id:
             self._replaces_another = True
         self._leave_record()
         self.id = new_id()
@@ -219,6 +238,8 @@ class StoredSession(SessionOfCopy):
             return
         self._copy.renew_access()
         match step:
+            case _Step.DROP:
+                self._log_that_it_vanished()
             case _Step.END:
                 self._end()
             case _Step.CREATE:
@@ -231,13 +252,13 @@ class StoredSession(SessionOfCopy):
                 self._update(everything)
             case _Step.TOUCH:
                 self._touch()
-        self._delete_former()
+        self._end_former()
 
     def _next_step(self, everything: bool) -> _Step | None:
         if self._is_deleted:
             return _Step.END
-        if self._has_vanished:
-            return None
+        if self._vanished_id:
+            return _Step.DROP if everything else None
         if self._stored_id is None:
             wanted = everything or self._replaces_another
             return _Step.CREATE if wanted else None
@@ -265,27 +286,27 @@ class StoredSession(SessionOfCopy):
 
         One of them would be next, after a logout.
         """
+        left = {id for id, _ in self._former}
         for verified in map(cookies.verify, self._presented):
-            if (
-                verified
-                and is_id(verified[0])
-                and verified[0] not in self._former_ids
-            ):
+            if verified and is_id(verified[0]) and verified[0] not in left:
                 found = self._decode(self._policy.store.load(verified[0]))
                 if found is not None:
                     data, _ = found
                     self._left_scopes += (self._scope_in(data),)
-                self._former_ids += (verified[0],)
+                self._former += ((verified[0], None),)
 
     def _leave_record(self) -> None:
-        if self._stored_id is not None:
-            self._former_ids += (self._stored_id,)
-        self._record = self._stored_id = None
+        if id := self._stored_id or self._vanished_id:
+            self._former += ((id, self._record),)
+        self._record = self._stored_id = self._vanished_id = None
 
-    def _delete_former(self) -> None:
-        while self._former_ids:
-            self._policy.store.delete(self._former_ids[-1])
-            self._former_ids = self._former_ids[:-1]
+    def _end_former(self) -> None:
+        """End what was left, by a tombstone if another session follows."""
+        scope = self.domain, self.path
+        while self._former:
+            id, record = self._former[-1]
+            end_session(self._policy, id, record, self._stored_id, scope)
+            self._former = self._former[:-1]
 
     def _create(self, everything: bool) -> None:
         """Store a new session, also in place of one that has expired.
@@ -313,36 +334,55 @@ class StoredSession(SessionOfCopy):
                 return
 
     def _move(self, everything: bool) -> None:
-        """Store the session under its new id and nothing under the old one.
+        """Store the session under its new id, and then a tombstone.
 
-        It is there under one of the two at any time.  Where it was, a
-        tombstone says that it has ended, before that is removed, too.  So a
-        request that did not get the store's answer can tell its own removal
-        from that of another request.
+        It is there under one of the two ids at any time.
         """
         store, codec = self._policy.store, self._policy.codec
-        tombstone = codec.encode(
-            {DOMAIN: None, PATH: "/", ACCESSED: time.time()}
-        )
         mine = self._copy.to_store(everything)
         former_id, moved = self._stored_id or self.id, None
+        tombstone = make_tombstone(
+            self._policy, former_id, self.id, (self.domain, self.path)
+        )
         for data, record in self._attempts(mine, everything):
             text = codec.encode(data)
             store.swap(self.id, moved, text)
-            if store.swap(former_id, record, tombstone) or (
-                self._is_stored(former_id, tombstone)
-            ):
-                self._former_ids += (former_id,)
+            if self._is_replaced(former_id, record, tombstone):
                 self._mark_stored(mine, self._text_of(mine, data, text))
                 self._send_cookie(mine)
                 return
             moved = store.load(self.id)
-        store.delete(self.id)
+        self._discard_copy()
 
-    def _is_stored(self, id: str, text: str) -> bool:
-        store = self._policy.store
-        record = store.load(id)
-        return record is not None and store.payload(record) == text
+    def _discard_copy(self) -> None:
+        """Remove what is under the new id, which nobody knows yet."""
+        try:
+            self._policy.store.delete(self.id)
+        except StoreUnavailable as error:
+            logger.error("%s", error)
+
+    def _is_replaced(self, id: str, record: Record, text: str) -> bool:
+        """Store a tombstone; tell whether it took the place of a record.
+
+        If the store's answer was lost, it is there all the same.
+        """
+        store = self._policy.tombstones
+        try:
+            if store.swap(id, record, text):
+                return True
+        except StoreLocked:
+            self._discard_copy()
+            raise
+        except StoreUnavailable as error:
+            # Its visitor would lose the session, which has moved already.
+            logger.error(
+                "%s A session has got a new id; what it was before may still "
+                "be stored under the former one.",
+                error,
+            )
+            return True
+        found = store.load(id)
+        return found is not None and store.payload(found) == text
 
     def _touch(self) -> None:
         """Store the time of access.
@@ -365,18 +405,15 @@ class StoredSession(SessionOfCopy):
         """
         store = self._policy.store
         record, data = self._record, mine
-        for _ in range(_MOST_ATTEMPTS):
+        for _ in range(MOST_ATTEMPTS):
             if record is not None:
                 yield data, record
             record = store.load(self._stored_id or self.id)
             found = self._decode(record, in_use=True)
             if found is None or record is None:
-                logger.info(
-                    "A session ended while a request used it. "
-                    "What the request changed in it is not kept."
-                )
+                self._log_that_it_vanished()
+                self._vanished_id = self._stored_id or self.id
                 self._record = self._stored_id = None
-                self._has_vanished = True
                 return
             if self._has_voted:
                 self._tell_what_is_lost(found[0], everything)
@@ -394,6 +431,14 @@ class StoredSession(SessionOfCopy):
                 "transaction. What another request has stored meanwhile is "
                 "overwritten under these keys: %s",
                 ", ".join(sorted(map(_shown_key, both))),
+            )
+
+    def _log_that_it_vanished(self) -> None:
+        if not self._is_logged:
+            self._is_logged = True
+            logger.info(
+                "A session ended while a request used it. "
+                "What the request changed in it is not kept."
             )
 
     def _text_of(self, mine: Data, stored: Data, text: str) -> str:
@@ -415,7 +460,7 @@ class StoredSession(SessionOfCopy):
 
     @property
     def needs_cookie(self) -> bool:
-        if self._is_deleted or self._has_vanished or not self._cookies:
+        if self._is_deleted or self._vanished_id or not self._cookies:
             return False
         return self.id != self._stored_id
 
@@ -428,9 +473,11 @@ class StoredSession(SessionOfCopy):
         changed what this one changed.  ``release`` must follow.
         """
         match self._next_step(everything):
-            case None | _Step.TOUCH:
+            case None | _Step.DROP | _Step.TOUCH:
                 return
-            case _Step.END if not (self._stored_id or self._former_ids):
+            case _Step.END if not (
+                self._stored_id or self._former or self._vanished_id
+            ):
                 return
             case _Step.CREATE | _Step.MOVE:
                 self.settle_id()

@@ -24,6 +24,9 @@ PATH = "_path"
 ID = "_id"
 """The key of the id of a session that is kept in a cookie."""
 
+MOVED = "_moved"
+"""The key of the new id, in a tombstone."""
+
 OWN_KEYS = frozenset([ACCESSED, CREATED, DOMAIN, ID, PATH])
 """The keys that Beaker needs for itself.
 
@@ -31,8 +34,11 @@ Code sees them among its own keys.  Whatever it does to them, they are
 stored with the values that the session has for them.
 """
 
-_LEFT_BY_DELETE = frozenset([ACCESSED, DOMAIN, PATH])
-"""The keys that Beaker's middleware stores in place of a deleted session."""
+_LEFT_BY_END = frozenset([ACCESSED, DOMAIN, MOVED, PATH])
+"""The keys of what is stored in place of a session that has ended.
+
+Beaker's middleware does so, and a session that moves leaves a tombstone.
+"""
 
 Data = dict[Any, Any]
 
@@ -210,8 +216,8 @@ class WorkingCopy:
 
 
 def is_empty(data: Data) -> bool:
-    """Tell whether data are what is left in place of a deleted session."""
-    return data.keys() <= _LEFT_BY_DELETE
+    """Tell whether data are what is left in place of an ended session."""
+    return data.keys() <= _LEFT_BY_END
 
 
 def _without_times(data: Data) -> Data:

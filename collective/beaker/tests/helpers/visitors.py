@@ -3,6 +3,8 @@
 from http.cookies import SimpleCookie
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.session.moves import read_tombstone
+from collective.beaker.session.policy import policy_for
 
 
 COOKIE = "beaker.session.id"
@@ -27,6 +29,12 @@ def all_session_cookies(response, name=COOKIE):
         for key, value in response.headers.items()
         if key.lower() == "set-cookie" and value.startswith(f"{name}=")
     ]
+
+
+def is_tombstone(config, id):
+    """Tell whether a session has moved away from an id."""
+    policy = policy_for(config)
+    return read_tombstone(policy, policy.store.load(id)) is not None
 
 
 def data_of(visitor):

@@ -107,7 +107,7 @@ def test_a_locked_session_can_be_saved(id):
 def test_a_store_in_which_all_others_are_faster_is_broken(id, monkeypatch):
     session = make_session(id=id)
     session.save()
-    monkeypatch.setattr(stored, "_MOST_ATTEMPTS", 5)
+    monkeypatch.setattr(stored, "MOST_ATTEMPTS", 5)
     monkeypatch.setattr(MemoryStore, "_swap", lambda *args: False)
     session["a"] = 1
 
