@@ -1,6 +1,7 @@
 """The session cookie: its values in a request, its signature, its form."""
 
 import hmac
+import re
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -55,6 +56,15 @@ def presented_values(
         if value and value.isascii() and value.isprintable()
         if " " not in value
     ][:_MOST_VALUES]
+
+
+_FORM = re.compile("[0-9a-f]{32}")
+"""How the value of a session cookie begins: with an id, or a signature."""
+
+
+def has_form_of_session(value: Any) -> bool:
+    """Tell whether a cookie may be that of a session, whatever its name."""
+    return isinstance(value, str) and _FORM.match(value) is not None
 
 
 def cookie_header(name: str, value: str) -> str:

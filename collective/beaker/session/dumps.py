@@ -8,6 +8,7 @@ from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.session.cookies import has_form_of_session
 from collective.beaker.session.request import LazySession
 from collective.beaker.settings.options import with_defaults
 
@@ -22,10 +23,18 @@ def mask_cookies(request: HTTPRequest) -> None:
     Zope's error log keeps a dump of each of these.  Call this when no code of
     the application needs the request any more: until then it must see what
     the browser sent.  The session of the request keeps what it knows.
+
+    The options of other sites, of which the visitor may have a cookie, too,
+    are not at hand.  Such a cookie is known by its form.
     """
-    names = {*_names_in_force(request)} & request.cookies.keys()
-    if names:
-        request.cookies = request.cookies | dict.fromkeys(names, MASK)
+    in_force = {*_names_in_force(request)}
+    masked = {
+        name: MASK
+        for name, value in request.cookies.items()
+        if name in in_force or has_form_of_session(value)
+    }
+    if masked:
+        request.cookies = request.cookies | masked
     # Malformed cookies, too, may hold an id.
     if "HTTP_COOKIE" in request.environ:
         request.environ["HTTP_COOKIE"] = MASK

@@ -7,6 +7,7 @@ from Products.PageTemplates.ZopePageTemplate import ZopePageTemplate
 from ZPublisher.interfaces import IPubFailure
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import ignore_session
 from collective.beaker.tests.helpers.views import read_count
@@ -137,6 +138,33 @@ def test_the_error_log_does_not_show_the_cookie(
     [dump] = error_log()
     assert "HTTP_COOKIE" in dump
     assert value[-32:] not in dump
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"secret": "a secret of the site"},
+        {"secret": None},
+        {"type": "cookie", "validate_key": "a key of the site"},
+    ],
+    ids=["signed", "not signed", "in the cookie"],
+)
+def test_the_error_log_does_not_show_the_cookie_of_another_site(
+    sites, visitor, error_log, options
+):
+    def configure(request):
+        site = request["PARENTS"][-1].special
+        config = site.getSiteManager().getUtility(ISessionConfig)
+        config.update(options)
+
+    visitor.visit(configure)
+    visitor.visit(count, "/special")
+    value = visitor.cookies["special"].strip('"')
+    assert visitor.fails(fail_after(count), "/plain")
+
+    [dump] = error_log()
+    assert "special" in dump
+    assert value[:32] not in dump
 
 
 def test_the_error_log_shows_other_cookies(visitor, error_log):
