@@ -89,10 +89,13 @@ def read(path: str) -> bytes | None:
             return b""
         raise
     try:
-        if not S_ISREG(os.fstat(file).st_mode):
+        found = os.fstat(file)
+        if not S_ISREG(found.st_mode):
             return b""
-        with open(file, "rb", buffering=0, closefd=False) as opened:
-            return opened.readall()
+        parts = []
+        while part := os.read(file, found.st_size + 1):
+            parts.append(part)
+        return b"".join(parts)
     finally:
         os.close(file)
 

@@ -7,10 +7,14 @@ import subprocess
 
 import pytest
 
+from collective.beaker.maintenance.revoke import revoke_all
+from collective.beaker.maintenance.survey import survey
 from collective.beaker.tests.helpers.forks import in_fork
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import find_program
 from collective.beaker.tests.helpers.servers import unprivileged_folder
+from collective.beaker.tests.helpers.stored_sessions import Sessions
+from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.views import delete
 from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.views import setting
@@ -203,6 +207,26 @@ def test_on_a_disk_that_cannot_be_written_a_new_visitor_sees_503(
         reader(lambda: status_and_log(visitor, setting(count=2), caplog)[0])
         == 503
     )
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_a_file_that_cannot_be_opened_hides_no_other_session(kind, folder):
+    path, user = folder
+    options = options_of(kind, path / "sessions")
+
+    def look_and_revoke():
+        if user is not None:
+            os.setgroups([])
+            os.setuid(user)
+        sessions = Sessions(options)
+        sessions.make()
+        for file in path.rglob(f"*{sessions.make()}*"):
+            file.chmod(0)
+        found = last(survey(options))
+        revoked = last(revoke_all(options))
+        return found.sessions, found.unreadable, revoked, sessions.ids()
+
+    assert in_fork(look_and_revoke) == (2, 1, 2, set())
 
 
 # A small disk of its own, where the user may mount one

@@ -7,6 +7,9 @@ import pytest
 from pymongo.errors import DocumentTooLarge
 
 from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.maintenance.revoke import revoke_all
+from collective.beaker.maintenance.survey import survey
+from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.stores import make_store
 
 
@@ -29,3 +32,17 @@ def test_mongodb_is_told_when_a_session_expires(id):
 
     [stored] = client.get_default_database().backer_cache.find()
     assert stored["expiration"] > time.time()
+
+
+@pytest.mark.parametrize("document", [{}, {"value": "text"}, {"value": 7}])
+def test_a_document_of_another_kind_is_an_unreadable_session(id, document):
+    # Clients of one address are equal, whatever they hold.
+    client = mongomock.MongoClient(f"mongodb://{id}/sessions")
+    store = make_store("ext:mongodb", url=client)
+    records = client.get_default_database().backer_cache
+    records.insert_one({"_id": f"{id}:session", **document})
+    options = {"type": "ext:mongodb", "url": client}
+
+    assert last(survey(options)).unreadable == 1
+    assert last(revoke_all(options)) == 1
+    assert store.load(id) is None
