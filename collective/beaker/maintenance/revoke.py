@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from collective.beaker.ids import ID_LENGTH
 from collective.beaker.ids import is_id
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import InspectedRecord
@@ -68,9 +69,11 @@ def revoke_all(options: Options) -> Iterator[int]:
     """End all sessions; yield the number so far, and finally the total.
 
     A session that changes its id in the meantime is ended, too.  Sessions
-    that begin in the meantime may be ended or kept.
+    that begin in the meantime may be ended or kept.  If one cannot be ended,
+    the others are, and then StoreUnavailable is raised.
     """
     inspector, start, number = SessionInspector(options), time.time(), 0
+    failure: StoreUnavailable | None = None
     for walk in range(_MOST_WALKS):
         found = 0
         for inspected in slices(inspector.inspect_all()):
@@ -80,10 +83,15 @@ def revoke_all(options: Options) -> Iterator[int]:
                 if not walk or _creation_time(each) <= start
             ]
             records = [(each.id, each.record) for each in ended]
-            _remove_all(inspector.store, records)
+            try:
+                _remove_all(inspector.store, records)
+            except StoreUnavailable as error:
+                failure = error
             found += len(records)
             number += sum(not has_moved(each.data) for each in ended)
             yield number
+        if failure is not None:
+            raise failure
         if not found:
             break
     yield number

@@ -71,6 +71,9 @@ class Backend:
     """Returns where options keep records, as far as the options tell.  If two
     groups of options have a place in common, who empties that empties both."""
 
+    file: Callable[[Any], str | None] = lambda address: None
+    """Returns the file that an address names, or None."""
+
     place: str = ""
     """What such a place is, in words."""
 
@@ -198,6 +201,19 @@ def _database_error(address: str) -> str | None:
     except ImportError as error:
         return f"install the database driver {error.name}"
     return None
+
+
+def sqlite_file(address: Any) -> str | None:
+    """Return the file of a URL of SQLAlchemy; None if it names none."""
+    from sqlalchemy.engine import make_url
+
+    if not address:
+        return None
+    url = make_url(address)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    special = url.database == ":memory:" or url.database.startswith("file:")
+    return None if special else url.database
 
 
 def _database_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
@@ -348,6 +364,7 @@ BACKENDS: dict[str, Backend] = {
             address="url",
             address_error=_database_error,
             places=_database_places,
+            file=sqlite_file,
             place="table",
             modules=("sqlalchemy",),
             extra="sqlalchemy",

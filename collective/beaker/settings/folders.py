@@ -4,7 +4,9 @@ import os
 import tempfile
 from pathlib import Path
 from stat import S_IWOTH
+from typing import Any
 
+from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import folder_options
 from collective.beaker.settings.section import Configuration
 
@@ -24,10 +26,18 @@ def make_folders(configuration: Configuration) -> list[str]:
 
 def folder_warnings(configuration: Configuration) -> list[str]:
     """Return warnings of folders that are in the hands of others."""
-    return [
-        f"{key} is {folder!r}, which {reason}. Others could change what Zope "
-        "reads there. Give it to Zope's user, with the mode 700."
+    if configuration.errors:
+        return []
+    named = {
+        folder: f"{key} is {folder!r}"
         for folder, key in _folders(configuration).items()
+    }
+    for folder, key in _file_folders(configuration).items():
+        named.setdefault(folder, f"{key} names a file in {folder!r}")
+    return [
+        f"{name}, which {reason}. Others could change what Zope reads there. "
+        "Give it to Zope's user, with the mode 700."
+        for folder, name in named.items()
         if (reason := _hands(folder))
     ]
 
@@ -71,22 +81,44 @@ def _stat(folder: str) -> os.stat_result | None:
 
 
 def used_folders(configuration: Configuration) -> list[str]:
-    """Return the folders that are configured, whether they exist or not."""
-    return list(_folders(configuration))
+    """Return the folders of what is configured, if they exist or not."""
+    if configuration.errors:
+        return list(_folders(configuration))
+    return list(_folders(configuration) | _file_folders(configuration))
 
 
 def _folders(configuration: Configuration) -> dict[str, str]:
     """Return each configured folder with the first setting that names it."""
-    groups = {
-        "session": configuration.session or {},
-        **configuration.caches,
-    }
     folders: dict[str, str] = {}
-    for prefix, options in groups.items():
+    for prefix, options in _groups(configuration).items():
         for option in folder_options():
             if folder := options.get(option):
                 folders.setdefault(folder, f"{prefix}.{option}")
     return folders
+
+
+def _file_folders(configuration: Configuration) -> dict[str, str]:
+    """Return the folders of files that addresses name, with the settings.
+
+    The addresses must be right.
+    """
+    folders: dict[str, str] = {}
+    for prefix, options in _groups(configuration).items():
+        backend = backend_of(options)
+        if file := backend.file(options.get(backend.address)):
+            folder = os.path.dirname(file) or os.curdir
+            folders.setdefault(folder, f"{prefix}.{backend.address}")
+    return folders
+
+
+def _groups(configuration: Configuration) -> dict[str, dict[str, Any]]:
+    """Return the options of sessions and of all caches, by their prefixes."""
+    sessions = {"session": configuration.session}
+    return {
+        prefix: options
+        for prefix, options in (sessions | configuration.caches).items()
+        if options is not None
+    }
 
 
 def _create(folder: str) -> str | None:

@@ -10,6 +10,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Hashable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import suppress
 from functools import partial
@@ -158,6 +159,19 @@ class FolderStore(Store):
             if error.errno not in _OF_ONE_FILE:
                 raise
             return UNREADABLE
+
+    def _remove_unchanged(self, records: Sequence[tuple[str, Record]]) -> int:
+        number, failure = 0, None
+        for name, old in records:
+            try:
+                number += self._is_removed(name, old)
+            except OSError as error:
+                if error.errno not in _OF_ONE_FILE:
+                    raise
+                failure = error
+        if failure is not None:
+            raise failure
+        return number
 
     def _is_removed(self, name: str, old: Record) -> bool:
         if old != UNREADABLE:

@@ -31,6 +31,7 @@ from collective.beaker.hidden import HiddenBytes
 from collective.beaker.hidden import HiddenText
 from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.settings.backends import sqlite_file
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import UNREADABLE
@@ -186,7 +187,7 @@ class SqlStore(Store):
         self._statements = _Statements(table, engine.dialect.name)
         self._table_exists = False
         # SQLite would create the file readable by everyone.
-        self._file = _sqlite_file(engine.url)
+        self._file = sqlite_file(engine.url)
         self.time_outs = (TimeoutError, *_time_outs_of(engine))
 
     def after_fork(self) -> None:
@@ -347,14 +348,6 @@ def _time_outs_of(engine: Engine) -> Iterator[type[Exception]]:
     errors = getattr(engine.dialect.dbapi, "errors", None)
     if time_out := getattr(errors, "ConnectionTimeout", None):
         yield time_out
-
-
-def _sqlite_file(url: URL) -> str | None:
-    """Return the path of a database file; None if there is none."""
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return None
-    special = url.database == ":memory:" or url.database.startswith("file:")
-    return None if special else url.database
 
 
 def _is_conflict(error: exc.DBAPIError) -> bool:

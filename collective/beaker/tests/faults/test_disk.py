@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.maintenance import slices
 from collective.beaker.maintenance.revoke import revoke_all
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.tests.helpers.forks import in_fork
@@ -209,15 +211,36 @@ def test_on_a_disk_that_cannot_be_written_a_new_visitor_sees_503(
     )
 
 
+@pytest.fixture
+def as_user(folder, tmp_path):
+    """Return a function that acts as a user whom files can be kept from."""
+    _, user = folder
+    # That user may not be allowed to import what is needed.
+    for kind in ("file", "dbm"):
+        options = options_of(kind, tmp_path)
+        Sessions(options).make()
+        last(revoke_all(options))
+
+    def act(function):
+        def act_as_user():
+            if user is not None:
+                os.setgroups([])
+                os.setuid(user)
+            return function()
+
+        return in_fork(act_as_user)
+
+    return act
+
+
 @pytest.mark.parametrize("kind", ["file", "dbm"])
-def test_a_file_that_cannot_be_opened_hides_no_other_session(kind, folder):
-    path, user = folder
+def test_a_file_that_cannot_be_opened_hides_no_other_session(
+    kind, folder, as_user
+):
+    path, _ = folder
     options = options_of(kind, path / "sessions")
 
     def look_and_revoke():
-        if user is not None:
-            os.setgroups([])
-            os.setuid(user)
         sessions = Sessions(options)
         sessions.make()
         for file in path.rglob(f"*{sessions.make()}*"):
@@ -226,7 +249,30 @@ def test_a_file_that_cannot_be_opened_hides_no_other_session(kind, folder):
         revoked = last(revoke_all(options))
         return found.sessions, found.unreadable, revoked, sessions.ids()
 
-    assert in_fork(look_and_revoke) == (2, 1, 2, set())
+    assert as_user(look_and_revoke) == (2, 1, 2, set())
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_a_session_that_cannot_be_removed_hinders_no_other(
+    kind, folder, as_user, monkeypatch
+):
+    monkeypatch.setattr(slices, "SLICE", 2)
+    path, _ = folder
+    options = options_of(kind, path / "sessions")
+
+    def revoke_all_but_one():
+        sessions = Sessions(options)
+        ids = sorted(sessions.make() for _ in range(5))
+        [leaf, *_] = {file.parent for file in path.rglob(f"{ids[0]}.*")}
+        leaf.chmod(0o500)
+        with pytest.raises(StoreUnavailable):
+            last(revoke_all(options))
+        left = sessions.ids()
+        leaf.chmod(0o700)
+        return left, {id for id in ids if id[:2] == leaf.name}
+
+    left, kept = as_user(revoke_all_but_one)
+    assert left == kept
 
 
 # A small disk of its own, where the user may mount one

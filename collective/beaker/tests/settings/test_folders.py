@@ -7,6 +7,7 @@ import pytest
 
 from collective.beaker.settings.folders import folder_warnings
 from collective.beaker.settings.folders import make_folders
+from collective.beaker.settings.folders import used_folders
 from collective.beaker.settings.section import read_configuration
 
 
@@ -127,3 +128,18 @@ def test_a_folder_of_ours_is_no_warning(tmp_path, mode):
 
     assert warnings_of(tmp_path) == []
     assert warnings_of(tmp_path / "missing") == []
+
+
+def test_a_file_of_sqlite_where_all_can_write_is_a_warning(tmp_path):
+    tmp_path.chmod(0o777)
+    settings = {
+        "session.type": "ext:database",
+        "session.url": f"sqlite:///{tmp_path}/sessions.db",
+    }
+    configuration = read_configuration(settings)
+    [warning] = folder_warnings(configuration)
+
+    assert warning.startswith(
+        f"session.url names a file in {str(tmp_path)!r}, which any local user"
+    )
+    assert used_folders(configuration) == [str(tmp_path)]
