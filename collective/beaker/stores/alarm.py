@@ -42,14 +42,16 @@ class Alarm(Generic[_Item]):
             self._times.pop(item, None)
             self._times[item] = time.monotonic() + self._seconds
             if not self._runs:
-                self._runs = True
                 name = "collective.beaker alarm"
                 threading.Thread(
                     target=self._run, name=name, daemon=True
                 ).start()
+                self._runs = True
 
     def clear(self, item: _Item, *_: object) -> None:
         """Do not ring for an item."""
+        # Without the lock: this may be called while garbage is collected, in
+        # a thread that has it.
         self._times.pop(item, None)
 
     def _run(self) -> None:
@@ -66,14 +68,14 @@ class Alarm(Generic[_Item]):
     def _seconds_left(self) -> float | None:
         """Return how long nothing is due; None if there is nothing."""
         with self._lock:
-            for due in self._times.values():
-                return max(0, due - time.monotonic())
-            self._runs = False
-            return None
+            times = list(self._times.values())
+            self._runs = bool(times)
+        return max(0, times[0] - time.monotonic()) if times else None
 
     def _due(self) -> list[_Item]:
         """Take out all items that are due."""
         now = time.monotonic()
         with self._lock:
-            due = [item for item, end in self._times.items() if end <= now]
-            return [i for i in due if self._times.pop(i, None) is not None]
+            times = list(self._times.items())
+            due = [item for item, end in times if end <= now]
+            return [item for item in due if self._times.pop(item, None)]

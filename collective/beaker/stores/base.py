@@ -206,7 +206,7 @@ class Store(ABC):
         while (item := self._guarded(next, items, _NO_MORE)) is not _NO_MORE:
             yield item
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: BaseException) -> str:
         """Return why the store fails, without anything that an error quotes.
 
         Messages of the operating system quote nothing, but a client library
@@ -225,7 +225,8 @@ class Store(ABC):
     @contextmanager
     def lock(self, id: str, payload: str = "") -> Iterator[None]:
         lock = self._lock(id, payload)
-        self._guarded(lock.__enter__)
+        # Leases ask the circuit themselves, at each step.
+        self._run_guarded(lock.__enter__, ())
         with ExitStack() as stack:
             # Errors of the caller are no errors of the store.
             stack.push(lock)

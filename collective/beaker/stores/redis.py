@@ -110,6 +110,13 @@ class RedisStore(Store):
             self._given = self._given()
         return self._given
 
+    def _reason(self, error: BaseException) -> str:
+        cause = error.__cause__
+        if isinstance(error, RedisClusterException) and cause:
+            # It says no more than that a client cannot be made.
+            return super()._reason(cause)
+        return super()._reason(error)
+
     def payload(self, record: Record) -> str | None:
         return unpack(record.raw)
 

@@ -195,7 +195,7 @@ class SqlStore(Store):
         if self._file or self._engine.dialect.name != "sqlite":
             self._engine.dispose(close=False)
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: BaseException) -> str:
         codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
         return ": ".join([super()._reason(error), *map(str, codes)])
 

@@ -496,6 +496,16 @@ def test_overlapping_requests_count_right(server_store, visitor):
     assert visitor.visit(read_count).text == "4"
 
 
+def test_overlapping_requests_are_no_errors_in_the_log_of_postgresql(
+    postgresql_store, postgresql, visitor
+):
+    visitor.visit(count)
+    before = len(postgresql.log.read_text())
+    overlap(visitor, [count] * 3)
+
+    assert "ERROR" not in postgresql.log.read_text()[before:]
+
+
 def test_overlapping_requests_keep_each_others_keys(server_store, visitor):
     attempts = []
 
@@ -588,6 +598,7 @@ def test_a_writer_outside_of_transactions_comes_between_and_loses_nothing(
 
 
 leasing_store = store_fixture("redis", "postgresql")
+postgresql_store = store_fixture("postgresql")
 
 
 def lose_lock(visitor, clock, view, other_view):

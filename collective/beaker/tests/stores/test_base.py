@@ -66,6 +66,17 @@ def test_nobody_waits_for_long_for_a_lock(leasing_stores, id, monkeypatch):
         other.lock(id).__enter__()
 
 
+def test_who_locks_may_be_the_first_to_find_that_a_store_answers_again(
+    leasing_stores, id, impatient
+):
+    store, _ = leasing_stores
+    store._circuit.open()
+    with store.lock(id):
+        pass
+
+    assert not store._circuit.is_open
+
+
 def test_a_lock_that_cannot_be_read_is_free(leasing_stores, id):
     store, _ = leasing_stores
     store.swap(lease_name(id), None, "rubbish")

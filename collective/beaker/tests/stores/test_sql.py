@@ -177,7 +177,7 @@ def test_who_was_not_the_first_leaves_nothing_in_the_log_of_postgresql(
         # As if it had not been there at the first look.
         assert not second.swap(lease_name(id), None, "taken")
 
-    assert postgresql.log.read_text()[before:] == ""
+    assert "ERROR" not in postgresql.log.read_text()[before:]
 
 
 def test_an_idle_connection_that_was_closed_is_replaced_without_a_table(
