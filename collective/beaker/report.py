@@ -1,7 +1,8 @@
-"""A report of what is configured and how it works, without any secrets.
+"""What is configured and how it works: the data of page, JSON and command.
 
-It is plain data, and ``as_dict`` converts it to what JSON can hold.  Keys and
-passwords are hidden.  Session ids and session data are not included.
+It is plain data without secrets, and ``as_dict`` converts it to what JSON can
+hold.  Keys and passwords are hidden.  Session ids and session data are not
+included.
 """
 
 import logging

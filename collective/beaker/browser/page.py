@@ -1,4 +1,4 @@
-"""The page for administrators: a view of the report, with buttons."""
+"""The page for administrators: what numbers and texts it shows."""
 
 from typing import NamedTuple
 

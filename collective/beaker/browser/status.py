@@ -1,4 +1,4 @@
-"""The report for programs, and the health check for load balancers."""
+"""The report as JSON for programs, as it is, and the health check."""
 
 import json
 

@@ -29,7 +29,7 @@ _FIRST_SECONDS = 60
 _PAUSE_SECONDS = 0.05
 """How long the thread pauses after each slice, so that requests go first."""
 
-_LEASE_SECONDS = 60
+_SHORTEST_TURN_SECONDS = 60
 """How long a turn lasts at least; a slice takes less."""
 
 
@@ -86,7 +86,7 @@ class Sweeper(threading.Thread):
     def _sweep(self, options: Options, interval: int) -> Sweep | None:
         """Sweep in slices; return None if it is another process's turn."""
         store, swept = SessionInspector(options).store, None
-        seconds = max(interval, _LEASE_SECONDS)
+        seconds = max(interval, _SHORTEST_TURN_SECONDS)
         results = sweep(options)
         while store.take_turn(self.owner, seconds):
             result = next(results, None)

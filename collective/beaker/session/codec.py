@@ -39,11 +39,11 @@ class Serializer(Protocol):
         """Return the data that ``dumps`` got."""
 
 
-class StrictPickle(PickleSerializer):
-    """Beaker's serializer, but it looks at a pickle before it loads it.
+class WholePickle(PickleSerializer):
+    """Beaker's serializer, but it makes sure that it loads a whole pickle.
 
     Data that was encrypted with another key decrypts to garbage, and loading
-    garbage may do anything.
+    garbage may do anything.  It limits no operations: a pickle may run code.
     """
 
     def loads(self, data: bytes) -> Any:
@@ -199,7 +199,7 @@ def make_codec(options: Mapping[str, Any]) -> Codec:
 
 def _serializer(given: "str | Serializer") -> Serializer:
     if given == "pickle":
-        return StrictPickle()
+        return WholePickle()
     if given == "json":
         return BoundedJson()
     if isinstance(given, str):

@@ -1,4 +1,4 @@
-"""What a session leaves where it was when it moves to a new id.
+"""What is left under the former id of a session, and how its end follows it.
 
 Requests that the browser sent before it knew the new id still present the
 former one, and others may be about to end the session there.  So for a while

@@ -229,3 +229,12 @@ def warn_of_unreadable_session(error: Exception) -> None:
         "A stored session cannot be read (%s); its visitor gets a new one.",
         type(error).__name__,
     )
+
+
+def warn_of_bad_signature(client_address: str) -> None:
+    """Log that a visitor's cookie has a signature that is not ours."""
+    logger.warning(
+        "The cookie of a session has a wrong signature; its visitor (%s) gets "
+        "a new session.",
+        client_address,
+    )

@@ -1,4 +1,7 @@
-"""The session of one request: opened at first use, stored when it ends."""
+"""The session of one request: opened at first use, stored when it ends.
+
+It answers 503 if the store fails, and warns of a wrong signature.
+"""
 
 import logging
 from collections.abc import Callable
@@ -31,6 +34,7 @@ from collective.beaker.session.opening import open_session
 from collective.beaker.session.participation import join
 from collective.beaker.session.policy import Policy
 from collective.beaker.session.policy import policy_for
+from collective.beaker.session.policy import warn_of_bad_signature
 from collective.beaker.stores.circuit import PAUSE_SECONDS
 
 
@@ -102,11 +106,7 @@ class LazySession(SessionMapping):
             options["transactional"] and not self._is_closed
         )
         if session.bad_signature:
-            logger.warning(
-                "The cookie of a session has a wrong signature; its visitor "
-                "(%s) gets a new session.",
-                self._client_address,
-            )
+            warn_of_bad_signature(self._client_address)
         name_for_tests = options["webtest_varname"]
         if name_for_tests and self._testing is not None:
             self._testing[name_for_tests] = self

@@ -1,4 +1,4 @@
-"""A session in a store, which loses nobody's changes."""
+"""A session in a store, which loses nobody's changes and may get a new id."""
 
 import logging
 from collections.abc import Iterator

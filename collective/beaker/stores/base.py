@@ -1,4 +1,4 @@
-"""What all stores share: one record for each session, and compare and swap."""
+"""What all stores share: compare and swap, errors, and leases on sessions."""
 
 import os
 import secrets

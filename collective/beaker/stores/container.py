@@ -1,4 +1,6 @@
-"""The container that Beaker puts around a stored session: a pickle.
+"""Beaker's container of a stored session: a pickle of plain operations only.
+
+Here is which operations are allowed, and how far compressed content expands.
 
 It is read without executing anything: it may hold strings, bytes and a
 dictionary, but no class or function.  Its content, the payload, is decoded
