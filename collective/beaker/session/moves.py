@@ -21,6 +21,7 @@ from collective.beaker.session.working_copy import MOVED
 from collective.beaker.session.working_copy import PATH
 from collective.beaker.session.working_copy import Data
 from collective.beaker.session.working_copy import is_empty
+from collective.beaker.stores.container import UNREADABLE
 
 
 MOST_ATTEMPTS = 1000
@@ -116,6 +117,10 @@ def _replace(
     """
     store = policy.store if new is None else policy.tombstones
     for _ in range(MOST_ATTEMPTS):
+        if record == UNREADABLE:
+            # Nothing can be compared with it.
+            store.delete(id)
+            return True, None
         if record is not None and store.swap(id, record, new):
             return True, None
         record = store.load(id)
