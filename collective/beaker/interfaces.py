@@ -186,10 +186,11 @@ class ISession(IMutableMapping):
     a stored value is kept without either.  Changes are stored key by key, so
     that requests that run at the same time keep each other's changes.
 
-    The keys ``_creation_time``, ``_accessed_time``, ``_domain``, ``_path`` and
-    ``_id`` are Beaker's own.  They appear among the others, and may be
-    removed like them, but are stored all the same.  To assign to one of them
-    raises ``ValueError``; ``update`` and ``|=`` leave them out.
+    The keys ``_creation_time``, ``_accessed_time``, ``_domain``, ``_path``
+    and ``_id`` are Beaker's own, and ``_user`` is that of this package.  They
+    appear among the others, and may be removed like them, but are stored all
+    the same.  To assign to one of them raises ``ValueError``; ``update`` and
+    ``|=`` leave them out.
 
     Any use may raise ``zExceptions.HTTPServiceUnavailable``, if the store
     cannot be reached.

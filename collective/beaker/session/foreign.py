@@ -132,6 +132,15 @@ class ForeignSession:
     def expired_cookies(self) -> "Sequence[Morsel[str]]":
         return ()
 
+    owner = None
+    """The class knows no users."""
+
+    def belong_to(self, mark: str) -> None:
+        """Leave it nobody's."""
+
+    def stores_changes(self, everything: bool) -> bool:
+        return everything
+
     @property
     def needs_cookie(self) -> bool:
         return self.is_new

@@ -12,6 +12,7 @@ from collective.beaker.session.opened import SessionOfCopy
 from collective.beaker.session.policy import warn_of_unreadable_session
 from collective.beaker.session.times import ACCESSED
 from collective.beaker.session.working_copy import ID
+from collective.beaker.session.working_copy import USER
 from collective.beaker.session.working_copy import Data
 from collective.beaker.session.working_copy import is_empty
 
@@ -56,6 +57,7 @@ class CookieSession(SessionOfCopy):
         self._has_former_key = position > 0
         self._sent_scope = self._scope_in(data)
         self.last_accessed = data.get(ACCESSED)
+        self.owner = data.get(USER)
         self.is_new = False
         self._copy.hold(data, text)
         return True
@@ -74,7 +76,7 @@ class CookieSession(SessionOfCopy):
 
     def _begin(self) -> None:
         self._copy.begin({**self._scope, ID: new_id()})
-        self.last_accessed = None
+        self.last_accessed = self.owner = None
         self.is_new = True
         self._is_deleted = False
 
@@ -142,6 +144,11 @@ class CookieSession(SessionOfCopy):
     @property
     def needs_cookie(self) -> bool:
         return True
+
+    def stores_changes(self, everything: bool) -> bool:
+        if self._is_deleted:
+            return False
+        return everything or self._copy.has_changed_inside()
 
     def _must_be_sent(self) -> bool:
         """Tell whether the cookie must be sent, even if nothing was saved."""

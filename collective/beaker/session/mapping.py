@@ -17,6 +17,7 @@ from collective.beaker.session.working_copy import DOMAIN
 from collective.beaker.session.working_copy import ID
 from collective.beaker.session.working_copy import OWN_KEYS
 from collective.beaker.session.working_copy import PATH
+from collective.beaker.session.working_copy import USER
 from collective.beaker.settings.cookie_rules import cookie_domain
 from collective.beaker.settings.cookie_rules import cookie_path
 from collective.beaker.settings.readers import Reader
@@ -203,6 +204,7 @@ _INSTEAD = {
     DOMAIN: "Set the attribute domain of the session.",
     ID: "Call regenerate_id() for a new id.",
     PATH: "Set the attribute path of the session.",
+    USER: "It is set when a user stores the session.",
 }
 """What to do instead of assigning to one of Beaker's own keys."""
 

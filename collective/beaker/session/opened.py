@@ -90,6 +90,19 @@ class OpenedSession(Protocol):
     def settle_id(self) -> None:
         """Make sure that code may rely on the id from now on."""
 
+    @property
+    def owner(self) -> str | None:
+        """The mark of the user whose session it is; None if nobody's."""
+
+    def belong_to(self, mark: str) -> None:
+        """Make a session that is nobody's that of a user.
+
+        What was stored gets a new id.
+        """
+
+    def stores_changes(self, everything: bool) -> bool:
+        """Tell whether ``save`` would store more than the time of access."""
+
     def delete(self) -> None:
         """End the session; ``save`` removes what is stored and the cookie."""
 
@@ -137,6 +150,7 @@ class SessionOfCopy:
     was_invalidated = False
     is_new = True
     last_accessed: float | None = None
+    owner: str | None = None
 
     _presented: Sequence[str] = ()
     """The values of the cookies that the visitor's request has."""
@@ -207,6 +221,15 @@ class SessionOfCopy:
 
     def settle_id(self) -> None:
         """The id is that of ``save`` from the beginning."""
+
+    def belong_to(self, mark: str) -> None:
+        if self._copy.text is not None:
+            self.regenerate_id()
+        self._copy.belong_to(mark)
+        self.owner = mark
+
+    def regenerate_id(self) -> None:
+        raise NotImplementedError
 
     @property
     def expired_cookies(self) -> "Sequence[Morsel[str]]":

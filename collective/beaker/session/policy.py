@@ -14,6 +14,7 @@ from beaker.exceptions import BeakerException
 from collective.beaker.session.codec import Codec
 from collective.beaker.session.codec import make_codec
 from collective.beaker.session.cookies import CookieMaker
+from collective.beaker.session.owners import Owners
 from collective.beaker.session.times import Timeouts
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
@@ -47,6 +48,7 @@ class Policy:
 
     timeouts: Timeouts
     cookies: CookieMaker
+    owners: Owners
     domain: str | None
     path: str
     in_browser: bool
@@ -180,6 +182,7 @@ def make_policy(given: Mapping[str, Any]) -> Policy:
             httponly=bool(options["httponly"]),
             samesite=options["samesite"],
         ),
+        owners=Owners(options["login_policy"], keys_of(options, current)),
         domain=options["cookie_domain"],
         path=options["cookie_path"],
         in_browser=in_browser,

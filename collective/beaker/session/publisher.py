@@ -69,9 +69,16 @@ def configureSessionOnStart(event: IPubStart) -> None:
 
 @adapter(IPubAfterTraversal)
 def configureSessionAfterTraversal(event: IPubAfterTraversal) -> None:
-    """Give it one if only the site, which is known now, has sessions."""
-    if ENVIRON_KEY not in event.request.environ:
+    """Give it one if only the site, which is known now, has sessions.
+
+    The user is known now, too.
+    """
+    environ = event.request.environ
+    if ENVIRON_KEY not in environ:
         initializeSession(event.request)
+    session = environ.get(ENVIRON_KEY)
+    if isinstance(session, LazySession):
+        session.knows_user = True
 
 
 @adapter(IPubBeforeAbort)

@@ -31,6 +31,8 @@ from collective.beaker.session.mapping import SessionMapping
 from collective.beaker.session.opened import BEAKERS_ATTRIBUTES
 from collective.beaker.session.opened import OpenedSession
 from collective.beaker.session.opening import open_session
+from collective.beaker.session.owners import Right
+from collective.beaker.session.owners import current_user
 from collective.beaker.session.participation import join
 from collective.beaker.session.policy import Policy
 from collective.beaker.session.policy import policy_for
@@ -62,6 +64,15 @@ class LazySession(SessionMapping):
     _is_used = _is_saved = _has_joined = _is_closed = False
     _closed_request: "ReferenceType[HTTPRequest] | None" = None
     _is_transactional = _saves_itself = False
+    knows_user = False
+    """Whether the user of the request is known, as after traversal."""
+
+    _is_judged = False
+    """Whether it is certain that this user may use the session."""
+
+    _user: tuple[str | None, ...] = ()
+    """The user who has logged in, or out, in this request."""
+
     is_unavailable = False
     """Whether this request has met a store that cannot be used."""
 
@@ -84,6 +95,8 @@ class LazySession(SessionMapping):
         session = self._session
         if session is None:
             session = self._open_presented()
+        if self.knows_user and not self._is_judged:
+            session = self._respect_owner(session)
         if self._is_transactional and not self._has_joined:
             self._has_joined = join(self)
         return session
@@ -107,10 +120,58 @@ class LazySession(SessionMapping):
         )
         if session.bad_signature:
             warn_of_bad_signature(self._client_address)
+        self._is_judged = session.owner is None
         name_for_tests = options["webtest_varname"]
         if name_for_tests and self._testing is not None:
             self._testing[name_for_tests] = self
         return session
+
+    # Whose it is.  See owners.py.
+
+    def _respect_owner(self, session: OpenedSession) -> OpenedSession:
+        """Return the session that the user of this request may use."""
+        self._is_judged = True
+        policy = self._policy_in_force()
+        right = policy.owners.right_to(session.owner, self._current_user())
+        if policy.options.get("id") or right is Right.USE:
+            return session
+        if right is Right.REPLACE:
+            session.invalidate()
+            return session
+        session = self._session = self._guard(open_session, policy, [])
+        return session
+
+    def _give_to_user(self, session: OpenedSession) -> None:
+        """Make what a user's request stores the session of that user."""
+        owners = self._policy_in_force().owners
+        if session.owner is not None or not owners.matter:
+            return
+        user = self._current_user()
+        if user is not None:
+            session.belong_to(owners.mark(user))
+
+    def _current_user(self) -> str | None:
+        return self._user[0] if self._user else current_user()
+
+    def _is_presented(self) -> bool:
+        """Tell whether there may be a session, without opening it."""
+        name = self.key
+        return self._is_used or bool(
+            presented_values(self._cookies, self._cookie_header, name)
+        )
+
+    def log_in(self, user: str) -> None:
+        """Give the session, if there is one, to a user who has logged in."""
+        self._user = (user,)
+        self.knows_user, self._is_judged = True, False
+        if self._is_presented():
+            self._give_to_user(self._open())
+
+    def log_out(self) -> None:
+        """End the session, if there is one, of a user who has logged out."""
+        if self._is_presented() and self._policy_in_force().owners.matter:
+            self.delete()
+        self._user = (None,)
 
     def _policy_in_force(self) -> Policy:
         # It may be asked for before the site is known, so it is not kept.
@@ -162,7 +223,9 @@ class LazySession(SessionMapping):
         return self._is_saved
 
     def save(self) -> None:
-        self._open()
+        session = self._open()
+        if self.knows_user:
+            self._give_to_user(session)
         self._is_saved = True
         self._store_if_late()
 
@@ -191,7 +254,10 @@ class LazySession(SessionMapping):
         otherwise those inside stored values, and the time of access.
         """
         session = self._session or self._open()
-        self._guard(session.save, self._keeps_everything(session))
+        everything = self._keeps_everything(session)
+        if session.stores_changes(everything):
+            self._give_to_user(session)
+        self._guard(session.save, everything)
         cookie = session.cookie
         if cookie is not None:
             self._cookie = cookie
@@ -217,6 +283,9 @@ class LazySession(SessionMapping):
         self._closed_request = ref(request)
         if not self._is_used:
             return
+        self.knows_user = True
+        if self._session is not None and not self._is_judged:
+            self._respect_owner(self._session)
         depend_on_cookie(request.response)
         is_stored = self._is_transactional and not self._is_saved
         self._is_transactional = False
@@ -260,8 +329,12 @@ class LazySession(SessionMapping):
     # The part in a transaction.  See participation.Participant.
 
     def prepare(self) -> None:
+        self.knows_user = True
         session = self._open()
-        self._guard(session.prepare, self._keeps_everything(session))
+        everything = self._keeps_everything(session)
+        if session.stores_changes(everything):
+            self._give_to_user(session)
+        self._guard(session.prepare, everything)
 
     def finish(self) -> None:
         try:

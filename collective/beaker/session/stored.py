@@ -25,6 +25,7 @@ from collective.beaker.session.times import ACCESSED
 from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import DOMAIN
 from collective.beaker.session.working_copy import PATH
+from collective.beaker.session.working_copy import USER
 from collective.beaker.session.working_copy import Data
 from collective.beaker.session.working_copy import is_empty
 from collective.beaker.stores import Record
@@ -139,6 +140,7 @@ class StoredSession(SessionOfCopy):
             return
         data, text = found
         self.last_accessed = data.get(ACCESSED)
+        self.owner = data.get(USER)
         self.is_new = False
         self._stored_id = self.id
         self._copy.hold(data, text)
@@ -174,7 +176,7 @@ class StoredSession(SessionOfCopy):
     def _begin(self) -> None:
         """Hold a new session, whose cookie replaces that of the former."""
         self._copy.begin(self._scope)
-        self.last_accessed = None
+        self.last_accessed = self.owner = None
         self.is_new = True
         self._is_deleted = False
         self._vanished_id = None
@@ -253,6 +255,10 @@ class StoredSession(SessionOfCopy):
             case _Step.TOUCH:
                 self._touch()
         self._end_former()
+
+    def stores_changes(self, everything: bool) -> bool:
+        step = self._next_step(everything)
+        return step in (_Step.CREATE, _Step.MOVE, _Step.UPDATE)
 
     def _next_step(self, everything: bool) -> _Step | None:
         if self._is_deleted:

@@ -24,11 +24,14 @@ PATH = "_path"
 ID = "_id"
 """The key of the id of a session that is kept in a cookie."""
 
+USER = "_user"
+"""The key of the mark of the user whose session it is.  See owners.py."""
+
 MOVED = "_moved"
 """The key of the new id, in a tombstone."""
 
-OWN_KEYS = frozenset([ACCESSED, CREATED, DOMAIN, ID, PATH])
-"""The keys that Beaker needs for itself.
+OWN_KEYS = frozenset([ACCESSED, CREATED, DOMAIN, ID, PATH, USER])
+"""The keys that Beaker or this package needs for itself.
 
 Code sees them among its own keys.  Whatever it does to them, they are
 stored with the values that the session has for them.
@@ -119,6 +122,10 @@ class WorkingCopy:
         """Set one of Beaker's own keys."""
         self._own = {**self._own, key: value}
         self.data[key] = value
+
+    def belong_to(self, mark: str) -> None:
+        """Set the mark of the user, which is stored even without ``save``."""
+        self.data[USER] = self.loaded[USER] = mark
 
     def revert(self) -> None:
         """Take back all changes, also those inside values."""

@@ -138,6 +138,7 @@ def session_errors(options: Options) -> Iterator[str]:
     return _findings(
         [
             _timeout_errors(options),
+            _login_errors(options),
             *(
                 _fallback_errors(options, option, current)
                 for option, current in FALLBACK_OPTIONS.items()
@@ -162,6 +163,15 @@ def _timeout_errors(options: Options) -> Iterator[str]:
         yield (
             f"session.timeout is {options['timeout']}, which needs the access "
             "time. Remove session.save_accessed_time off, or the timeout."
+        )
+
+
+def _login_errors(options: Options) -> Iterator[str]:
+    if options["zope_session"] and options["login_policy"] == "off":
+        yield (
+            "session.zope_session is on and session.login_policy is 'off': "
+            "code that keeps logins in request.SESSION would log in anyone "
+            "who has planted a session. Remove session.login_policy."
         )
 
 

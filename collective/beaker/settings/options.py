@@ -77,6 +77,7 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "key": cookie_name,
     "lock_dir": text,
     "log_file": text,
+    "login_policy": choice("bind", "rotate", "off"),
     "resolution_seconds": whole_number("a whole number of seconds"),
     "samesite": samesite,
     "save_accessed_time": boolean,
@@ -108,6 +109,7 @@ CACHE_OPTIONS: dict[str, Reader] = {
 
 _OWN_DEFAULTS: dict[str, Any] = {
     "absolute_timeout": None,
+    "login_policy": "bind",
     "resolution_seconds": 20,
     "secret_fallbacks": (),
     "socket_timeout": 5,

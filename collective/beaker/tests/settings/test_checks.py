@@ -56,6 +56,13 @@ def test_a_timeout_needs_access_times():
     assert session_errors(save_accessed_time="off") == []
 
 
+def test_zope_sessions_need_a_login_policy():
+    [error] = session_errors(zope_session="on", login_policy="off")
+
+    assert error.startswith("session.zope_session is on and session.login_p")
+    assert session_errors(zope_session="on", login_policy="rotate") == []
+
+
 def test_encryption_needs_both_keys():
     [error] = session_errors(encrypt_key=KEY)
 

@@ -109,6 +109,7 @@ def test_the_defaults_of_a_session():
         "key": "beaker.session.id",
         "lock_dir": None,
         "log_file": None,
+        "login_policy": "bind",
         "resolution_seconds": 20,
         "samesite": "Lax",
         "save_accessed_time": True,
