@@ -14,6 +14,7 @@ from collective.beaker.cli.configuration import read_valid_zope_conf
 from collective.beaker.cli.console import ERRORS
 from collective.beaker.cli.console import Duration
 from collective.beaker.cli.console import Failure
+from collective.beaker.cli.console import UserPath
 from collective.beaker.cli.console import confirm
 from collective.beaker.cli.console import errors_as_failures
 from collective.beaker.cli.console import show_progress
@@ -26,9 +27,12 @@ from collective.beaker.maintenance.revoke import find_id
 from collective.beaker.maintenance.revoke import is_stored
 from collective.beaker.maintenance.revoke import revoke as revoke_session
 from collective.beaker.maintenance.revoke import revoke_all
+from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import sweep as sweep_sessions
+from collective.beaker.maintenance.users import end_sessions_of_user
+from collective.beaker.maintenance.users import sessions_of_user
 from collective.beaker.report import Report
 from collective.beaker.report import make_report
 from collective.beaker.settings.backends import backend_of
@@ -119,8 +123,18 @@ def check(path: str, strict: bool, as_json: bool) -> None:
         sys.exit(WARNINGS)
 
 
+_of_user = click.option(
+    "--user",
+    metavar="PATH",
+    type=UserPath(),
+    help="Only those of one user: the path of the user folder, and the user's "
+    "ID, such as /Plone/acl_users/erika.",
+)
+
+
 @_subcommand
-def sessions(path: str) -> None:
+@_of_user
+def sessions(path: str, user: str | None) -> None:
     """Count the stored sessions, by age and by size.
 
     Some stores, such as memcached, cannot list their sessions.
@@ -128,6 +142,10 @@ def sessions(path: str) -> None:
     with errors_as_failures():
         options = read_session_options(path)
         inspector = SessionInspector(options)
+        if user is not None:
+            number = sum(1 for _ in sessions_of_user(inspector, user))
+            click.echo(f"The user has {wording.number(number, 'session')}.")
+            return
         found = show_progress(
             survey(options),
             inspector,
@@ -174,19 +192,27 @@ def sweep(path: str, idle: int | None, dry_run: bool) -> None:
 @_subcommand
 @click.argument("id", required=False)
 @click.option("--all", "everyone", is_flag=True, help="End all sessions.")
+@_of_user
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
-    """End the session with this ID, or all sessions.
+def revoke(
+    path: str, id: str | None, everyone: bool, user: str | None, yes: bool
+) -> None:
+    """End the session with this ID, those of a user, or all sessions.
 
     The value of the visitor's cookie works in place of the ID. The visitors
     get new sessions.
     """
-    if bool(id) == everyone:
-        raise click.UsageError("Give either the ID of a session, or --all.")
+    if sum(map(bool, (id, everyone, user))) != 1:
+        raise click.UsageError(
+            "Give either the ID of a session, or --user, or --all."
+        )
     with errors_as_failures():
         options = read_session_options(path)
         inspector = SessionInspector(options)
         store = describe_store(inspector.store)
+        if user is not None:
+            _revoke_user(options, inspector, user, yes)
+            return
         if everyone:
             # This fails if the store is down, or cannot list its sessions.
             next(inspector.walk_all(), None)
@@ -207,6 +233,21 @@ def revoke(path: str, id: str | None, everyone: bool, yes: bool) -> None:
         if not revoke_session(options, id):
             raise Failure(_NO_SESSION)
         click.echo("Ended the session.")
+
+
+def _revoke_user(
+    options: Options, inspector: SessionInspector, user: str, yes: bool
+) -> None:
+    if not yes:
+        number = sum(1 for _ in sessions_of_user(inspector, user))
+        if not number:
+            raise Failure("The user has no session.")
+        what = wording.number(number, "session")
+        confirm(f"End {what} in {describe_store(inspector.store)}?")
+    number = show_progress(
+        end_sessions_of_user(options, user), inspector, lambda number: number
+    )
+    click.echo(f"Ended {wording.number(number, 'session')}.")
 
 
 @_subcommand

@@ -12,6 +12,7 @@ import click
 from collective.beaker import wording
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.report import describe_error
+from collective.beaker.session.owners import name_of_path
 
 
 _Result = TypeVar("_Result")
@@ -48,6 +49,28 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
                 ctx,
             )
         return int(found[1]) * wording.SECONDS[found[2]]
+
+
+class UserPath(click.ParamType):  # type: ignore[type-arg]
+    """A user folder and a user, converted to what tells users apart."""
+
+    name = "user"
+
+    def convert(
+        self,
+        value: str,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        folder, _, id = value.rpartition("/")
+        if not (folder.startswith("/") and id):
+            self.fail(
+                f"{value!r} is not the path of a user. Write the path of the "
+                "user folder, and the user's ID: /Plone/acl_users/erika.",
+                param,
+                ctx,
+            )
+        return name_of_path(folder, id)
 
 
 @contextmanager

@@ -88,6 +88,10 @@ class SessionInspector:
         """Tell whether a session with this data has expired."""
         return self._timeouts.have_ended(data)
 
+    def marks_of_user(self, user: str) -> list[str]:
+        """Return what the sessions of a user may hold of the user."""
+        return self._policy.owners.marks(user)
+
     @property
     def store(self) -> Store:
         """The store of the sessions."""

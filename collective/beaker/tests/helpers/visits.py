@@ -15,6 +15,14 @@ class VisitsView(BrowserView):
         return f"{getSecurityManager().getUser()}: {visits}"
 
 
+class VisitsOfView(BrowserView):
+    """Shows the number of visits, and does not count."""
+
+    def __call__(self) -> str:
+        visits = ISession(self.request).get("visits")
+        return f"{getSecurityManager().getUser()}: {visits}"
+
+
 def count_visit(request: HTTPRequest) -> str:
     """Count the visits in a session; return how many there are."""
     session = ISession(request)
@@ -31,6 +39,12 @@ ZCML = f"""\
       name="visits"
       for="*"
       class="{__name__}.VisitsView"
+      permission="zope2.View"
+      />
+  <browser:page
+      name="visits_of"
+      for="*"
+      class="{__name__}.VisitsOfView"
       permission="zope2.View"
       />
 </configure>

@@ -20,6 +20,7 @@ from collective.beaker.cli.console import Duration
 from collective.beaker.ctl import beaker
 from collective.beaker.ids import new_id
 from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.session.owners import name_of_path
 from collective.beaker.settings.zope_conf import read_zope_conf
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
@@ -722,8 +723,11 @@ def test_revoke_asks_only_if_there_is_something_to_end(files):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "either the ID of a session, or --all"),
-        ([new_id(), "--all"], "either the ID of a session, or --all"),
+        ([], "either the ID of a session, or --user, or --all"),
+        (
+            [new_id(), "--all"],
+            "either the ID of a session, or --user, or --all",
+        ),
         ([new_id()], "There is no session with this ID"),
         (["../x"], "32 hexadecimal digits"),
     ],
@@ -733,6 +737,50 @@ def test_revoke_says_what_is_wrong_with_an_id(files, arguments, told):
 
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+# The sessions of a user
+
+
+@pytest.fixture
+def users(files):
+    """The sessions of two users, and one that is nobody's."""
+    marks = files.session.policy.owners
+    return {
+        name: files.make(_user=marks.mark(name_of_path("/acl_users", name)))
+        for name in ("anna", "bert")
+    } | {"nobody": files.make(city="Lisbon")}
+
+
+def test_the_sessions_of_a_user_are_counted(files, users):
+    result = invoke(files.zope_conf, "sessions", "--user", "/acl_users/anna")
+
+    assert result.stdout == "The user has 1 session.\n"
+
+
+def test_the_sessions_of_a_user_are_ended(files, users):
+    options = ("--user", "/acl_users/anna")
+    result = invoke(files.zope_conf, "revoke", *options, input="y\n")
+
+    assert "End 1 session in" in result.stderr
+    assert "Ended 1 session." in result.stdout
+    assert files.ids() == {users["bert"], users["nobody"]}
+
+
+def test_the_user_of_another_folder_is_another_one(files, users):
+    options = ("--user", "/site/acl_users/anna")
+    result = invoke(files.zope_conf, "revoke", *options)
+
+    assert result.exit_code == 2
+    assert "The user has no session." in result.stderr
+    assert files.ids() == set(users.values())
+
+
+def test_a_user_without_a_folder_is_refused(files):
+    result = invoke(files.zope_conf, "sessions", "--user", "anna")
+
+    assert result.exit_code == 2
+    assert "/Plone/acl_users/erika" in result.stderr
 
 
 # Clear

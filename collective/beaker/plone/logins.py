@@ -1,0 +1,79 @@
+"""What happens to the session of a request when a user logs in or out.
+
+The rule of ``session.login_policy`` holds without these events, whatever way
+a user logs in.  They apply it at once.
+"""
+
+import logging
+
+from Products.PluggableAuthService.interfaces.events import (
+    ICredentialsUpdatedEvent,
+)
+from Products.PluggableAuthService.interfaces.events import IUserLoggedInEvent
+from Products.PluggableAuthService.interfaces.events import IUserLoggedOutEvent
+from zope.component import adapter
+from zope.component import queryUtility
+from zope.globalrequest import getRequest
+
+from collective.beaker.interfaces import ENVIRON_KEY
+from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.users import end_sessions_of_user
+from collective.beaker.session.owners import OFF
+from collective.beaker.session.owners import current_user
+from collective.beaker.session.owners import name_of
+from collective.beaker.session.request import LazySession
+from collective.beaker.settings.options import with_defaults
+
+
+logger = logging.getLogger("collective.beaker")
+
+
+def _session() -> LazySession | None:
+    request = getRequest()
+    environ = getattr(request, "environ", {})
+    session = environ.get(ENVIRON_KEY)
+    return session if isinstance(session, LazySession) else None
+
+
+@adapter(IUserLoggedInEvent)
+def giveSessionToUser(event: IUserLoggedInEvent) -> None:
+    """Give the session of the request a new id, and to the user."""
+    session, user = _session(), name_of(event.principal)
+    if session is not None and user is not None:
+        session.log_in(user)
+
+
+@adapter(IUserLoggedOutEvent)
+def endSessionOfUser(event: IUserLoggedOutEvent) -> None:
+    """End the session of the request."""
+    session = _session()
+    if session is not None:
+        session.log_out()
+
+
+@adapter(ICredentialsUpdatedEvent)
+def endOtherSessionsOfUser(event: ICredentialsUpdatedEvent) -> None:
+    """End all other sessions of a user who has a new password.
+
+    Somebody may have known the former one.
+    """
+    config, user = queryUtility(ISessionConfig), name_of(event.principal)
+    if config is None or user is None:
+        return
+    options = with_defaults(config)
+    if options["login_policy"] == OFF:
+        return
+    session = _session()
+    is_own = session is not None and current_user() == user
+    keep = session.id if session is not None and is_own else None
+    try:
+        for _ in end_sessions_of_user(options, user, keep):
+            pass
+    except (CannotMaintain, StoreUnavailable) as error:
+        logger.warning(
+            "A user has a new password, but other sessions of this user "
+            "could not be ended: %s",
+            error,
+        )

@@ -1,0 +1,184 @@
+"""Logins and logouts in a Plone site, for zope.testrunner; see test_plone."""
+
+import json
+import unittest
+
+import transaction
+from zope.component import getUtility
+from zope.configuration import xmlconfig
+
+
+try:
+    import plone.restapi
+    from plone.app.testing import SITE_OWNER_NAME
+    from plone.app.testing import SITE_OWNER_PASSWORD
+    from plone.app.testing import TEST_USER_ID
+    from plone.app.testing import TEST_USER_NAME
+    from plone.app.testing import TEST_USER_PASSWORD
+    from plone.app.testing import FunctionalTesting
+    from plone.app.testing import PloneSandboxLayer
+    from plone.app.testing import applyProfile
+    from plone.testing.zope import Browser
+
+    from collective.beaker.tests.helpers.plone import BrowserTestCase
+except ModuleNotFoundError as error:
+    raise unittest.SkipTest(f"Plone is not installed: {error}") from error
+
+from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.testing import BEAKER_FIXTURE
+from collective.beaker.tests.helpers import visits
+
+
+__test__ = False  # pytest knows no layers
+
+
+class LoginLayer(PloneSandboxLayer):
+    """The layer of a site with sessions and plone.restapi."""
+
+    defaultBases = (BEAKER_FIXTURE,)
+
+    def setUpZope(self, app, configurationContext):
+        self.loadZCML(package=plone.restapi)
+        xmlconfig.string(visits.ZCML, context=configurationContext)
+
+    def setUpPloneSite(self, portal):
+        applyProfile(portal, "plone.restapi:default")
+
+
+LOGIN_FUNCTIONAL_TESTING = FunctionalTesting(
+    bases=(LoginLayer(),), name="LoginLayer:Functional"
+)
+
+
+class LoginTestCase(BrowserTestCase):
+    layer = LOGIN_FUNCTIONAL_TESTING
+
+    @property
+    def cookie(self):
+        """The session cookie of the browser, or None."""
+        cookies = self.browser.cookies
+        return cookies.get(getUtility(ISessionConfig)["key"])
+
+    def new_browser(self):
+        self.browser = Browser(self.layer["app"])
+        return self.browser
+
+    def rest(self, path, **data):
+        """Post JSON to plone.restapi; return what it answers."""
+        self.browser.addHeader("Accept", "application/json")
+        self.browser.post(
+            f"{self.url}/{path}", json.dumps(data), "application/json"
+        )
+        return json.loads(self.browser.contents or "null")
+
+
+class TestLogin(LoginTestCase):
+    def test_the_form_gives_the_session_a_new_id_at_once(self):
+        self.visit("@@visits")
+        before = self.cookie
+        self.log_in()
+        self.assertNotEqual(self.cookie, before)
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 2")
+
+    def test_a_planted_session_is_nobodys_after_the_login(self):
+        self.visit("@@visits")
+        planted, attacker = self.cookie, self.browser
+        self.new_browser()
+        self.visit("")
+        self.browser.cookies.create(getUtility(ISessionConfig)["key"], planted)
+        self.log_in()
+        self.browser = attacker
+        self.assertEqual(self.visit("@@visits"), "Anonymous User: 1")
+
+    def test_restapi_gives_the_session_a_new_id_at_once(self):
+        self.visit("@@visits")
+        before = self.cookie
+        answer = self.rest(
+            "@login", login=TEST_USER_NAME, password=TEST_USER_PASSWORD
+        )
+        self.assertIn("token", answer)
+        self.assertNotEqual(self.cookie, before)
+
+    def test_basic_authentication_gives_it_with_the_first_write(self):
+        self.visit("@@visits")
+        before = self.cookie
+        credentials = f"{TEST_USER_NAME}:{TEST_USER_PASSWORD}"
+        self.browser.addHeader("Authorization", f"Basic {credentials}")
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 2")
+        self.assertNotEqual(self.cookie, before)
+
+    def test_a_login_begins_no_session(self):
+        self.log_in()
+        self.assertIsNone(self.cookie)
+
+
+class TestLogout(LoginTestCase):
+    def test_it_ends_the_session(self):
+        self.log_in()
+        self.visit("@@visits")
+        self.visit("logout")
+        self.assertIsNone(self.cookie)
+
+    def test_restapi_ends_the_session(self):
+        answer = self.rest(
+            "@login", login=TEST_USER_NAME, password=TEST_USER_PASSWORD
+        )
+        self.browser.addHeader("Authorization", f"Bearer {answer['token']}")
+        self.visit("@@visits")
+        self.assertIsNotNone(self.cookie)
+        self.portal.acl_users.jwt_auth.store_tokens = True
+        transaction.commit()
+        answer = self.rest(
+            "@login", login=TEST_USER_NAME, password=TEST_USER_PASSWORD
+        )
+        self.browser.addHeader("Authorization", f"Bearer {answer['token']}")
+        self.rest("@logout")
+        self.assertIsNone(self.cookie)
+
+
+class TestOneBrowserForTwoUsers(LoginTestCase):
+    def test_the_second_does_not_get_the_session_of_the_first(self):
+        self.log_in()
+        self.visit("@@visits")
+        # The login expires, and nobody logs out.
+        del self.browser.cookies["__ac"]
+        self.assertEqual(self.visit("@@visits_of"), "Anonymous User: None")
+        self.log_in_as_owner()
+        self.assertEqual(self.visit("@@visits"), f"{SITE_OWNER_NAME}: 1")
+
+    def test_the_first_finds_it_again_if_nobody_has_come_between(self):
+        self.log_in()
+        self.visit("@@visits")
+        del self.browser.cookies["__ac"]
+        self.assertEqual(self.visit("@@visits_of"), "Anonymous User: None")
+        self.log_in()
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 2")
+
+
+class TestNewPassword(LoginTestCase):
+    def change_password(self):
+        self.portal.acl_users.userSetPassword(TEST_USER_ID, "another secret")
+        transaction.commit()
+
+    def test_it_ends_the_sessions_of_the_user(self):
+        self.log_in()
+        self.visit("@@visits")
+        users = self.browser
+        owners = self.new_browser()
+        self.log_in_as_owner()
+        self.visit("@@visits")
+        self.change_password()
+
+        self.assertEqual(self.visit("@@visits"), f"{SITE_OWNER_NAME}: 2")
+        self.browser = users
+        del self.browser.cookies["__ac"]
+        self.log_in(password="another secret")
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 1")
+        self.assertIsNot(users, owners)
+
+
+class TestSiteOwner(LoginTestCase):
+    def test_a_user_of_the_root_is_told_from_one_of_the_site(self):
+        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        self.visit("@@visits")
+        self.assertEqual(self.visit("@@visits"), f"{SITE_OWNER_NAME}: 2")
