@@ -9,6 +9,7 @@ they provide.
 # mypy: disable-error-code="misc, empty-body"
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
@@ -172,6 +173,152 @@ class IStore(Interface):
 
         Returns how many items were removed.  Raises ``NotImplementedError``
         if a store cannot list them.
+        """
+
+
+class Claim(NamedTuple):
+    """The right to compute one value, which a store of values gave."""
+
+    name: str
+    """The name of the value."""
+
+    token: str
+    """By which the store recognises the claim."""
+
+    version: Any = None
+    """What the store compares when the claim is settled, if it needs that."""
+
+
+class Size(NamedTuple):
+    """How much a store of values holds."""
+
+    entries: int
+
+    bytes: int | None
+    """None if the store keeps objects, which have no size."""
+
+
+class IValueStore(Interface):
+    """A place where caches keep values, each as one record.
+
+    A name is a short text: at most 120 characters of ``a-z``, ``0-9`` and
+    ``:``.  A record is bytes, or any object if the store ``keeps_objects``.
+    Records that belong to values, such as tags, are records like any other.
+
+    ``seconds`` say how long a record is kept; None means without an end.  A
+    store may forget a record sooner at any time.  Redis and memcached keep
+    nothing without an end: None is 30 days there.
+
+    Every method may raise ``StoreUnavailable``, and nothing else if a store
+    cannot do what it should: it is down, hangs, is full or read-only, or a
+    record is too large for it.
+
+    Who computes a value has a claim on it, so that nobody else computes it.
+    A claim ends by itself after some seconds, unless it is renewed.  It is no
+    longer good as soon as somebody puts or deletes the value, so that nothing
+    is stored which was computed before that.
+    """
+
+    kind = Attribute("The name of the backend, such as ext:redis.")
+    address = Attribute("Where it is, without credentials.")
+    keeps_objects = Attribute("Whether records are objects, and not bytes.")
+    place = Attribute(
+        "A hashable value. It is the same for two stores of one class only if "
+        "they keep their records in the same place."
+    )
+
+    def get(names: Sequence[str]) -> dict[str, Any]:
+        """Return those of these records that are there and have not ended.
+
+        This is one round trip to a server.
+        """
+
+    def claim(
+        name: str, names: Sequence[str], seconds: float
+    ) -> tuple[Claim | None, dict[str, Any]]:
+        """Ask for the right to compute a value, and read records.
+
+        The claim is None if somebody else computes the value.  The records
+        are read as by ``get``, and after the claim was made, so that what the
+        one before has stored is among them.  ``names`` contain the ``name``.
+        """
+
+    def renew(claim: Claim, seconds: float) -> bool:
+        """Let a claim last this many seconds from now on.
+
+        Returns False if it is no longer good.
+        """
+
+    def settle(
+        claim: Claim,
+        record: Any,
+        seconds: float | None,
+        keep: Mapping[str, Any] = {},
+    ) -> bool:
+        """Store the value that was computed, and end the claim.
+
+        Stores nothing and returns False if the value was put, deleted or
+        settled by somebody else since it was claimed.  A claim that has ended
+        without that is good on some stores, and not on others.
+
+        The records to ``keep`` are stored with the value, in the same round
+        trip.  One that is there already stays, and lives at least as long as
+        the value.
+        """
+
+    def give_up(claim: Claim) -> None:
+        """End a claim without a value."""
+
+    def put(
+        name: str,
+        record: Any,
+        seconds: float | None,
+        keep: Mapping[str, Any] = {},
+    ) -> None:
+        """Store a value in any case.
+
+        A claim on it is no longer good.  ``keep`` is as for ``settle``.
+        """
+
+    def delete(names: Sequence[str]) -> None:
+        """Remove records, if they are there.
+
+        Claims on them are no longer good.
+        """
+
+    def raise_number(name: str, number: int, seconds: float | None) -> None:
+        """Store a number unless a larger one is there.
+
+        The record consists of 16 hexadecimal digits.  It is bytes in all
+        stores, and kept for at least ``seconds``.
+        """
+
+    # For maintenance
+
+    def walk(prefix: str = "") -> Iterator[str]:
+        """Yield the names of the records that begin with a prefix.
+
+        Raises ``NotImplementedError`` if a store cannot list them.
+        """
+
+    def clear(prefix: str = "") -> int:
+        """Remove the records that begin with a prefix; return their number.
+
+        Claims on them are no longer good.  Raises ``NotImplementedError`` if
+        a store cannot list its records.
+        """
+
+    def sweep(dry_run: bool = False) -> Iterator[int]:
+        """Remove the records and claims that have ended.
+
+        This goes step by step.  It yields after each step how many records
+        were removed, or would be with ``dry_run``.
+        """
+
+    def size(prefix: str = "") -> Size | None:
+        """Return what the records that begin with a prefix amount to.
+
+        None if the store cannot tell.
         """
 
 

@@ -112,6 +112,16 @@ class Backend:
     answer of a server.
     """
 
+    values: str = ""
+    """The factory of the store in which caches keep values, as ``store``."""
+
+    value_options: tuple[str, ...] = ()
+    """The options that this factory accepts.
+
+    ``region`` is the name of the cache region, for a store in which each
+    region has a place of its own.
+    """
+
     namespace_class: type | None = None
     """The class by which another package adds it to Beaker."""
 
@@ -166,6 +176,18 @@ class Backend:
         if self.namespace_class is not None:
             found["namespace_class"] = self.namespace_class
         return found
+
+    def value_arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of these options that the store of values accepts."""
+        return {
+            name: value
+            for name, value in options.items()
+            if value is not None
+            and (
+                name in self.value_options
+                or (self.takes_any and name not in COMMON_OPTIONS)
+            )
+        }
 
     def _is_for_store(self, option: str) -> bool:
         if option in self.store_options:
@@ -332,6 +354,8 @@ BACKENDS: dict[str, Backend] = {
             "memory",
             store=f"{_STORES}.memory:MemoryStore",
             store_options=("timeout",),
+            values=f"{_STORES}.values.memory:MemoryValues",
+            value_options=("region", "max_entries"),
             per_process=True,
             session_remedy="Restart Zope to end them.",
             region_remedy="Restart Zope to empty them.",

@@ -5,10 +5,7 @@ does.  The stored format is Beaker's own: Beaker reads what this package
 writes, and the reverse.
 """
 
-from collections.abc import Callable
 from collections.abc import Mapping
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 from collective.beaker.interfaces import Record
@@ -16,6 +13,7 @@ from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.stores.base import Store
+from collective.beaker.stores.factory import make_once
 
 
 __all__ = ["Record", "Store", "find_store"]
@@ -43,45 +41,5 @@ def find_store(
     arguments = backend.store_arguments(
         {**options, "socket_timeout": wait, "timeout": timeout}
     )
-    return _make_store(kind, backend.store, _frozen(arguments))
-
-
-_Arguments = frozenset[tuple[str, Any]]
-
-
-class _Value:
-    """The value of an option, with a hash."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Value) and self.value == other.value
-
-
-def _frozen(arguments: Mapping[str, Any]) -> _Arguments:
-    try:
-        return frozenset(arguments.items())
-    except TypeError:
-        # An option has no hash.
-        return frozenset(
-            (name, _Value(value)) for name, value in arguments.items()
-        )
-
-
-@cache
-def _make_store(kind: str, factory: str, arguments: _Arguments) -> Store:
-    keywords = {
-        name: value.value if isinstance(value, _Value) else value
-        for name, value in arguments
-    }
-    return _import_factory(factory)(kind, **keywords)
-
-
-def _import_factory(name: str) -> Callable[..., Store]:
-    module, _, attribute = name.partition(":")
-    factory: Callable[..., Store] = getattr(import_module(module), attribute)
-    return factory
+    store: Store = make_once(backend.store, kind, arguments)
+    return store

@@ -32,7 +32,8 @@ from collective.beaker.settings.options import redacted
 from collective.beaker.stores.alarm import Alarm
 from collective.beaker.stores.circuit import PAUSE_SECONDS
 from collective.beaker.stores.circuit import Circuit
-from collective.beaker.stores.circuit import causes
+from collective.beaker.stores.failures import causes
+from collective.beaker.stores.failures import reason_of
 
 
 LEASE_SECONDS = 5
@@ -207,16 +208,8 @@ class Store(ABC):
             yield item
 
     def _reason(self, error: BaseException) -> str:
-        """Return why the store fails, without anything that an error quotes.
-
-        Messages of the operating system quote nothing, but a client library
-        may wrap them.
-        """
-        name = type(error).__name__
-        for cause in causes(error):
-            if isinstance(cause, OSError) and cause.strerror:
-                return f"{name}: {cause.strerror}"
-        return name
+        """Return why the store fails, without what an error quotes."""
+        return reason_of(error)
 
     def payload(self, record: Record) -> str | None:
         text: str | None = record.raw

@@ -66,12 +66,3 @@ class Circuit:
                 return False
             self._is_tried = True
             return True
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, and what has caused it, from the last to the first."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        yield error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__

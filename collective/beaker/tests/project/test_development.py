@@ -62,7 +62,7 @@ def test_each_package_is_introduced(page):
         if path.name == "__init__.py" and path.parent != PACKAGE
     }
 
-    assert packages <= set(names_in(page, r"\w+/"))
+    assert packages <= set(names_in(page, r"[\w/]+/"))
 
 
 def test_each_file_exists(page):

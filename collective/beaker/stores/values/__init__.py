@@ -1,0 +1,44 @@
+"""Where caches keep values, each as one record.
+
+``find_value_store`` returns the store that options name, and IValueStore says
+what it does.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.backends import kind_of
+from collective.beaker.stores.factory import make_once
+from collective.beaker.stores.values.base import ValueStore
+
+
+__all__ = ["ValueStore", "find_value_store"]
+
+_SOCKET_TIMEOUT = 1
+"""For how many seconds a page waits for the server of a cache by default."""
+
+
+def find_value_store(options: Mapping[str, Any], region: str) -> ValueStore:
+    """Return the store of a cache region, the same one for equal arguments.
+
+    ``options`` are all options of the region.  The store receives those that
+    its entry in the table of backends names.  Regions share a store, unless
+    it is in memory.
+
+    Raises LookupError if the options name no store of values, and
+    StoreUnavailable if a store needs its server now and cannot reach it.
+    """
+    kind = kind_of(options)
+    try:
+        backend = backend_of(options)
+    except LookupError as error:
+        raise LookupError(f"The type is {kind!r}: {error}.") from None
+    if not backend.values:
+        raise LookupError(f"The type is {kind!r}, which keeps no values.")
+    wait = options.get("socket_timeout") or _SOCKET_TIMEOUT
+    arguments = backend.value_arguments(
+        {**options, "socket_timeout": wait, "region": region}
+    )
+    store: ValueStore = make_once(backend.values, kind, arguments)
+    return store

@@ -1,0 +1,223 @@
+"""Values in the memory of this process."""
+
+import heapq
+import math
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+from typing import NamedTuple
+
+from collective.beaker.interfaces import Claim
+from collective.beaker.interfaces import Size
+from collective.beaker.stores.values.base import ValueStore
+from collective.beaker.stores.values.base import new_token
+
+
+_SLACK = 1000
+"""How many ends of records that are gone are kept at least."""
+
+
+class _Entry(NamedTuple):
+    record: Any
+    end: float
+
+
+class MemoryValues(ValueStore):
+    """Keeps the objects themselves, for one cache region.
+
+    What was not used for the longest time leaves when there are too many.
+    What has ended leaves when something is stored.
+    """
+
+    keeps_objects = True
+
+    def __init__(self, kind: str, region: str = "", max_entries: int = 10_000):
+        super().__init__(kind, "this process")
+        self._region = region
+        self._most = max_entries
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._claims: dict[str, tuple[str, float]] = {}
+        # When records end, the next one first.
+        self._ends: list[tuple[float, str]] = []
+        self._lock = Lock()
+
+    @property
+    def place(self) -> Hashable:
+        return self.kind, os.getpid(), self._region
+
+    def get(self, names: Sequence[str]) -> dict[str, Any]:
+        # Nothing fails here.  Each step is atomic, so that readers do not
+        # wait for each other.
+        now = time.time()
+        entries = self._entries
+        found = {}
+        for name in names:
+            entry = entries.get(name)
+            if entry is None or entry[1] <= now:
+                continue
+            found[name] = entry[0]
+            try:
+                entries.move_to_end(name)
+            except KeyError:
+                # It was removed at this moment.
+                continue
+        return found
+
+    _get = get
+
+    def _claim(
+        self, name: str, names: Sequence[str], seconds: float
+    ) -> tuple[Claim | None, dict[str, Any]]:
+        now = time.time()
+        claim = Claim(name, new_token())
+        with self._lock:
+            if self._claims.get(name, ("", 0))[1] > now:
+                return None, self.get(names)
+            self._claims[name] = claim.token, now + seconds
+            return claim, self.get(names)
+
+    def _renew(self, claim: Claim, seconds: float) -> bool:
+        with self._lock:
+            if not self._is_good(claim):
+                return False
+            self._claims[claim.name] = claim.token, time.time() + seconds
+            return True
+
+    def _settle(
+        self,
+        claim: Claim,
+        record: Any,
+        seconds: float | None,
+        keep: Mapping[str, Any],
+    ) -> bool:
+        with self._lock:
+            if not self._is_good(claim):
+                return False
+            self._store(claim.name, record, seconds, keep)
+            return True
+
+    def _give_up(self, claim: Claim) -> None:
+        with self._lock:
+            if self._is_good(claim):
+                del self._claims[claim.name]
+
+    def _put(
+        self,
+        name: str,
+        record: Any,
+        seconds: float | None,
+        keep: Mapping[str, Any],
+    ) -> None:
+        with self._lock:
+            self._store(name, record, seconds, keep)
+
+    def _delete(self, names: Sequence[str]) -> None:
+        with self._lock:
+            for name in names:
+                self._entries.pop(name, None)
+                self._claims.pop(name, None)
+
+    def _raise_number(
+        self, name: str, number: bytes, seconds: float | None
+    ) -> None:
+        with self._lock:
+            present = self.get([name]).get(name, number)
+            self._enter(name, max(present, number), self._later(name, seconds))
+
+    def _walk(self, prefix: str) -> Iterator[str]:
+        now = time.time()
+        for name, entry in self._listed():
+            if name.startswith(prefix) and entry.end > now:
+                yield name
+
+    def _listed(self) -> list[tuple[str, _Entry]]:
+        while True:
+            try:
+                return list(self._entries.items())
+            except RuntimeError:
+                # A reader has moved an entry at this moment.
+                continue
+
+    def _clear(self, prefix: str) -> int:
+        # Nobody may settle what is computed from before.
+        with self._lock:
+            for name in list(self._claims):
+                if name.startswith(prefix):
+                    del self._claims[name]
+        names = list(self._walk(prefix))
+        self._delete(names)
+        return len(names)
+
+    def _sweep(self, dry_run: bool) -> Iterator[int]:
+        now = time.time()
+        if dry_run:
+            yield sum(entry.end <= now for _, entry in self._listed())
+            return
+        with self._lock:
+            for name, (_, end) in list(self._claims.items()):
+                if end <= now:
+                    del self._claims[name]
+            yield self._remove_ended(now)
+
+    def _size(self, prefix: str) -> Size:
+        return Size(sum(1 for _ in self._walk(prefix)), None)
+
+    def _is_good(self, claim: Claim) -> bool:
+        return self._claims.get(claim.name, ("", 0))[0] == claim.token
+
+    def _store(
+        self,
+        name: str,
+        record: Any,
+        seconds: float | None,
+        keep: Mapping[str, Any],
+    ) -> None:
+        """Store a record and what is to be kept with it, and end the claim."""
+        self._claims.pop(name, None)
+        present = self.get(list(keep))
+        for kept, default in keep.items():
+            end = self._later(kept, seconds)
+            self._enter(kept, present.get(kept, default), end)
+        self._enter(name, record, _end(seconds))
+
+    def _later(self, name: str, seconds: float | None) -> float:
+        """Return when a record that lives longer may end."""
+        entry = self._entries.get(name)
+        return max(_end(seconds), entry.end if entry else 0)
+
+    def _enter(self, name: str, record: Any, end: float) -> None:
+        self._remove_ended(time.time())
+        self._entries[name] = _Entry(record, end)
+        self._entries.move_to_end(name)
+        if end < math.inf:
+            heapq.heappush(self._ends, (end, name))
+        while len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+        if len(self._ends) > 2 * len(self._entries) + _SLACK:
+            self._ends = [
+                (entry.end, name)
+                for name, entry in self._listed()
+                if entry.end < math.inf
+            ]
+            heapq.heapify(self._ends)
+
+    def _remove_ended(self, now: float) -> int:
+        number = 0
+        while self._ends and self._ends[0][0] <= now:
+            end, name = heapq.heappop(self._ends)
+            entry = self._entries.get(name)
+            # It may have been replaced by one that ends later.
+            if entry is not None and entry.end == end:
+                del self._entries[name]
+                number += 1
+        return number
+
+
+def _end(seconds: float | None) -> float:
+    return math.inf if seconds is None else time.time() + seconds

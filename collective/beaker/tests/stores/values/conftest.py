@@ -1,0 +1,29 @@
+"""Fixtures for the tests of stores of values."""
+
+import pytest
+
+from collective.beaker.ids import new_id
+from collective.beaker.stores.values import find_value_store
+from collective.beaker.tests.helpers.stores import OPTIONS
+from collective.beaker.tests.helpers.stores import on_each
+
+
+VALUE_STORES = ["memory"]
+
+
+@pytest.fixture(params=on_each(*VALUE_STORES))
+def options(request, tmp_path):
+    """The options of a cache region, for each kind of store."""
+    return OPTIONS[request.param](request, tmp_path)
+
+
+@pytest.fixture
+def region():
+    """The name of a region that no other test has."""
+    return new_id()
+
+
+@pytest.fixture
+def values(options, region):
+    """A store of values, which is empty."""
+    return find_value_store(options, region)
