@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from threading import Lock
 from typing import Any
-from typing import NamedTuple
 
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
@@ -19,13 +18,15 @@ from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import new_token
 
 
+_MISSING = (None, 0.0)
+"""What stands for an entry that is not there: it has ended."""
+
 _SLACK = 1000
 """How many ends of records that are gone are kept at least."""
 
 
-class _Entry(NamedTuple):
-    record: Any
-    end: float
+_Entry = tuple[Any, float]
+"""A record, and when it ends.  Plain tuples are the fastest to read."""
 
 
 class MemoryValues(ValueStore):
@@ -58,10 +59,10 @@ class MemoryValues(ValueStore):
         entries = self._entries
         found = {}
         for name in names:
-            entry = entries.get(name)
-            if entry is None or entry[1] <= now:
+            record, end = entries.get(name, _MISSING)
+            if end <= now:
                 continue
-            found[name] = entry[0]
+            found[name] = record
             try:
                 entries.move_to_end(name)
             except KeyError:
@@ -132,8 +133,8 @@ class MemoryValues(ValueStore):
 
     def _walk(self, prefix: str) -> Iterator[str]:
         now = time.time()
-        for name, entry in self._listed():
-            if name.startswith(prefix) and entry.end > now:
+        for name, (_, end) in self._listed():
+            if name.startswith(prefix) and end > now:
                 yield name
 
     def _listed(self) -> list[tuple[str, _Entry]]:
@@ -157,7 +158,7 @@ class MemoryValues(ValueStore):
     def _sweep(self, dry_run: bool) -> Iterator[int]:
         now = time.time()
         if dry_run:
-            yield sum(entry.end <= now for _, entry in self._listed())
+            yield sum(end <= now for _, (_, end) in self._listed())
             return
         with self._lock:
             for name, (_, end) in list(self._claims.items()):
@@ -188,12 +189,11 @@ class MemoryValues(ValueStore):
 
     def _later(self, name: str, seconds: float | None) -> float:
         """Return when a record that lives longer may end."""
-        entry = self._entries.get(name)
-        return max(_end(seconds), entry.end if entry else 0)
+        return max(_end(seconds), self._entries.get(name, _MISSING)[1])
 
     def _enter(self, name: str, record: Any, end: float) -> None:
         self._remove_ended(time.time())
-        self._entries[name] = _Entry(record, end)
+        self._entries[name] = record, end
         self._entries.move_to_end(name)
         if end < math.inf:
             heapq.heappush(self._ends, (end, name))
@@ -201,9 +201,9 @@ class MemoryValues(ValueStore):
             self._entries.popitem(last=False)
         if len(self._ends) > 2 * len(self._entries) + _SLACK:
             self._ends = [
-                (entry.end, name)
-                for name, entry in self._listed()
-                if entry.end < math.inf
+                (end, name)
+                for name, (_, end) in self._listed()
+                if end < math.inf
             ]
             heapq.heapify(self._ends)
 
@@ -211,9 +211,8 @@ class MemoryValues(ValueStore):
         number = 0
         while self._ends and self._ends[0][0] <= now:
             end, name = heapq.heappop(self._ends)
-            entry = self._entries.get(name)
             # It may have been replaced by one that ends later.
-            if entry is not None and entry.end == end:
+            if self._entries.get(name, _MISSING)[1] == end:
                 del self._entries[name]
                 number += 1
         return number
