@@ -122,6 +122,10 @@ class Backend:
     region has a place of its own.
     """
 
+    cache_type: str = ""
+    """The name under which Beaker finds our caches that keep their values in
+    it: an entry point in pyproject.toml.  Empty if there are none."""
+
     namespace_class: type | None = None
     """The class by which another package adds it to Beaker."""
 
@@ -339,6 +343,7 @@ def _file_backend(
         place="folder",
         options={folder: text, "digest_filenames": boolean},
         folders=(folder,),
+        cache_type=f"collective.beaker.{name}",
         needs=(("data_dir",), (folder, "lock_dir")),
         python_options=python_options or {},
         store=f"{_STORES}.files:{store}",
@@ -352,6 +357,7 @@ BACKENDS: dict[str, Backend] = {
     for backend in (
         Backend(
             "memory",
+            cache_type="collective.beaker.memory",
             store=f"{_STORES}.memory:MemoryStore",
             store_options=("timeout",),
             values=f"{_STORES}.values.memory:MemoryValues",
@@ -382,6 +388,7 @@ BACKENDS: dict[str, Backend] = {
         ),
         Backend(
             "ext:database",
+            cache_type="collective.beaker.database",
             options={"url": text, "table_name": text, "schema_name": text},
             python_options={"sa_opts": "it takes a Python dictionary"},
             needs=(("url",),),
@@ -417,6 +424,7 @@ BACKENDS: dict[str, Backend] = {
         ),
         Backend(
             "ext:memcached",
+            cache_type="collective.beaker.memcached",
             options={
                 "url": text,
                 "memcache_module": choice(
@@ -450,6 +458,7 @@ BACKENDS: dict[str, Backend] = {
         ),
         Backend(
             "ext:mongodb",
+            cache_type="collective.beaker.mongodb",
             options={"url": text},
             needs=(("url",),),
             address="url",
@@ -466,6 +475,7 @@ BACKENDS: dict[str, Backend] = {
         ),
         Backend(
             "ext:redis",
+            cache_type="collective.beaker.redis",
             options={"url": text, "timeout": seconds()},
             needs=(("url",),),
             address="url",
@@ -481,6 +491,7 @@ BACKENDS: dict[str, Backend] = {
         ),
         Backend(
             "ext:rediscluster",
+            cache_type="collective.beaker.rediscluster",
             options={"urls": text, "timeout": seconds()},
             takes_any=True,
             needs=(("urls",),),
@@ -501,6 +512,14 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
+_KINDS = {
+    backend.cache_type: name
+    for name, backend in BACKENDS.items()
+    if backend.cache_type
+}
+"""The backends by the names under which Beaker finds our caches."""
+
+
 def kind_of(options: Mapping[str, Any]) -> str:
     """Return the name of the backend that options of sessions or caches name.
 
@@ -509,7 +528,7 @@ def kind_of(options: Mapping[str, Any]) -> str:
     kind: str = options.get("type") or (
         "file" if options.get("data_dir") else "memory"
     )
-    return kind
+    return _KINDS.get(kind, kind)
 
 
 def backend_of(options: Mapping[str, Any]) -> Backend:
@@ -557,7 +576,9 @@ def backend_names(for_caches: bool) -> list[str]:
         if not backend.refused and not (for_caches and backend.not_for_caches)
     }
     others = {
-        name for name, point in _installed().items() if not _is_beakers(point)
+        name
+        for name, point in _installed().items()
+        if not _is_beakers(point) and name not in _KINDS
     }
     return sorted(known | others)
 
@@ -585,6 +606,7 @@ def find_backend(name: str) -> Backend:
 
     Raises LookupError with the reason if there is none that can be used.
     """
+    name = _KINDS.get(name, name)
     if name in BACKENDS:
         backend = BACKENDS[name]
         if backend.refused and not backend.store:

@@ -102,7 +102,15 @@ CACHE_OPTIONS: dict[str, Reader] = {
     "expire": whole_number("a whole number of seconds"),
     "key_length": whole_number("a whole number"),
     "lock_dir": text,
+    "lock_timeout": seconds(),
     "log_file": text,
+    "max_entries": whole_number(
+        "a whole number, 1 or more", lambda number: number > 0
+    ),
+    "secret": text,
+    "secret_fallbacks": former_keys,
+    "socket_timeout": seconds(),
+    "stale": whole_number("a whole number of seconds"),
     "type": text,
 }
 """The options of caches, which a cache region may set, too."""
@@ -142,10 +150,24 @@ SESSION_DEFAULTS: dict[str, Any] = {
 }
 """The defaults of the session options."""
 
-CACHE_DEFAULTS: dict[str, Any] = parse_cache_config_options(
-    {"cache.regions": "any"}
-)["cache_regions"]["any"]
-"""The defaults of the cache options, which are Beaker's own."""
+OWN_CACHE_DEFAULTS: dict[str, Any] = {
+    "lock_timeout": 10,
+    "max_entries": 10_000,
+    "secret": None,
+    "secret_fallbacks": (),
+    "socket_timeout": 1,
+    "stale": None,
+}
+"""The cache options of this package, which Beaker does not know, and their
+defaults."""
+
+CACHE_DEFAULTS: dict[str, Any] = {
+    **parse_cache_config_options({"cache.regions": "any"})["cache_regions"][
+        "any"
+    ],
+    **OWN_CACHE_DEFAULTS,
+}
+"""The defaults of the cache options; those of Beaker's options are its own."""
 
 REFUSED_CACHE_OPTIONS = {
     "expiretime": "its name is expire",

@@ -363,6 +363,6 @@ def _misplaced(key: str, value: Any) -> str:
 
 
 def _did_you_mean(word: str, known: Collection[str], prefix: str = "") -> str:
-    for match in get_close_matches(word, known, n=1, cutoff=0.75):
+    for match in get_close_matches(word, known, n=1, cutoff=0.81):
         return f" Did you mean {prefix}{match}?"
     return ""

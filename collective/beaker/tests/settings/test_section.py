@@ -137,6 +137,12 @@ def test_the_defaults_of_a_cache():
         "expire": None,
         "key_length": 250,
         "lock_dir": None,
+        "lock_timeout": 10,
+        "max_entries": 10000,
+        "secret": None,
+        "secret_fallbacks": (),
+        "socket_timeout": 1,
+        "stale": None,
         "type": "memory",
     }
 

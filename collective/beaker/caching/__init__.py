@@ -1,0 +1,1 @@
+"""Caches: the results of functions, kept for everybody."""

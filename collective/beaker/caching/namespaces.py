@@ -1,0 +1,219 @@
+"""Beaker's API on our caches: what it calls for each of them.
+
+Beaker's ``Cache`` works on a namespace manager, and finds the classes below
+by their entry points.  ``Value.get_value`` in ``beaker/container.py`` shows in
+which order it calls them.
+"""
+
+import sys
+import threading
+from typing import Any
+
+from beaker.container import NamespaceManager
+
+from collective.beaker.caching.computing import Computation
+from collective.beaker.caching.computing import Wanted
+from collective.beaker.caching.region import region_with
+from collective.beaker.caching.values import CachedValue
+
+
+Beakers = tuple[float, float | None, Any]
+"""A value as Beaker has it: when it was stored, its expire and itself."""
+
+_OLD = CachedValue(None, 0.0, None, 0.0, (), None)
+"""What stands for an expired value that Beaker has got already."""
+
+
+class RegionNamespace(NamespaceManager):
+    """The values of one cache, in a region.
+
+    To ask whether there is a value would be a round trip of its own.  So
+    ``in`` is always true, and ``[]`` raises KeyError if there is none, for
+    which Beaker is prepared.
+    """
+
+    kind = ""
+
+    def __init__(
+        self,
+        namespace: str,
+        region: str = "",
+        region_expire: float | None = None,
+        **options: Any,
+    ):
+        super().__init__(namespace)
+        self.cache = lasting_name(namespace)
+        self.region = region_with(region, {**options, "type": self.kind})
+        self._is_computed_each_time = region_expire == 0
+        self._of_thread = threading.local()
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def has_key(self, key: Any) -> bool:
+        return self.region.look(self.wanted(key)) is not None
+
+    def __getitem__(self, key: Any) -> Beakers:
+        """Return a value that is there, even if it has expired.
+
+        It is one that may be returned while another is computed.
+        """
+        prepared = vars(self._of_thread).pop("prepared", None)
+        if prepared is not None and prepared[0] == key:
+            found = prepared[1]
+        elif self._is_computed_each_time:
+            found = None
+        else:
+            found = self.region.look(self.wanted(key))
+        if found is None:
+            raise KeyError(key)
+        return found.stored, found.expire, found.value
+
+    def __setitem__(self, key: Any, value: Beakers) -> None:
+        self.set_value(key, value, value[1])
+
+    def set_value(
+        self, key: Any, value: Beakers, expiretime: float | None = None
+    ) -> None:
+        """Store what was computed, or what code puts into the cache."""
+        computations = self.computations.get(key)
+        if not computations:
+            self.region.put(self.cache, bytes_of(key), value[2], expiretime)
+        elif expiretime == 0:
+            computations[-1].finish_without_storing()
+        else:
+            computations[-1].finish(value[2], expiretime)
+
+    def __delitem__(self, key: Any) -> None:
+        self.region.invalidate(self.cache, bytes_of(key))
+
+    def do_remove(self) -> None:
+        self.region.clear_cache(self.cache)
+
+    def get_creation_lock(self, key: Any) -> "CreationLock | NoLock":
+        if self._is_computed_each_time:
+            return NoLock()
+        return CreationLock(self, key)
+
+    # For the lock
+
+    def wanted(self, key: Any) -> Wanted:
+        return self.region.wanted(self.cache, bytes_of(key))
+
+    def prepare(self, key: Any, found: CachedValue | None) -> None:
+        """Have ``[]`` return this, so that the store is not asked again."""
+        self._of_thread.prepared = key, found
+
+    @property
+    def computations(self) -> dict[Any, list[Computation]]:
+        """What this thread computes, by key, the innermost last."""
+        computations: dict[Any, list[Computation]]
+        computations = vars(self._of_thread).setdefault("computations", {})
+        return computations
+
+
+class CreationLock:
+    """What Beaker acquires before it has a value computed."""
+
+    def __init__(self, namespace: RegionNamespace, key: Any):
+        self._namespace = namespace
+        self._key = key
+        self._computation = Computation(
+            namespace.region, namespace.wanted(key)
+        )
+
+    def acquire(self, wait: bool = True) -> bool:
+        """Return once the caller may compute, or there is a new value.
+
+        Without ``wait``, Beaker has an old value: False says that this is to
+        be returned.
+        """
+        try:
+            found = self._computation.begin(None if wait else _OLD)
+        except BaseException:
+            self._computation.end()
+            raise
+        if found is _OLD:
+            self._computation.end()
+            return False
+        self._namespace.prepare(self._key, found)
+        computations = self._namespace.computations
+        computations.setdefault(self._key, []).append(self._computation)
+        return True
+
+    def release(self) -> None:
+        computations = self._namespace.computations
+        computations[self._key].pop()
+        if not computations[self._key]:
+            del computations[self._key]
+        self._computation.end()
+
+
+class NoLock:
+    """For what each caller computes."""
+
+    def acquire(self, wait: bool = True) -> bool:
+        return True
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
+def bytes_of(key: Any) -> bytes:
+    """Return the key of a value; what Python tells apart stays apart.
+
+    Beaker makes bytes of a text before it gets here.
+    """
+    if isinstance(key, bytes):
+        return b"b" + key
+    text = f"{type(key).__module__}.{type(key).__qualname__} {key!r}"
+    return b"o" + text.encode("utf-8", "surrogatepass")
+
+
+def lasting_name(namespace: str) -> str:
+    """Return the name of a cache that is the same in another folder.
+
+    Beaker names the cache of a function by the path of its source, and by
+    the function.  The name of the module takes the place of the path.
+    """
+    path, bar, function = namespace.rpartition("|")
+    if not bar:
+        return namespace
+    for module in list(sys.modules.values()):
+        of_module = getattr(module, "__dict__", {})
+        if of_module.get("__file__") == path:
+            spec = of_module.get("__spec__")
+            return f"{spec.name if spec else module.__name__}|{function}"
+    return namespace
+
+
+class MemoryNamespace(RegionNamespace):
+    kind = "memory"
+
+
+class FileNamespace(RegionNamespace):
+    kind = "file"
+
+
+class DbmNamespace(RegionNamespace):
+    kind = "dbm"
+
+
+class DatabaseNamespace(RegionNamespace):
+    kind = "ext:database"
+
+
+class MemcachedNamespace(RegionNamespace):
+    kind = "ext:memcached"
+
+
+class MongoNamespace(RegionNamespace):
+    kind = "ext:mongodb"
+
+
+class RedisNamespace(RegionNamespace):
+    kind = "ext:redis"
+
+
+class RedisClusterNamespace(RegionNamespace):
+    kind = "ext:rediscluster"

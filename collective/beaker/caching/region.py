@@ -1,0 +1,533 @@
+"""Cache regions: values that are kept with the same options.
+
+``find_region`` returns the region with a name.  Nothing that goes wrong in a
+store reaches whoever asks a region for a value: the value is computed.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from secrets import token_hex
+from typing import Any
+from typing import Protocol
+from weakref import WeakSet
+
+from beaker.cache import cache_regions
+from beaker.exceptions import BeakerException
+
+from collective.beaker.caching.computing import Computation
+from collective.beaker.caching.computing import Flights
+from collective.beaker.caching.computing import Wanted
+from collective.beaker.caching.computing import make_wanted
+from collective.beaker.caching.errors import log_error
+from collective.beaker.caching.names import generation_of
+from collective.beaker.caching.names import name_of_tag
+from collective.beaker.caching.names import names_of
+from collective.beaker.caching.names import prefix_of
+from collective.beaker.caching.values import CachedValue
+from collective.beaker.caching.values import Codec
+from collective.beaker.caching.values import Mark
+from collective.beaker.caching.values import NotSigned
+from collective.beaker.caching.values import ObjectCodec
+from collective.beaker.caching.values import make_codec
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.options import OWN_CACHE_DEFAULTS
+from collective.beaker.settings.readers import former_keys
+from collective.beaker.stores.values import ValueStore
+from collective.beaker.stores.values import find_value_store
+
+
+LONGEST_STALE = 3600
+"""For how many seconds an expired value may be used unless ``stale`` is
+set."""
+
+MARK_SECONDS = 86400
+"""For how long a mark stands in the place of a value: far longer than any
+transaction takes."""
+
+
+class Snapshot(Protocol):
+    """The state of the database that a transaction sees."""
+
+    @property
+    def tid(self) -> int:
+        """The id of the last transaction that it includes."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it shows only what is committed."""
+
+
+class Region:
+    """The values that are kept with the same options, and how they are got.
+
+    The options are those of zope.conf, without the prefix.  ``name`` is ""
+    for the caches without a region.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any]):
+        self.name = name
+        self.given = options
+        self.options = {**OWN_CACHE_DEFAULTS, **options}
+        self.enabled: bool = self.options.get("enabled", True)
+        self.expire: float | None = self.options.get("expire")
+        self.lock_timeout: float = self.options["lock_timeout"]
+        self._stale: float | None = self.options["stale"]
+        self._generations: dict[str, bytes] = {}
+        self.begin_anew()
+        _all.add(self)
+
+    def begin_anew(self) -> None:
+        """Forget what belongs to a parent process, after a fork."""
+        self.flights = Flights()
+        self._store: ValueStore | None = None
+        self._codec: Codec | None = None
+
+    # What code asks for
+
+    def value(
+        self,
+        cache: str,
+        key: bytes,
+        compute: Callable[[], Any],
+        *,
+        expire: float | None = None,
+        tags: Sequence[str] = (),
+        snapshot: Snapshot | None = None,
+        may_store: Callable[[], bool] = lambda: True,
+    ) -> Any:
+        """Return the value with this key, computed if there is none.
+
+        ``cache`` tells the values of one function from those of others.
+        ``expire`` is in seconds; None is the region's own.  With 0, and in a
+        region that is not enabled, the value is computed each time.
+
+        A value that is there is one round trip to the store.  If it is not,
+        one thread of one process computes it, and the others wait for at most
+        ``lock_timeout`` seconds.  If it has expired less than ``stale``
+        seconds ago, they get the old one.
+
+        ``tags`` are names of what the value is made from, and need a
+        ``snapshot``.  A value is used as long as its snapshot is not older
+        than any of its tags.  A value that was computed from a snapshot which
+        is not clean is returned and not stored, and so is one for which
+        ``may_store``, which is asked after the computation, returns False.
+
+        Raises what ``compute`` raises, and nothing because of the store: what
+        cannot be read is computed, and what cannot be stored is returned all
+        the same.
+        """
+        if expire is None:
+            expire = self.expire
+        if not self.enabled or expire == 0:
+            return compute()
+        asked = self.wanted(cache, key, tags, snapshot)
+        found = self.look(asked)
+        if found is not None and not found.has_expired(time.time()):
+            self.count("hits", found.took)
+            return found.value
+        if snapshot is not None and not snapshot.is_clean:
+            return compute()
+        computation = Computation(self, asked)
+        try:
+            old, found = found, computation.begin(found)
+            if found is not None:
+                self.count("stale" if found is old else "hits", found.took)
+                return found.value
+            value = compute()
+            if may_store():
+                computation.finish(value, expire)
+            else:
+                computation.finish_without_storing()
+            return value
+        finally:
+            computation.end()
+
+    def invalidate(
+        self, cache: str, key: bytes, number: int | None = None
+    ) -> None:
+        """Remove the value with this key.
+
+        Nothing that is being computed at this moment is stored.  ``number``
+        is the transaction id of the commit that makes the value invalid:
+        after that, no value is stored that was computed from an older
+        snapshot.
+
+        Nothing is raised.  If the store fails, that is logged.
+        """
+        name = names_of(self.name, cache).of_value(key)
+        try:
+            if number is None:
+                self.store.delete([name])
+            else:
+                self._mark(name, number)
+        except StoreUnavailable as error:
+            self.failed("keeps a value that was invalidated", str(error))
+
+    def put(
+        self, cache: str, key: bytes, value: Any, expire: float | None
+    ) -> None:
+        """Store a value that the caller has, whoever computes it now.
+
+        Nothing is raised because of the store, as in ``value``.
+        """
+        if expire == 0:
+            self.invalidate(cache, key)
+            return
+        asked = self.wanted(cache, key)
+        try:
+            records = self._read_generations(asked)
+            generations = self.generations(asked, records)
+            made = CachedValue(
+                value, time.time(), expire, 0.0, generations, None
+            )
+            record = self.encoded(asked.name, made)
+            if record is None:
+                # The former value is no longer the right one.
+                self.store.delete([asked.name])
+                return
+            self.store.put(
+                asked.name,
+                record,
+                self.seconds_to_keep(expire),
+                self.to_keep(asked, generations),
+            )
+            self.have_stored(asked)
+        except StoreUnavailable as error:
+            self.failed("fails", str(error))
+
+    def clear_cache(self, cache: str) -> None:
+        """Make all values of one cache invalid, in one step.
+
+        Values that are being computed at this moment are invalid, too.
+        Nothing is raised.  If the store fails, that is logged.
+        """
+        names = names_of(self.name, cache)
+        try:
+            if self._has_generations():
+                self._replace(names.generations[1])
+            else:
+                self.store.clear(names.prefix)
+        except StoreUnavailable as error:
+            self.failed("keeps values that were invalidated", str(error))
+
+    def clear(self) -> None:
+        """Make all values of the region invalid, in one step.
+
+        Values that are being computed at this moment are invalid, too.  The
+        store forgets the former ones when they expire; ``remove_all`` removes
+        them now.
+
+        Raises StoreUnavailable.
+        """
+        if self._has_generations():
+            self._replace(generation_of(self.name))
+        else:
+            self.store.clear(prefix_of(self.name))
+
+    def remove_all(self) -> int | None:
+        """Do as ``clear``, and remove the values from the store.
+
+        Returns how many there were, or None if the store cannot list them.
+        Raises StoreUnavailable.
+        """
+        prefix = prefix_of(self.name)
+        try:
+            if not self._has_generations():
+                return self.store.clear(prefix)
+            self.clear()
+            return self.store.clear(prefix)
+        except NotImplementedError:
+            return None
+
+    def all_stores(self) -> list[ValueStore]:
+        """Return the stores of all regions in force, each of them once.
+
+        Raises StoreUnavailable if a store needs its server now and cannot
+        reach it.
+        """
+        stores = [region.store for region in regions_in_force()]
+        return list({id(store): store for store in stores}.values())
+
+    def count(self, event: str, seconds: float = 0.0) -> None:
+        """Take note of an event.
+
+        "hits" and "stale" come with the seconds that the value took to be
+        computed, "computed" with those that it takes now; "waits" and
+        "errors" with none.
+        """
+
+    # What a computation needs
+
+    @property
+    def store(self) -> ValueStore:
+        """The store; raises StoreUnavailable if it cannot be had now."""
+        if self._store is None:
+            try:
+                self._store = find_value_store(self.options, self.name)
+            except LookupError as error:
+                kind, reason = kind_of(self.options), str(error)
+                raise StoreUnavailable(kind, "", reason) from None
+        return self._store
+
+    def wanted(
+        self,
+        cache: str,
+        key: bytes,
+        tags: Sequence[str] = (),
+        snapshot: Snapshot | None = None,
+    ) -> Wanted:
+        if tags and snapshot is None:
+            raise ValueError("Tags need a snapshot.")
+        names = names_of(self.name, cache)
+        return make_wanted(
+            names.of_value(key),
+            names.generations if self._has_generations() else (),
+            tuple(map(name_of_tag, tags)),
+            None if snapshot is None else snapshot.tid,
+        )
+
+    def look(self, asked: Wanted) -> CachedValue | None:
+        """Return a value that is valid, or was until some seconds ago."""
+        try:
+            return self.usable(asked, self.store.get(asked.names))
+        except StoreUnavailable as error:
+            self.failed("fails", str(error))
+            return None
+
+    def usable(
+        self, asked: Wanted, records: Mapping[str, Any]
+    ) -> CachedValue | None:
+        """Return the value among these records if it may be used.
+
+        It may have expired, but was not dropped.
+        """
+        record = records.get(asked.name)
+        if record is None:
+            return None
+        found = self._decoded(asked.name, record)
+        if not isinstance(found, CachedValue):
+            return None
+        if not (
+            found.generations == tuple(map(records.get, asked.generations))
+            and all(
+                _is_older(records.get(tag), found.snapshot)
+                for tag in asked.tags
+            )
+        ):
+            return None
+        if found.has_expired(time.time(), self._stale_seconds(found.expire)):
+            return None
+        return found
+
+    def is_marked(self, asked: Wanted, records: Mapping[str, Any]) -> bool:
+        """Tell whether a later commit has invalidated the value."""
+        record = records.get(asked.name)
+        if record is None or asked.snapshot is None:
+            return False
+        found = self._decoded(asked.name, record)
+        return isinstance(found, Mark) and found.number > asked.snapshot
+
+    def generations(
+        self, asked: Wanted, records: Mapping[str, Any]
+    ) -> tuple[bytes, ...]:
+        """Return the generations of today: those in the store, or new ones.
+
+        All threads propose the same new one, until it is stored.
+        """
+        return tuple(
+            records.get(name)
+            or self._generations.setdefault(name, _new_generation())
+            for name in asked.generations
+        )
+
+    def have_stored(self, asked: Wanted) -> None:
+        """Take note that the generations of this value are in the store."""
+        for name in asked.generations:
+            self._generations.pop(name, None)
+
+    def encoded(self, name: str, made: CachedValue | Mark) -> Any | None:
+        """Return the record of a value, or None if it cannot be stored."""
+        try:
+            return self.codec.encode(name, made)
+        except MemoryError:
+            raise
+        except Exception as error:
+            # Only the types: the message may hold data.
+            reason = (
+                f"A value of the type {type(made[0]).__name__} cannot be "
+                f"pickled ({type(error).__name__})."
+            )
+        self.failed("cannot store a value", reason)
+        return None
+
+    def seconds_to_keep(self, expire: float | None) -> float | None:
+        """Return for how long the store keeps a value."""
+        return None if expire is None else expire + self._stale_seconds(expire)
+
+    def to_keep(
+        self, asked: Wanted, generations: tuple[bytes, ...]
+    ) -> dict[str, bytes]:
+        """Return the records without which a value is not valid.
+
+        Where a tag is missing, values from before this snapshot are dropped.
+        """
+        kept = dict(zip(asked.generations, generations, strict=True))
+        if asked.tags:
+            kept |= dict.fromkeys(asked.tags, b"%016x" % (asked.snapshot or 0))
+        return kept
+
+    def failed(self, kind: str, reason: str) -> None:
+        """Count and log an error, which the caller does not see."""
+        self.count("errors")
+        log_error(self.name, kind, reason)
+
+    @property
+    def codec(self) -> Codec:
+        if self._codec is None:
+            if self.store.keeps_objects:
+                self._codec = ObjectCodec()
+            else:
+                self._codec = make_codec(_secrets(self.options))
+        return self._codec
+
+    # How that is done
+
+    def _has_generations(self) -> bool:
+        """Tell whether values are dropped by a change of their generation.
+
+        In the memory of this process they are just removed.
+        """
+        try:
+            return not self.store.keeps_objects
+        except StoreUnavailable:
+            return True
+
+    def _stale_seconds(self, expire: float | None) -> float:
+        if self._stale is not None:
+            return self._stale
+        return min(expire or 0, LONGEST_STALE)
+
+    def _decoded(self, name: str, record: Any) -> CachedValue | Mark | None:
+        """Return what a record holds, or None if it cannot be read."""
+        try:
+            return self.codec.decode(name, record)
+        except MemoryError:
+            raise
+        except NotSigned:
+            kind = "holds a value that is not signed with cache.secret"
+            reason = "Was the secret changed?"
+        except Exception as error:
+            # Only the type: the message may hold data.
+            kind = "holds a value that cannot be read"
+            reason = f"Reading it raises {type(error).__name__}."
+        self.failed(kind, reason)
+        return None
+
+    def _read_generations(self, asked: Wanted) -> Mapping[str, Any]:
+        return self.store.get(asked.generations) if asked.generations else {}
+
+    def _mark(self, name: str, number: int) -> None:
+        record = self.store.get([name]).get(name)
+        found = None if record is None else self._decoded(name, record)
+        if isinstance(found, Mark):
+            number = max(number, found.number)
+        mark = self.codec.encode(name, Mark(number))
+        self.store.put(name, mark, MARK_SECONDS)
+
+    def _replace(self, generation: str) -> None:
+        self.store.put(generation, _new_generation(), None)
+        self._generations.pop(generation, None)
+
+
+ARGUMENTS = ("region", "region_expire")
+"""What Beaker hands over to a cache in addition to the options: the name of
+the region, and its ``expire``."""
+
+_all: WeakSet[Region] = WeakSet()
+"""The regions of this process."""
+
+_known: dict[str, tuple[Mapping[str, Any], Region]] = {}
+"""The regions in force, with the options from which they were made."""
+
+
+def find_region(name: str) -> Region:
+    """Return the region with this name, with the options in force.
+
+    They are those of zope.conf, or of ``beaker.cache.cache_regions``, where
+    code may change them.  Raises BeakerException if there is no such region.
+    """
+    options = cache_regions.get(name)
+    if options is None:
+        raise BeakerException(
+            f"Cache region not configured: {name}. Add it to cache.regions "
+            "in the beaker section of zope.conf."
+        )
+    known = _known.get(name)
+    if known is None or known[0] != options:
+        copied = dict(options)
+        region = region_with(name, copied)
+        known = _known[name] = copied, region
+    return known[1]
+
+
+def region_with(name: str, options: Mapping[str, Any]) -> Region:
+    """Return a region with these options, the same one for the same."""
+    options = {
+        option: value
+        for option, value in options.items()
+        if option not in ARGUMENTS
+    }
+    for region in list(_all):
+        if region.name == name and region.given == options:
+            return region
+    return Region(name, options)
+
+
+def regions_in_force() -> Iterator[Region]:
+    """Yield the regions that are configured, if we keep their values."""
+    for name in list(cache_regions):
+        region = find_region(name)
+        if _keeps_values(region.options):
+            yield region
+
+
+def _keeps_values(options: Mapping[str, Any]) -> bool:
+    try:
+        return bool(backend_of(options).values)
+    except LookupError:
+        return False
+
+
+def _secrets(options: Mapping[str, Any]) -> list[str]:
+    if not options["secret"]:
+        return []
+    return [options["secret"], *former_keys(options["secret_fallbacks"])]
+
+
+def _new_generation() -> bytes:
+    return token_hex(8).encode("ascii")
+
+
+def _is_older(tag: bytes | None, snapshot: int | None) -> bool:
+    """Tell whether a tag was last dropped before a snapshot.
+
+    Nobody knows if it is not there, so it does not count as older.
+    """
+    if tag is None or snapshot is None:
+        return False
+    return int(tag, 16) <= snapshot
+
+
+def _begin_anew() -> None:
+    for region in list(_all):
+        region.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

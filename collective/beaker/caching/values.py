@@ -1,0 +1,140 @@
+"""What a store keeps for one value of a cache."""
+
+import hmac
+import pickle
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+
+class CachedValue(NamedTuple):
+    """A value, and what tells whether it may still be used."""
+
+    value: Any
+
+    stored: float
+    """When it was stored: seconds since 1970."""
+
+    expire: float | None
+    """After how many seconds it expires; None if never."""
+
+    took: float
+    """For how many seconds it was computed."""
+
+    generations: tuple[bytes, ...]
+    """The generations of its region and its cache when it was computed.  It
+    is dropped as soon as one of them is another."""
+
+    snapshot: int | None
+    """The transaction id of what it was computed from, if that is known.  It
+    is dropped as soon as one of its tags has a larger number."""
+
+    def has_expired(self, now: float, stale: float = 0) -> bool:
+        """Tell whether it expired more than ``stale`` seconds ago."""
+        expire = self.expire
+        return expire is not None and now >= self.stored + expire + stale
+
+
+class Mark(NamedTuple):
+    """What stands in the place of a value that was invalidated.
+
+    No value that was computed from an older snapshot is stored there.
+    """
+
+    number: int
+    """The transaction id of the commit that invalidated the value."""
+
+
+class NotSigned(ValueError):
+    """A record is not signed with our key."""
+
+
+class Codec:
+    """Between values and the records that a store keeps.
+
+    With keys, records are signed with the first of them, and accepted if they
+    are signed with any.  The signature covers the name of the record, so that
+    nobody can put one in the place of another.
+    """
+
+    def __init__(self, keys: Sequence[bytes] = ()):
+        self._keys = keys
+        self._header = _SIGNED if keys else _UNSIGNED
+
+    def encode(self, name: str, cached: CachedValue | Mark) -> bytes:
+        """Return the record of a value; raise any exception if it has none."""
+        if type(cached) is Mark:
+            return b"%016x" % cached.number
+        # As a plain tuple: a record does not name this class.
+        data = pickle.dumps(tuple(cached), pickle.HIGHEST_PROTOCOL)
+        return self._header + self._sign(name, data) + data
+
+    def decode(self, name: str, record: bytes) -> CachedValue | Mark:
+        """Return what a record holds.
+
+        Nothing in it is executed unless it is signed with one of the keys, or
+        there are none.  Raises NotSigned, and any exception if it cannot be
+        read.
+        """
+        if len(record) == _DIGITS:
+            return Mark(int(record, 16))
+        start = len(self._header)
+        if record[:start] != self._header:
+            raise NotSigned("The record has another form.")
+        if self._keys:
+            start += _SIGNATURE
+            self._check(
+                name, record[start - _SIGNATURE : start], record[start:]
+            )
+        return CachedValue._make(pickle.loads(memoryview(record)[start:]))
+
+    def _sign(self, name: str, data: bytes) -> bytes:
+        return _signature(self._keys[0], name, data) if self._keys else b""
+
+    def _check(self, name: str, signature: bytes, data: bytes) -> None:
+        for key in self._keys:
+            expected = _signature(key, name, data)
+            if hmac.compare_digest(expected, signature):
+                return
+        raise NotSigned("The record has the signature of another key.")
+
+
+class ObjectCodec(Codec):
+    """For a store that keeps the objects themselves."""
+
+    def encode(self, name: str, cached: CachedValue | Mark) -> Any:
+        return cached
+
+    def decode(self, name: str, record: Any) -> CachedValue | Mark:
+        found: CachedValue | Mark = record
+        return found
+
+
+_UNSIGNED = b"\0cache1\0"
+_SIGNED = b"\0cache1s"
+"""What records begin with.  The number is that of their form."""
+
+_SIGNATURE = 32
+"""The number of bytes of a signature."""
+
+_DIGITS = 16
+"""The number of bytes of a mark, which are hexadecimal digits."""
+
+_PURPOSE = b"collective.beaker: values of caches"
+"""What makes the key from a secret, which may have other purposes, too."""
+
+
+def make_codec(secrets: Sequence[str]) -> Codec:
+    """Return a codec that signs with the first of these secrets."""
+    return Codec([_key(secret) for secret in secrets])
+
+
+def _key(secret: str) -> bytes:
+    return hmac.digest(
+        secret.encode("utf-8", "surrogatepass"), _PURPOSE, "sha256"
+    )
+
+
+def _signature(key: bytes, name: str, data: bytes) -> bytes:
+    # No name contains a NUL.
+    return hmac.digest(key, b"%b\0%b" % (name.encode("ascii"), data), "sha256")
