@@ -348,6 +348,8 @@ def _file_backend(
         python_options=python_options or {},
         store=f"{_STORES}.files:{store}",
         store_options=store_options,
+        values=f"{_STORES}.values.files:FileValues",
+        value_options=("data_dir", folder, "socket_timeout"),
         region_option="data_dir",
     )
 

@@ -1,4 +1,4 @@
-"""The files that Beaker locks, and how to remove those that nobody holds.
+"""Lock files, and how to remove those that nobody holds.
 
 Beaker creates one for each session and removes none.  A process may open such
 a file and wait for its lock while another process removes the file, and a
@@ -8,12 +8,17 @@ that holds a lock removes its file.
 """
 
 import os
+import time
 from collections.abc import Hashable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ETIMEDOUT
 from stat import S_ISREG
 
 from beaker.synchronization import has_flock
+
+from collective.beaker.stores.private import make_file
+from collective.beaker.stores.private import make_folder
 
 
 if has_flock:
@@ -24,6 +29,10 @@ _OPEN = (
 )
 """How a lock file is opened: what is none, such as a pipe, is not waited for.
 """
+
+
+_POLL_SECONDS = 0.001
+"""The time between two attempts to acquire a lock."""
 
 
 def identity(path: str) -> Hashable:
@@ -75,6 +84,36 @@ def held(path: str) -> Iterator[bool]:
     finally:
         _release(file)
         os.close(file)
+
+
+@contextmanager
+def hold(path: str, seconds: float) -> Iterator[None]:
+    """Hold a lock, whose file and folders are created if they are missing.
+
+    Raises TimeoutError if somebody else holds it for so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        file = _open(path)
+        try:
+            if _acquire(file) and _is_at(file, path):
+                yield
+                return
+        finally:
+            _release(file)
+            os.close(file)
+        if time.monotonic() > deadline:
+            raise TimeoutError(ETIMEDOUT, "a lock is held for too long")
+        time.sleep(_POLL_SECONDS)
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_WRONLY)
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))
+        make_file(path)
+        return os.open(path, os.O_WRONLY)
 
 
 def _acquire(file: int) -> bool:

@@ -8,7 +8,7 @@ from collective.beaker.tests.helpers.stores import OPTIONS
 from collective.beaker.tests.helpers.stores import on_each
 
 
-VALUE_STORES = ["memory"]
+VALUE_STORES = ["memory", "file", "dbm"]
 
 
 @pytest.fixture(params=on_each(*VALUE_STORES))

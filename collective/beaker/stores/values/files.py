@@ -1,0 +1,287 @@
+"""Values in files, one for each record.
+
+Files have the mode 0600 and folders 0700, whatever the umask.  Readers need no
+lock, as a file is replaced at once.  Writers share one lock for each folder.
+"""
+
+import math
+import os
+import struct
+import time
+from collections.abc import Hashable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from collective.beaker.interfaces import Claim
+from collective.beaker.interfaces import Size
+from collective.beaker.stores.lock_files import hold
+from collective.beaker.stores.private import exists
+from collective.beaker.stores.private import make_folder
+from collective.beaker.stores.private import read
+from collective.beaker.stores.private import remove
+from collective.beaker.stores.private import replace
+from collective.beaker.stores.values.base import ValueStore
+from collective.beaker.stores.values.base import new_token
+
+
+_HEADER = struct.Struct(">d")
+"""What a file begins with: when it ends, in seconds since 1970."""
+
+_HEADER_SIZE = _HEADER.size
+
+_VALUE = ".value"
+"""The ending of a file that holds a record."""
+
+_CLAIM = ".claim"
+"""The ending of a file that holds the token of a claim."""
+
+_LOCK = "lock"
+
+
+class FileValues(ValueStore):
+    """Keeps records in a folder ``values``, in some hundred folders."""
+
+    failures = (OSError,)
+
+    def __init__(
+        self,
+        kind: str,
+        socket_timeout: float,
+        data_dir: str | None = None,
+        file_dir: str | None = None,
+        dbm_dir: str | None = None,
+    ):
+        self._folder = f"{file_dir or dbm_dir or data_dir}/values"
+        self._patience = socket_timeout
+        super().__init__(kind, self._folder)
+
+    @property
+    def place(self) -> Hashable:
+        return os.path.realpath(self._folder)
+
+    def _get(self, names: Sequence[str]) -> dict[str, Any]:
+        now = time.time()
+        found = {}
+        for name in names:
+            content = read(self._path(name) + _VALUE)
+            if content is not None and _end_of(content) > now:
+                found[name] = content[_HEADER_SIZE:]
+        return found
+
+    def _claim(
+        self, name: str, names: Sequence[str], seconds: float
+    ) -> tuple[Claim | None, dict[str, Any]]:
+        claim = Claim(name, new_token())
+        path = self._path(name) + _CLAIM
+        with self._locked(name):
+            is_free = _has_ended(read(path))
+            if is_free:
+                _write(path, claim.token.encode(), seconds)
+            return claim if is_free else None, self._get(names)
+
+    def _renew(self, claim: Claim, seconds: float) -> bool:
+        with self._locked(claim.name):
+            if not self._is_good(claim):
+                return False
+            path = self._path(claim.name) + _CLAIM
+            _write(path, claim.token.encode(), seconds)
+            return True
+
+    def _settle(
+        self,
+        claim: Claim,
+        record: Any,
+        seconds: float | None,
+        keep: Mapping[str, Any],
+    ) -> bool:
+        self._keep(keep, seconds)
+        path = self._path(claim.name)
+        with self._locked(claim.name):
+            if not self._is_good(claim):
+                return False
+            _write(path + _VALUE, record, seconds)
+            remove(path + _CLAIM)
+            return True
+
+    def _give_up(self, claim: Claim) -> None:
+        with self._locked(claim.name):
+            if self._is_good(claim):
+                remove(self._path(claim.name) + _CLAIM)
+
+    def _put(
+        self,
+        name: str,
+        record: Any,
+        seconds: float | None,
+        keep: Mapping[str, Any],
+    ) -> None:
+        self._keep(keep, seconds)
+        path = self._path(name)
+        with self._locked(name):
+            remove(path + _CLAIM)
+            _write(path + _VALUE, record, seconds)
+
+    def _delete(self, names: Sequence[str]) -> None:
+        for name in names:
+            path = self._path(name)
+            if exists(path + _VALUE) or exists(path + _CLAIM):
+                with self._locked(name):
+                    remove(path + _CLAIM)
+                    remove(path + _VALUE)
+
+    def _raise_number(
+        self, name: str, number: bytes, seconds: float | None
+    ) -> None:
+        path = self._path(name) + _VALUE
+        with self._locked(name):
+            content = read(path)
+            present = self._get([name]).get(name, number)
+            _write(path, max(present, number), seconds, _end_of(content))
+
+    def _keep(self, keep: Mapping[str, Any], seconds: float | None) -> None:
+        end = _end(seconds)
+        for name, record in keep.items():
+            path = self._path(name) + _VALUE
+            if _end_of(read(path)) >= end:
+                continue
+            with self._locked(name):
+                content = read(path)
+                if not _has_ended(content):
+                    record = (content or b"")[_HEADER_SIZE:]
+                # It lives longer than it must, and is not written each time.
+                _write(path, record, seconds and 2 * seconds, _end_of(content))
+
+    def _walk(self, prefix: str) -> Iterator[str]:
+        now = time.time()
+        for path in self._folders():
+            for file in _files(path, prefix, _VALUE):
+                if _end_at(f"{path}/{file}") > now:
+                    yield _name(file)
+
+    def _clear(self, prefix: str) -> int:
+        number = 0
+        for path in self._folders():
+            with self._lock(path):
+                for file in _files(path, prefix, _CLAIM):
+                    remove(f"{path}/{file}")
+                for file in _files(path, prefix, _VALUE):
+                    remove(f"{path}/{file}")
+                    number += 1
+        return number
+
+    def _sweep(self, dry_run: bool) -> Iterator[int]:
+        for path in self._folders():
+            if dry_run:
+                yield len(_ended(path, _VALUE))
+                continue
+            with self._lock(path):
+                for file in _ended(path, _CLAIM):
+                    remove(file)
+                # Nobody writes now, so a killed process has left it.
+                for file in _files(path, "", ".temp"):
+                    remove(f"{path}/{file}")
+                values = _ended(path, _VALUE)
+                for file in values:
+                    remove(file)
+            yield len(values)
+
+    def _size(self, prefix: str) -> Size:
+        sizes = [
+            _size_of(f"{path}/{file}")
+            for path in self._folders()
+            for file in _files(path, prefix, _VALUE)
+        ]
+        return Size(len(sizes), sum(sizes))
+
+    def _is_good(self, claim: Claim) -> bool:
+        content = read(self._path(claim.name) + _CLAIM) or b""
+        return content[_HEADER_SIZE:] == claim.token.encode()
+
+    def _path(self, name: str) -> str:
+        """Return the path of the files of a name, without their endings."""
+        file = name.replace(":", "-")
+        return f"{self._folder}/{file[-2:]}/{file}"
+
+    def _locked(self, name: str) -> AbstractContextManager[None]:
+        return self._lock(os.path.dirname(self._path(name)))
+
+    def _lock(self, folder: str) -> AbstractContextManager[None]:
+        return hold(f"{folder}/{_LOCK}", self._patience)
+
+    def _folders(self) -> Iterator[str]:
+        if exists(self._folder):
+            for name in os.listdir(self._folder):
+                path = f"{self._folder}/{name}"
+                if os.path.isdir(path):
+                    yield path
+
+
+def _name(file: str) -> str:
+    return file.removesuffix(_VALUE).replace("-", ":")
+
+
+def _files(folder: str, prefix: str, ending: str) -> list[str]:
+    """Return the files in a folder that begin and end like this."""
+    start = prefix.replace(":", "-")
+    return [
+        file
+        for file in os.listdir(folder)
+        if file.endswith(ending) and file.startswith(start)
+    ]
+
+
+def _ended(folder: str, ending: str) -> list[str]:
+    """Return the paths of the files whose time has ended."""
+    now = time.time()
+    paths = (f"{folder}/{file}" for file in _files(folder, "", ending))
+    return [path for path in paths if _end_at(path) <= now]
+
+
+def _end_at(path: str) -> float:
+    """Return when a file ends, or 0 if somebody has removed it."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return _end_of(file.read(_HEADER_SIZE))
+    except FileNotFoundError:
+        return 0
+
+
+def _size_of(path: str) -> int:
+    """Return the size of a file, or 0 if somebody has removed it."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _end_of(content: bytes | None) -> float:
+    """Return when a file ends; one that cannot be read has ended."""
+    try:
+        end: float
+        (end,) = _HEADER.unpack_from(content or b"")
+    except struct.error:
+        return 0
+    return end
+
+
+def _has_ended(content: bytes | None) -> bool:
+    return _end_of(content) <= time.time()
+
+
+def _end(seconds: float | None) -> float:
+    return math.inf if seconds is None else time.time() + seconds
+
+
+def _write(
+    path: str, record: bytes, seconds: float | None, earliest: float = 0
+) -> None:
+    """Store a record, which does not end before the earliest time."""
+    content = _HEADER.pack(max(_end(seconds), earliest)) + record
+    try:
+        replace(path, content)
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))
+        replace(path, content)
