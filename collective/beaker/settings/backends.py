@@ -29,6 +29,9 @@ from collective.beaker.settings.readers import seconds
 from collective.beaker.settings.readers import text
 
 
+_NEVER_FOREIGN = COMMON_OPTIONS | {"region"}
+"""Options that a store gets only if it names them."""
+
 _STORES = "collective.beaker.stores"
 """The package of the stores.  They are imported when they are needed."""
 
@@ -189,7 +192,7 @@ class Backend:
             if value is not None
             and (
                 name in self.value_options
-                or (self.takes_any and name not in COMMON_OPTIONS)
+                or (self.takes_any and name not in _NEVER_FOREIGN)
             )
         }
 
@@ -489,6 +492,8 @@ BACKENDS: dict[str, Backend] = {
             distribution="redis",
             store=f"{_STORES}.redis:redis_store",
             store_options=("url", "socket_timeout", "timeout"),
+            values=f"{_STORES}.values.redis:redis_values",
+            value_options=("url", "socket_timeout"),
             region_option="url",
         ),
         Backend(
@@ -504,6 +509,8 @@ BACKENDS: dict[str, Backend] = {
             distribution="redis",
             store=f"{_STORES}.redis:redis_cluster_store",
             store_options=("urls", "socket_timeout", "timeout"),
+            values=f"{_STORES}.values.redis:redis_cluster_values",
+            value_options=("urls", "socket_timeout"),
             region_option="urls",
         ),
         Backend(

@@ -109,11 +109,11 @@ def hold(path: str, seconds: float) -> Iterator[None]:
 
 def _open(path: str) -> int:
     try:
-        return os.open(path, os.O_WRONLY)
+        return os.open(path, _OPEN)
     except FileNotFoundError:
         make_folder(os.path.dirname(path))
         make_file(path)
-        return os.open(path, os.O_WRONLY)
+        return os.open(path, _OPEN)
 
 
 def _acquire(file: int) -> bool:

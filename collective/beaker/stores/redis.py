@@ -5,6 +5,7 @@ from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import partial
 from hashlib import sha1
 from itertools import islice
@@ -29,6 +30,7 @@ from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
+from collective.beaker.stores.failures import reason_of
 
 
 _SWAP = """\
@@ -63,7 +65,7 @@ _WRONG_TYPE = "WRONGTYPE"
 
 _SWAP_DIGEST = sha1(_SWAP.encode(), usedforsecurity=False).hexdigest()
 
-_FAILURES = (RedisError, RedisClusterException, OSError)
+FAILURES = (RedisError, RedisClusterException, OSError)
 
 _PREFIX = "beaker_cache:"
 _SUFFIX = ":session"
@@ -71,14 +73,40 @@ _SUFFIX = ":session"
 _key = f"{_PREFIX}{{}}{_SUFFIX}".format
 """Returns the key of a session's id."""
 
+Command = tuple[Any, ...]
+"""The name of a command, and its arguments."""
+
 _BATCH = 200
 """How many keys are listed or read at once."""
+
+
+class LateClient:
+    """A client that may need its servers to be made."""
+
+    def __init__(
+        self, given: Redis | RedisCluster | Callable[[], RedisCluster]
+    ):
+        self._given = given
+
+    def __call__(self) -> Redis | RedisCluster:
+        if callable(self._given):
+            self._given = self._given()
+        return self._given
+
+
+def redis_reason_of(error: BaseException) -> str:
+    """Return why Redis fails."""
+    cause = error.__cause__
+    if isinstance(error, RedisClusterException) and cause:
+        # It says no more than that a client cannot be made.
+        return reason_of(cause)
+    return reason_of(error)
 
 
 class RedisStore(Store):
     """Keeps records as Beaker's ext:redis and ext:rediscluster do."""
 
-    failures = _FAILURES
+    failures = FAILURES
 
     def __init__(
         self,
@@ -89,7 +117,7 @@ class RedisStore(Store):
         connect: Callable[[], Callable[..., Any]] | None = None,
     ):
         super().__init__(kind, address)
-        self._given = client
+        self._late = LateClient(client)
         self._timeout = "" if timeout is None else timeout
         self._connect = connect or (lambda: self._ask_client)
         self._ask = self._connect()
@@ -105,17 +133,10 @@ class RedisStore(Store):
 
     @property
     def _client(self) -> Redis | RedisCluster:
-        """The client, which may need its servers to be made."""
-        if callable(self._given):
-            self._given = self._given()
-        return self._given
+        return self._late()
 
     def _reason(self, error: BaseException) -> str:
-        cause = error.__cause__
-        if isinstance(error, RedisClusterException) and cause:
-            # It says no more than that a client cannot be made.
-            return super()._reason(cause)
-        return super()._reason(error)
+        return redis_reason_of(error)
 
     def payload(self, record: Record) -> str | None:
         return unpack(record.raw)
@@ -141,20 +162,12 @@ class RedisStore(Store):
 
     @property
     def place(self) -> Hashable:
-        client = self._guarded(lambda: self._client)
-        if isinstance(client, RedisCluster):
-            nodes = client.get_nodes()  # type: ignore[no-untyped-call]
-            return frozenset((node.host, node.port) for node in nodes)
-        where = client.get_connection_kwargs()
-        host = where.get("host", "localhost").replace("localhost", "127.0.0.1")
-        server = where.get("path") or (host, where.get("port", 6379))
-        return server, where.get("db") or 0
+        return place_of(self._guarded(self._late))
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
-        for keys in self._scan(f"{_PREFIX}*{_SUFFIX}"):
-            # Redis may list a key twice.
+        for keys in scan(self._client, f"{_PREFIX}*{_SUFFIX}"):
             names = [name for key in {*keys} if (name := _record_name(key))]
-            values = self._send_each("get", map(_key, names))
+            values = send_each(self._client, "get", map(_key, names))
             for name, raw in zip(names, values, strict=True):
                 if raw is not None:
                     yield name, Record(raw)
@@ -165,26 +178,42 @@ class RedisStore(Store):
 
     def _clear_caches(self) -> int:
         number = 0
-        for keys in self._scan(f"{_PREFIX}*"):
+        for keys in scan(self._client, f"{_PREFIX}*"):
             of_caches = [key for key in keys if not _record_name(key)]
-            number += sum(self._send_each("delete", of_caches))
+            number += sum(send_each(self._client, "delete", of_caches))
         return number
 
-    def _scan(self, pattern: str) -> Iterator[list[bytes]]:
-        """Yield the keys that match a pattern, in batches."""
-        keys = self._client.scan_iter(pattern, count=_BATCH)
-        while batch := list(islice(keys, _BATCH)):
-            yield batch
 
-    def _send_each(
-        self, command: str, keys: Iterable[str | bytes]
-    ) -> list[Any]:
-        """Send a command for each key, all of them in one round trip."""
-        with self._client.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                getattr(pipeline, command)(key)
-            answers: list[Any] = pipeline.execute(raise_on_error=False)
-        return list(map(_raw_or_raise, answers))
+def place_of(client: Redis | RedisCluster) -> Hashable:
+    """Return what is the same for all clients of the same database."""
+    if isinstance(client, RedisCluster):
+        nodes = client.get_nodes()  # type: ignore[no-untyped-call]
+        return frozenset((node.host, node.port) for node in nodes)
+    where = client.get_connection_kwargs()
+    host = where.get("host", "localhost").replace("localhost", "127.0.0.1")
+    server = where.get("path") or (host, where.get("port", 6379))
+    return server, where.get("db") or 0
+
+
+def scan(client: Redis | RedisCluster, pattern: str) -> Iterator[list[bytes]]:
+    """Yield the keys that match a pattern, in batches.
+
+    Redis may list a key twice.
+    """
+    keys = client.scan_iter(pattern, count=_BATCH)
+    while batch := list(islice(keys, _BATCH)):
+        yield batch
+
+
+def send_each(
+    client: Redis | RedisCluster, command: str, keys: Iterable[str | bytes]
+) -> list[Any]:
+    """Send a command for each key, all of them in one round trip."""
+    with client.pipeline(transaction=False) as pipeline:
+        for key in keys:
+            getattr(pipeline, command)(key)
+        answers: list[Any] = pipeline.execute(raise_on_error=False)
+    return list(map(_raw_or_raise, answers))
 
 
 def _raw_or_raise(answer: Any) -> Any:
@@ -207,7 +236,7 @@ def _record_name(key: bytes) -> str | None:
     return name if is_record_name(name) and text == _key(name) else None
 
 
-class _Connection(threading.local):
+class Connection(threading.local):
     """A connection to Redis for each thread, to send its commands."""
 
     def __init__(self, client: Redis):
@@ -226,6 +255,31 @@ class _Connection(threading.local):
         # The connection may have been stale.  It is replaced once.
         return self(*command, is_again=True)
 
+    def all(
+        self, commands: Sequence[Command], is_again: bool = False
+    ) -> list[Any]:
+        """Send several commands in one round trip; return their answers.
+
+        The answer to a command that failed is an exception.
+        """
+        connection = self._connection
+        try:
+            packed = connection.pack_commands(commands)
+            connection.send_packed_command(packed)
+            return [_answer(connection) for _ in commands]
+        except BaseException as error:
+            connection.disconnect()
+            if is_again or not isinstance(error, RedisConnectionError):
+                raise
+        return self.all(commands, is_again=True)
+
+
+def _answer(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
+
 
 def _connection_options(socket_timeout: int) -> dict[str, Any]:
     return {
@@ -237,6 +291,10 @@ def _connection_options(socket_timeout: int) -> dict[str, Any]:
     }
 
 
+def redis_client(url: str, socket_timeout: int) -> Redis:
+    return Redis.from_url(url, **_connection_options(socket_timeout))
+
+
 def redis_store(
     kind: str,
     url: str | Redis,
@@ -246,21 +304,15 @@ def redis_store(
     """Return the store of ext:redis; ``url`` may also be a client."""
     if not isinstance(url, str):
         return RedisStore(kind, url, "a client of its own", timeout)
-    client = Redis.from_url(url, **_connection_options(socket_timeout))
+    client = redis_client(url, socket_timeout)
     # The client would ask its pool for a connection for each command.
-    return RedisStore(kind, client, url, timeout, partial(_Connection, client))
+    return RedisStore(kind, client, url, timeout, partial(Connection, client))
 
 
-def redis_cluster_store(
-    kind: str,
-    urls: str | RedisCluster,
-    socket_timeout: int,
-    timeout: int | None = None,
-    **options: Any,
-) -> RedisStore:
-    """Return the store of ext:rediscluster; ``urls`` may also be a client."""
-    if not isinstance(urls, str):
-        return RedisStore(kind, urls, "a client of its own", timeout)
+def cluster_connector(
+    urls: str, socket_timeout: int, **options: Any
+) -> Callable[[], RedisCluster]:
+    """Return what makes a client of ext:rediscluster."""
     parsed: list[dict[str, Any]] = [
         parse_url(url.strip())  # type: ignore[no-untyped-call]
         for url in urls.split(",")
@@ -274,9 +326,22 @@ def redis_cluster_store(
     if parsed[0].pop("connection_class", None) is SSLConnection:
         parsed[0]["ssl"] = True
     # The client asks the nodes at once how the keys are distributed.
-    connect = partial(
+    return partial(
         RedisCluster,
         startup_nodes=nodes,
         **_connection_options(socket_timeout) | parsed[0] | options,
     )
+
+
+def redis_cluster_store(
+    kind: str,
+    urls: str | RedisCluster,
+    socket_timeout: int,
+    timeout: int | None = None,
+    **options: Any,
+) -> RedisStore:
+    """Return the store of ext:rediscluster; ``urls`` may also be a client."""
+    if not isinstance(urls, str):
+        return RedisStore(kind, urls, "a client of its own", timeout)
+    connect = cluster_connector(urls, socket_timeout, **options)
     return RedisStore(kind, connect, urls, timeout)

@@ -25,6 +25,9 @@ from collective.beaker.stores.failures import reason_of
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 """No records to keep with a value."""
 
+LONGEST_SECONDS = 30 * 24 * 60 * 60
+"""How long a server that forgets by itself keeps what has no end."""
+
 _Result = TypeVar("_Result")
 
 _NO_MORE: Any = object()
@@ -127,7 +130,7 @@ class ValueStore(ABC):
         while (item := self._guarded(next, items, _NO_MORE)) is not _NO_MORE:
             yield item
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: BaseException) -> str:
         return reason_of(error)
 
     @abstractmethod

@@ -8,7 +8,7 @@ from collective.beaker.tests.helpers.stores import OPTIONS
 from collective.beaker.tests.helpers.stores import on_each
 
 
-VALUE_STORES = ["memory", "file", "dbm"]
+VALUE_STORES = ["memory", "file", "dbm", "redis", "rediscluster"]
 
 
 @pytest.fixture(params=on_each(*VALUE_STORES))
@@ -26,4 +26,7 @@ def region():
 @pytest.fixture
 def values(options, region):
     """A store of values, which is empty."""
-    return find_value_store(options, region)
+    store = find_value_store(options, region)
+    # Tests share a server, and what it holds.
+    store.clear()
+    return store

@@ -1,0 +1,126 @@
+"""Values in Redis."""
+
+import pytest
+from redis import Redis
+
+from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores.values import find_value_store
+from collective.beaker.stores.values.base import LONGEST_SECONDS as MONTH
+from collective.beaker.tests.helpers.servers import redis_server
+from collective.beaker.tests.helpers.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A Redis that these tests may change."""
+    with redis_server(tmp_path_factory.mktemp("own")) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    with Redis.from_url(server.url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def values(server, client, region):
+    options = {"type": "ext:redis", "url": server.url}
+    return find_value_store(options, region)
+
+
+def test_every_key_has_an_end(values, client):
+    claim, _ = values.claim("v:1", ["v:1"], 5)
+    values.claim("v:2", ["v:2"], 5)
+    values.settle(claim, b"first", None, {"t:1": b"tag"})
+    values.put("v:3", b"third", None, {"t:2": b"tag"})
+    values.raise_number("t:3", 1, None)
+
+    keys = client.keys()
+    assert len(keys) == 6
+    ends = [client.ttl(key) for key in keys]
+    assert min(ends) > 0
+    assert max(ends) <= MONTH
+
+
+def test_what_has_no_end_is_kept_for_a_month_from_when_it_is_stored(
+    values, client
+):
+    values.put("v:1", b"first", 5)
+    values.put("v:1", b"first", None)
+
+    assert client.ttl("beaker_value:{v:1}") > MONTH - 60
+
+
+def test_scripts_that_redis_has_forgotten_are_sent_again(values, client):
+    values.raise_number("t:1", 1, 60)
+    client.script_flush()
+    claim, _ = values.claim("v:1", ["v:1"], 60)
+    assert values.settle(claim, b"first", 60, {"t:1": b"tag"})
+
+    names = ["v:1", "t:1"]
+    assert values.get(names) == {"v:1": b"first", "t:1": b"%016x" % 1}
+
+
+def test_clients_of_code_are_used(client, region):
+    values = find_value_store({"type": "ext:redis", "url": client}, region)
+    claim, _ = values.claim("v:1", ["v:1"], 60)
+    assert values.settle(claim, b"first", 60, {"t:1": b"tag"})
+
+    names = ["v:1", "t:1"]
+    assert values.get(names) == {"v:1": b"first", "t:1": b"tag"}
+
+
+@pytest.fixture
+def full(client):
+    before = client.config_get("maxmemory")
+    client.config_set("maxmemory", "1")
+    yield
+    client.config_set("maxmemory", before["maxmemory"])
+
+
+@pytest.fixture
+def read_only(server, client):
+    client.replicaof("127.0.0.1", 1)
+    yield
+    client.replicaof("NO", "ONE")
+
+
+@pytest.mark.parametrize("state", ["full", "read_only"])
+def test_a_redis_that_stores_nothing_is_unavailable_and_still_read(
+    values, request, state
+):
+    values.put("v:1", b"first", 60)
+    request.getfixturevalue(state)
+
+    assert values.get(["v:1"]) == {"v:1": b"first"}
+    for use in (
+        lambda: values.put("v:1", b"second", 60, {"t:1": b"tag"}),
+        lambda: values.claim("v:1", ["v:1"], 60),
+        lambda: values.raise_number("t:1", 1, 60),
+    ):
+        with pytest.raises(StoreUnavailable):
+            use()
+    # The answers to what was refused are not those to the next question.
+    assert values.get(["v:1"]) == {"v:1": b"first"}
+
+
+def test_a_claim_whose_answer_was_lost_is_ours(values, client, monkeypatch):
+    values.get(["v:1"])
+    connection = values._ask._connection
+    send = connection.send_packed_command
+    sent = []
+
+    def lose_answer(*arguments, **options):
+        send(*arguments, **options)
+        if not sent:
+            sent.append(True)
+            # What was sent arrives, and the connection ends thereafter.
+            wait_until(lambda: client.exists("beaker_value:{v:1}:claim"))
+            client.client_kill_filter(skipme=True, _type="normal")
+
+    monkeypatch.setattr(connection, "send_packed_command", lose_answer)
+    claim, _ = values.claim("v:1", ["v:1"], 60)
+
+    assert claim is not None
