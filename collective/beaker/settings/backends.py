@@ -449,6 +449,8 @@ BACKENDS: dict[str, Backend] = {
             distribution="pymemcache",
             store=f"{_STORES}.memcached:memcached_store",
             store_options=("url", "socket_timeout", "timeout"),
+            values=f"{_STORES}.values.memcached:MemcachedValues",
+            value_options=("url", "socket_timeout"),
             lists=False,
             session_remedy=(
                 "memcached removes by itself what has expired, if "

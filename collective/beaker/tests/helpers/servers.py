@@ -326,10 +326,10 @@ def _is_ready(node: Redis, replicas: int) -> bool:
 
 
 @contextmanager
-def memcached_server(folder: Path) -> Iterator[Server]:
+def memcached_server(folder: Path, *options: str) -> Iterator[Server]:
     port = free_port()
     command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0"]
-    command += ["-u", "nobody"]
+    command += ["-u", "nobody", *options]
     url = f"127.0.0.1:{port}"
     with running(command, port, folder / "memcached.log", url=url) as server:
         yield server

@@ -1,6 +1,7 @@
 """Fixtures for the tests of stores of values."""
 
 import pytest
+from pymemcache.client.base import Client
 
 from collective.beaker.ids import new_id
 from collective.beaker.stores.values import find_value_store
@@ -8,7 +9,7 @@ from collective.beaker.tests.helpers.stores import OPTIONS
 from collective.beaker.tests.helpers.stores import on_each
 
 
-VALUE_STORES = ["memory", "file", "dbm", "redis", "rediscluster"]
+VALUE_STORES = ["memory", "file", "dbm", "redis", "rediscluster", "memcached"]
 
 
 @pytest.fixture(params=on_each(*VALUE_STORES))
@@ -28,5 +29,8 @@ def values(options, region):
     """A store of values, which is empty."""
     store = find_value_store(options, region)
     # Tests share a server, and what it holds.
-    store.clear()
+    if store.kind == "ext:memcached":
+        Client(options["url"]).flush_all(noreply=False)
+    else:
+        store.clear()
     return store

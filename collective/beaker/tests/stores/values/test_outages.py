@@ -53,7 +53,7 @@ def test_a_store_that_is_not_there_says_so_and_shows_no_password(
     assert raised.value.__context__ is None
 
 
-@pytest.fixture(params=on_each("redis"))
+@pytest.fixture(params=on_each("redis", "memcached"))
 def server(request, start_server):
     """A server that a test may end."""
     return start_server(request.param)
