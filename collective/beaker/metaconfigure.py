@@ -3,13 +3,12 @@
 import logging
 from typing import Any
 
-from beaker.cache import CacheManager
 from zope.component import getGlobalSiteManager
 from zope.configuration.config import ConfigurationContext
 from zope.configuration.exceptions import ConfigurationError
 from zope.interface import Interface
-from zope.interface import alsoProvides
 
+from collective.beaker.caching.manager import RegionCacheManager
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.settings.folders import folder_warnings
@@ -71,8 +70,7 @@ def _configure() -> None:
 
     utilities = getGlobalSiteManager()
     if configuration.cache is not None:
-        manager = CacheManager(**configuration.cache)
-        alsoProvides(manager, ICacheManager)
+        manager = RegionCacheManager(**configuration.cache)
         utilities.registerUtility(manager, ICacheManager)
     if configuration.session is not None:
         utilities.registerUtility(configuration.session, ISessionConfig)

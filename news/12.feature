@@ -1,0 +1,1 @@
+A value of a cache is computed by one thread of one process, while others wait for ``cache.lock_timeout`` at most, or get the old one for ``cache.stale`` seconds. This holds for Beaker's own decorators and for ``get_cache``, in every store.
