@@ -1,1 +1,1 @@
-Warnings at start-up and of ``collective-beaker check``: sessions and caches in one memcached, Redis database, table or folder; caches in memcached without a ``lock_dir``. Sites with different timeouts in one place are a warning in the log when they are first used.
+Warnings at start-up and of ``collective-beaker check``: sessions and caches in one memcached or Redis database. Sites with different timeouts in one place are a warning in the log when they are first used.

@@ -80,22 +80,20 @@ class Backend:
     place: str = ""
     """What such a place is, in words."""
 
+    shares_memory: bool = False
+    """Whether a place has a memory of limited size, in which caches would
+    compete with sessions."""
+
     # Its client library
 
-    modules: tuple[str, ...] = ()
-    """The modules of client libraries.  One of them must be installed."""
-
-    session_modules: tuple[str, ...] = ()
-    """The same for sessions, if they use other libraries than caches."""
-
-    module_option: str = ""
-    """The option that selects one of the modules."""
+    module: str = ""
+    """The module of its client library, which must be installed."""
 
     extra: str = ""
     """The extra of collective.beaker that installs a client library."""
 
     distribution: str = ""
-    """The distribution of the library that sessions use."""
+    """The distribution of the library."""
 
     # Its store
 
@@ -142,10 +140,6 @@ class Backend:
 
     not_for_caches: str = ""
     """Why caches cannot be kept in it."""
-
-    locks_in_temporary_folder: bool = False
-    """Whether caches lock files in the system's folder for temporary files,
-    unless a folder is set."""
 
     per_process: bool = False
     """Whether each process of Zope has its own records."""
@@ -402,7 +396,7 @@ BACKENDS: dict[str, Backend] = {
             places=_database_places,
             file=sqlite_file,
             place="table",
-            modules=("sqlalchemy",),
+            module="sqlalchemy",
             extra="sqlalchemy",
             distribution="SQLAlchemy",
             store=f"{_STORES}.sql:sql_store",
@@ -441,10 +435,8 @@ BACKENDS: dict[str, Backend] = {
             address_error=_form_error("host:port;host:port", "((?!://).)+"),
             places=_memcached_places,
             place="memcached",
-            locks_in_temporary_folder=True,
-            modules=("memcache", "bmemcached", "cmemcache"),
-            session_modules=("pymemcache",),
-            module_option="memcache_module",
+            shares_memory=True,
+            module="pymemcache",
             extra="memcached",
             distribution="pymemcache",
             store=f"{_STORES}.memcached:memcached_store",
@@ -473,7 +465,7 @@ BACKENDS: dict[str, Backend] = {
                 "mongodb://host/database",
                 r"mongodb(\+srv)?://[^/]+/[^?].*",
             ),
-            modules=("pymongo",),
+            module="pymongo",
             extra="mongodb",
             distribution="pymongo",
             store=f"{_STORES}.mongodb:MongoStore",
@@ -489,7 +481,8 @@ BACKENDS: dict[str, Backend] = {
             address_error=_redis_error,
             places=_redis_places,
             place="Redis database",
-            modules=("redis",),
+            shares_memory=True,
+            module="redis",
             extra="redis",
             distribution="redis",
             store=f"{_STORES}.redis:redis_store",
@@ -506,7 +499,7 @@ BACKENDS: dict[str, Backend] = {
             needs=(("urls",),),
             address="urls",
             address_error=_redis_cluster_error,
-            modules=("redis",),
+            module="redis",
             extra="redis",
             distribution="redis",
             store=f"{_STORES}.redis:redis_cluster_store",
@@ -667,18 +660,9 @@ def _is_beakers(point: EntryPoint) -> bool:
     return point.value.startswith("beaker.")
 
 
-def has_library(
-    backend: Backend, session: bool, options: Mapping[str, Any]
-) -> bool:
-    """Tell whether a client library for a backend is installed.
-
-    ``options`` may name the one to use.
-    """
-    modules = (session and backend.session_modules) or backend.modules
-    wanted = options.get(backend.module_option)
-    if wanted in modules:
-        modules = (wanted,)
-    return not modules or any(map(_importable, modules))
+def has_library(backend: Backend) -> bool:
+    """Tell whether the client library for a backend is installed."""
+    return not backend.module or _importable(backend.module)
 
 
 def _importable(module: str) -> bool:

@@ -5,6 +5,7 @@ Each function yields messages that name the setting, the value and the remedy.
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from beaker.crypto import get_crypto_module
 
@@ -95,7 +97,7 @@ def backend_errors(
 def _library_errors(
     prefix: str, options: Options, name: str, backend: Backend
 ) -> Iterator[str]:
-    if not has_library(backend, prefix == "session", options):
+    if not has_library(backend):
         yield (
             f"{prefix}.type is {name!r}, but its client library is not "
             f"installed. Install collective.beaker[{backend.extra}]."
@@ -122,7 +124,7 @@ def _address_errors(
     address = options.get(backend.address)
     if not address or not isinstance(address, str):
         return
-    if not has_library(backend, prefix == "session", options):
+    if not has_library(backend):
         # It may be needed to understand the address.
         return
     if reason := backend.address_error(address):
@@ -255,11 +257,15 @@ def _has_aes(crypto_type: str) -> bool:
 
 def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
     """Warn of keys that might be guessed, and of what a backend cannot do."""
+    end = "every visitor then begins a new session"
     return _findings(
         [
-            *(_key_warnings(options, option) for option in KEY_OPTIONS),
             *(
-                _former_key_warnings(options, option)
+                _key_warnings(f"session.{option}", options, option, end)
+                for option in KEY_OPTIONS
+            ),
+            *(
+                _former_key_warnings(f"session.{option}", options, option)
                 for option in FALLBACK_OPTIONS
             ),
             _sweep_warnings(options, backend),
@@ -268,82 +274,44 @@ def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
     )
 
 
-def _key_warnings(options: Options, option: str) -> Iterator[str]:
+def _key_warnings(
+    setting: str, options: Options, option: str, end: str
+) -> Iterator[str]:
+    """Warn of a key that might be guessed; ``end`` says what a change does."""
     key = options[option]
     if isinstance(key, str) and len(key) < SHORT_KEY:
         yield (
-            f"session.{option} has {len(key)} characters and might be "
-            f"guessed. Use {SHORT_KEY} or more, at random; every visitor "
-            "then begins a new session."
+            f"{setting} has {len(key)} characters and might be "
+            f"guessed. Use {SHORT_KEY} or more, at random; {end}."
         )
     elif isinstance(key, str) and _estimated_bits(key) < _FEWEST_BITS:
         yield (
-            f"session.{option} has {len(key)} characters, but few different "
+            f"{setting} has {len(key)} characters, but few different "
             f"ones, and might be guessed. Use {SHORT_KEY} or more, at random; "
-            "every visitor then begins a new session."
+            f"{end}."
         )
     elif isinstance(key, str) and key.startswith(EXAMPLE_KEY):
         yield (
-            f"session.{option} is that of an example, which anyone can "
-            "know. Use a long random text of your own; every visitor "
-            "then begins a new session."
+            f"{setting} is that of an example, which anyone can "
+            f"know. Use a long random text of your own; {end}."
         )
 
 
-def _former_key_warnings(options: Options, option: str) -> Iterator[str]:
+def _former_key_warnings(
+    setting: str, options: Options, option: str
+) -> Iterator[str]:
     keys = former_keys(options[option])
     shortest = min(map(len, keys), default=SHORT_KEY)
     if shortest < SHORT_KEY:
         yield (
-            f"session.{option} has a key of {shortest} characters, which "
+            f"{setting} has a key of {shortest} characters, which "
             "might be guessed. Remove it soon. (Blanks separate keys.)"
         )
     elif any(_estimated_bits(key) < _FEWEST_BITS for key in keys):
         yield (
-            f"session.{option} has a key of few different characters, which "
+            f"{setting} has a key of few different characters, which "
             "might be guessed. Remove it soon."
         )
-
-
-def cache_warnings(caches: Mapping[str, Options]) -> Iterator[str]:
-    """Warn of caches whose locks any local user can hold.
-
-    ``caches`` are the options of all caches, by the prefix of their settings.
-    """
-    seen: set[str] = set()
-    for prefix, options in caches.items():
-        name = kind_of(options)
-        if (
-            name not in seen
-            and backend_of(options).locks_in_temporary_folder
-            and not (options.get("lock_dir") or options.get("data_dir"))
-        ):
-            seen.add(name)
-            yield (
-                f"{prefix}.type is {name!r} without {prefix}.lock_dir: caches "
-                "lock files in the folder for temporary files then, where any "
-                f"local user can hold them up. Set {prefix}.lock_dir to a "
-                "folder of Zope's user."
-            )
-
-
-def sharing_warnings(
-    session: Options, caches: Mapping[str, Options]
-) -> Iterator[str]:
-    """Warn of caches that are kept where sessions are."""
-    backend = backend_of(session)
-    places = backend.places(session)
-    for prefix, options in caches.items():
-        if kind_of(options) != kind_of(session):
-            continue
-        if not places.isdisjoint(backend.places(options)):
-            yield (
-                f"session.type and {prefix}.type are {backend.name!r}, and "
-                f"both keep what they store in one {backend.place}: who "
-                "empties the caches ends the sessions, and the other way "
-                f"round. Give the caches a {backend.place} of their own."
-            )
-            return
 
 
 def _estimated_bits(key: str) -> float:
@@ -358,6 +326,28 @@ def _estimated_bits(key: str) -> float:
         number * math.log2(length / number)
         for number in Counter(repeated).values()
     )
+
+
+def sharing_warnings(
+    session: Options, caches: Mapping[str, Options]
+) -> Iterator[str]:
+    """Warn of caches that may push sessions out of a server's memory."""
+    backend = backend_of(session)
+    if not backend.shares_memory:
+        return
+    places = backend.places(session)
+    for prefix, options in caches.items():
+        if kind_of(options) != kind_of(session):
+            continue
+        if not places.isdisjoint(backend.places(options)):
+            yield (
+                f"session.type and {prefix}.type are {backend.name!r}, and "
+                f"both keep what they store in one {backend.place}: who "
+                "empties that ends all sessions, and where it is full, "
+                "values of caches may push sessions out. "
+                f"Give the caches a {backend.place} of their own."
+            )
+            return
 
 
 def _sweep_warnings(options: Options, backend: Backend) -> Iterator[str]:
@@ -401,3 +391,73 @@ def _backend_warnings(options: Options, backend: Backend) -> Iterator[str]:
             "knows session.validate_key can run code in Zope. "
             "Set session.data_serializer json."
         )
+
+
+def cache_errors(prefix: str, options: Options) -> Iterator[str]:
+    """Check the options of caches, or of a region, against each other."""
+    if options["secret_fallbacks"] and not options["secret"]:
+        yield (
+            f"{prefix}.secret_fallbacks (hidden) holds former keys, which "
+            f"needs {prefix}.secret, the current key. Set it."
+        )
+
+
+def cache_warnings(
+    caches: Mapping[str, Options], session: Options
+) -> Iterator[str]:
+    """Warn of values in caches that others could forge.
+
+    ``caches`` are the options of all caches, by the prefix of their settings.
+    What a region has from all caches, or these from the sessions, is
+    mentioned once.
+    """
+    end = "all values are then computed anew"
+    whole = caches.get("cache", {})
+    for prefix, options in caches.items():
+        inherited = session if prefix == "cache" else whole
+        if options["secret"] != inherited.get("secret"):
+            yield from _key_warnings(
+                f"{prefix}.secret", options, "secret", end
+            )
+        option = "secret_fallbacks"
+        if options[option] != inherited.get(option):
+            yield from _former_key_warnings(
+                f"{prefix}.{option}", options, option
+            )
+        if (
+            not options["secret"]
+            and (address := _address_elsewhere(options))
+            and address != _address_elsewhere(inherited)
+        ):
+            yield (
+                f"{prefix} keeps values at {address}, and they are not "
+                "signed: anyone who can write there can run code in Zope. "
+                f"Set {prefix}.secret."
+            )
+
+
+def _address_elsewhere(options: Options) -> str | None:
+    """Return the address of a store if it is on another machine."""
+    try:
+        backend = backend_of(options)
+    except LookupError:
+        return None
+    address = options.get(backend.address)
+    if not isinstance(address, str):
+        return None
+    hosts = map(_host, re.split("[;,]", address))
+    if any(
+        host not in ("", "localhost", "::1", "127.0.0.1") for host in hosts
+    ):
+        return redacted(backend.address, address)
+    return None
+
+
+def _host(address: str) -> str:
+    """Return the host in an address, with or without a scheme."""
+    try:
+        parts = urlsplit(address if "//" in address else f"//{address}")
+        return parts.hostname or ""
+    except ValueError:
+        # There is an error about it already.
+        return ""

@@ -20,6 +20,7 @@ from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.backends import python_options
 from collective.beaker.settings.checks import ReadOptions
 from collective.beaker.settings.checks import backend_errors
+from collective.beaker.settings.checks import cache_errors
 from collective.beaker.settings.checks import cache_warnings
 from collective.beaker.settings.checks import session_errors
 from collective.beaker.settings.checks import session_warnings
@@ -104,11 +105,28 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
     found.cache = _read_cache(groups["cache"], found)
     if groups["session"]:
         found.session = _read_session(groups["session"], found)
+    _share_secret(found)
+    for prefix, options in found.caches.items():
+        found.errors += cache_errors(prefix, options)
     if not found.errors:
-        found.warnings += cache_warnings(found.caches)
+        found.warnings += cache_warnings(found.caches, found.session or {})
         if found.session is not None:
             found.warnings += sharing_warnings(found.session, found.caches)
     return found
+
+
+def _share_secret(found: Configuration) -> None:
+    """Let caches without a secret have that of the sessions.
+
+    The keys that are made of it differ.
+    """
+    session = found.session or {}
+    if found.cache is None or not session.get("secret"):
+        return
+    for options in (found.cache, *found.regions.values()):
+        if not options["secret"]:
+            options["secret"] = session["secret"]
+            options["secret_fallbacks"] = session["secret_fallbacks"]
 
 
 # Sessions and caches

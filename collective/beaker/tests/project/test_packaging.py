@@ -112,7 +112,7 @@ def test_others_find_the_package(wheel, group, entry):
         # Spelled with its dot, or buildout does not find it.
         ("Zope2.10", "ZPublisherEventsBackport"),
         ("crypto", "cryptography"),
-        ("memcached", "python-binary-memcached"),
+        ("memcached", "pymemcache"),
         ("mongodb", "pymongo"),
         ("redis", "redis[hiredis]>=6"),
         ("sqlalchemy", "SQLAlchemy>=2.0.43"),

@@ -236,32 +236,23 @@ def install(monkeypatch):
     return install
 
 
-@pytest.mark.parametrize("library", BEAKERS_LIBRARIES)
-def test_caches_take_each_library_that_beaker_knows(install, library):
-    install(library)
+def test_memcached_needs_pymemcache(install):
+    install("pymemcache")
+    assert session_errors(**MEMCACHED) == cache_errors(**MEMCACHED) == []
 
-    assert cache_errors(**MEMCACHED) == []
-    assert cache_errors(**MEMCACHED, memcache_module="auto") == []
-    assert cache_errors(**MEMCACHED, memcache_module=library) == []
-
-
-@pytest.mark.parametrize("library", BEAKERS_LIBRARIES)
-def test_the_library_that_is_configured_must_be_there(install, library):
-    install(next(other for other in BEAKERS_LIBRARIES if other != library))
-
-    assert cache_errors(**MEMCACHED, memcache_module=library) == [
+    install("memcache")
+    assert cache_errors(**MEMCACHED, memcache_module="memcache") == [
         "cache.type is 'ext:memcached', but its client library is not "
         "installed. Install collective.beaker[memcached]."
     ]
 
 
 def test_a_region_elsewhere_needs_no_library_of_memcached(install):
-    install("memcache")
+    install("pymemcache")
     configuration = read_configuration(
         {
             "cache.type": "ext:memcached",
             "cache.url": "localhost",
-            "cache.memcache_module": "memcache",
             "cache.regions": "a",
             "cache.a.type": "ext:database",
             "cache.a.url": "sqlite://",
@@ -269,14 +260,6 @@ def test_a_region_elsewhere_needs_no_library_of_memcached(install):
     )
 
     assert configuration.errors == []
-
-
-def test_sessions_take_another_library_than_caches(install):
-    install("pymemcache")
-
-    assert session_errors(**MEMCACHED) == []
-    assert session_errors(**MEMCACHED, memcache_module="memcache") == []
-    assert len(cache_errors(**MEMCACHED)) == 1
 
 
 # Backends of other packages

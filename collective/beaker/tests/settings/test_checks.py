@@ -33,7 +33,7 @@ def test_files_need_a_folder(backend):
 
 @pytest.mark.parametrize("backend", ["file", "dbm"])
 def test_files_may_have_two_folders_instead(backend):
-    folders = {f"{backend}_dir": "/srv/data", "lock_dir": "/srv/lock"}
+    folders = {f"{backend}_dir": "/srv/data"}
 
     assert session_errors(type=backend, **folders) == []
 
@@ -263,22 +263,8 @@ def test_a_crypto_type_needs_its_library(monkeypatch):
         ),
         (
             {"type": "ext:memcached", "url": "a:11211;b:11211"},
-            {"type": "ext:memcached", "url": "c;B", "lock_dir": "/srv/lock"},
+            {"type": "ext:memcached", "url": "c;B"},
             "memcached",
-        ),
-        (
-            {"type": "ext:database", "url": "sqlite:////srv/a.db"},
-            {
-                "type": "ext:database",
-                "url": "sqlite:////srv/a.db",
-                "table_name": "beaker_cache",
-            },
-            "table",
-        ),
-        (
-            {"data_dir": "/srv/a"},
-            {"type": "file", "data_dir": "/srv/x/../a"},
-            "folder",
         ),
     ],
 )
@@ -288,6 +274,7 @@ def test_sessions_and_caches_in_one_place_are_a_warning(
 ):
     settings = {f"session.{name}": value for name, value in session.items()}
     settings |= {f"cache.{region}{name}": cache[name] for name in cache}
+    settings["session.secret"] = KEY
     [warning] = read_configuration(settings | {"cache.regions": "a"}).warnings
 
     prefix = "cache.a" if region else "cache"
@@ -305,16 +292,17 @@ def test_sessions_and_caches_in_one_place_are_a_warning(
         ),
         (
             {"type": "ext:memcached", "url": "a:11211"},
-            {"type": "ext:memcached", "url": "a:11212", "lock_dir": "/srv"},
+            {"type": "ext:memcached", "url": "a:11212"},
         ),
         (
             {"type": "ext:database", "url": "sqlite:////srv/a.db"},
             {
                 "type": "ext:database",
                 "url": "sqlite:////srv/a.db",
-                "table_name": "caches",
+                "table_name": "beaker_cache",
             },
         ),
+        ({"data_dir": "/srv/a"}, {"type": "file", "data_dir": "/srv/a"}),
         ({"data_dir": "/srv/a"}, {"type": "file", "data_dir": "/srv/b"}),
         ({"data_dir": "/srv/a"}, {"type": "dbm", "data_dir": "/srv/a"}),
     ],
@@ -322,33 +310,74 @@ def test_sessions_and_caches_in_one_place_are_a_warning(
 def test_places_of_their_own_are_no_warning(session, cache):
     settings = {f"session.{name}": value for name, value in session.items()}
     settings |= {f"cache.{name}": cache[name] for name in cache}
+    settings["session.secret"] = KEY
 
     assert read_configuration(settings).warnings == []
 
 
-# Locks of caches
+# Caches
 
 
-def test_locks_that_any_local_user_can_hold_up_are_a_warning():
-    settings = {"cache.type": "ext:memcached", "cache.url": "a:11211"}
-    [warning] = read_configuration(settings).warnings
+def cached(**options):
+    settings = {"cache.type": "ext:redis", "cache.url": "redis://elsewhere"}
+    for option, value in options.items():
+        settings[option.replace("__", ".")] = value
+    return read_configuration(settings)
 
-    assert warning.startswith(
-        "cache.type is 'ext:memcached' without cache.lock_dir:"
+
+def test_unsigned_values_on_another_machine_are_warned_about():
+    [warning] = cached(cache__url="redis://user:password@elsewhere/1").warnings
+
+    assert warning == (
+        "cache keeps values at redis://***@elsewhere/1, and they are not "
+        "signed: anyone who can write there can run code in Zope. "
+        "Set cache.secret."
     )
-    for folder in ("lock_dir", "data_dir"):
-        own = {f"cache.{folder}": "/srv/lock"}
-        assert read_configuration(settings | own).warnings == []
 
 
-def test_locks_of_a_region_are_a_warning_once():
-    settings = {
-        "cache.regions": "a, b",
-        "cache.a.type": "ext:memcached",
-        "cache.a.url": "a:11211",
-        "cache.b.type": "ext:memcached",
-        "cache.b.url": "b:11211",
-    }
-    [warning] = read_configuration(settings).warnings
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cache__secret": KEY},
+        {"session__secret": KEY},
+        {"cache__url": "redis://localhost"},
+        {"cache__url": "redis://127.0.0.1:6379/0"},
+        {"cache__url": "unix:///run/redis.sock"},
+        {"cache__type": "ext:memcached", "cache__url": "localhost:11211"},
+        {"cache__type": "ext:database", "cache__url": "sqlite:////srv/a.db"},
+    ],
+)
+def test_values_that_nobody_else_can_forge_are_not_warned_about(settings):
+    found = cached(**settings)
 
-    assert "without cache.a.lock_dir" in warning
+    assert found.warnings == found.errors == []
+
+
+def test_a_region_on_another_machine_is_warned_about_once():
+    found = cached(
+        cache__regions="same, other",
+        cache__other__type="ext:memcached",
+        cache__other__url="localhost;elsewhere:11211",
+    )
+
+    assert [warning.split(" keeps")[0] for warning in found.warnings] == [
+        "cache",
+        "cache.other",
+    ]
+
+
+def test_former_secrets_of_caches_need_a_current_one():
+    [error] = cached(cache__secret_fallbacks=KEY).errors
+
+    assert error.startswith("cache.secret_fallbacks (hidden) holds former")
+
+
+def test_a_short_secret_of_caches_is_a_warning_without_the_secret():
+    [warning] = cached(cache__secret="abc").warnings
+
+    assert warning.startswith("cache.secret has 3 characters and might be")
+    assert "abc" not in warning
+
+
+def test_a_secret_that_caches_have_from_sessions_is_warned_about_once():
+    assert len(cached(session__secret="abc").warnings) == 1

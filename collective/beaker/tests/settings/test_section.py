@@ -751,3 +751,51 @@ def test_what_may_be_a_secret_on_a_line_without_a_dot_is_not_shown(line):
 
     assert "sesame" not in "".join(found.warnings)
     assert found.warnings
+
+
+# The secret of caches
+
+
+def secrets_of(**settings):
+    """Return the secrets of the caches without a region, and of one."""
+    found = read_configuration(
+        {
+            "cache.regions": "short",
+            **{
+                name.replace("__", "."): text
+                for name, text in settings.items()
+            },
+        }
+    )
+    return found.cache["secret"], found.regions["short"]["secret"]
+
+
+def test_caches_have_the_secret_of_the_sessions():
+    found = secrets_of(session__secret="of sessions")
+
+    assert found == ("of sessions", "of sessions")
+
+
+def test_caches_and_regions_may_have_secrets_of_their_own():
+    assert secrets_of(
+        session__secret="of sessions", cache__secret="of caches"
+    ) == ("of caches", "of caches")
+    assert secrets_of(
+        session__secret="of sessions", cache__short__secret="of short"
+    ) == ("of sessions", "of short")
+
+
+@pytest.mark.parametrize("option", ["lock_timeout", "socket_timeout"])
+def test_a_cache_waits_for_a_second_or_more(option):
+    found = read_configuration({f"cache.{option}": "0"})
+
+    assert found.errors == [
+        f"cache.{option} is '0'; allowed is a whole number of seconds, "
+        "1 or more."
+    ]
+
+
+def test_a_cache_has_room_for_a_value():
+    assert read_configuration({"cache.max_entries": "0"}).errors == [
+        "cache.max_entries is '0'; allowed is a whole number, 1 or more."
+    ]
