@@ -37,6 +37,7 @@ from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack_namespace
+from collective.beaker.stores.failures import reason_of
 from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import make_file
 from collective.beaker.stores.sql_waits import limit_waits
@@ -85,7 +86,7 @@ _Values = dict[str, Any]
 _Result = TypeVar("_Result")
 
 
-class _Raw(TypeDecorator[bytes]):
+class Raw(TypeDecorator[bytes]):
     """Data as they are stored; Beaker's own type would unpickle them.
 
     They are hidden, since SQLAlchemy logs each row that it reads.  SQLite
@@ -122,8 +123,8 @@ class _Statements:
 
     def __init__(self, table: Table, dialect: str):
         self._id = id = sqlalchemy.type_coerce(table.c.namespace, _Id)
-        self._data = data = sqlalchemy.type_coerce(table.c.data, _Raw)
-        new = bindparam("new", type_=_Raw)
+        self._data = data = sqlalchemy.type_coerce(table.c.data, Raw)
+        new = bindparam("new", type_=Raw)
         now: BindParameter[datetime] = bindparam("now")
         # A parameter must not have the name of a column.
         key: BindParameter[str] = bindparam("session_id")
@@ -182,32 +183,29 @@ class SqlStore(Store):
     def __init__(self, kind: str, engine: Engine, table: Table):
         address = engine.url.render_as_string(hide_password=True)
         super().__init__(kind, address)
-        self._engine = engine
+        self._database = Database(engine, table)
         self._table = table
         self._statements = _Statements(table, engine.dialect.name)
-        self._table_exists = False
-        # SQLite would create the file readable by everyone.
-        self._file = sqlite_file(engine.url)
-        self.time_outs = (TimeoutError, *_time_outs_of(engine))
+        self.time_outs = self._database.time_outs
 
     def after_fork(self) -> None:
         super().after_fork()
-        if self._file or self._engine.dialect.name != "sqlite":
-            self._engine.dispose(close=False)
+        self._database.after_fork()
 
     def _reason(self, error: BaseException) -> str:
-        codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
-        return ": ".join([super()._reason(error), *map(str, codes)])
+        return sql_reason_of(error)
 
     def payload(self, record: Record) -> str | None:
         return unpack_namespace(record.raw)
 
     def _load(self, id: str) -> Record | None:
-        if not self._has_table():
+        if not self._database.has_table():
             return None
         select = self._statements.select
         values = {"session_id": id}
-        row = self._run(lambda use: use.execute(select, values).first())
+        row = self._database.run(
+            lambda use: use.execute(select, values).first()
+        )
         return None if row is None else Record(row[0])
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
@@ -220,7 +218,7 @@ class SqlStore(Store):
         return self._changes_one(self._statements.update, same | values)
 
     def _insert(self, id: str, new: str) -> bool:
-        self._make_table()
+        self._database.make_table()
         values = {"session_id": id, "new": _packed(new), "now": datetime.now()}
         try:
             return self._changes_one(self._statements.insert, values)
@@ -229,7 +227,7 @@ class SqlStore(Store):
 
     def _changes_one(self, statement: Executable, values: _Values) -> bool:
         try:
-            number = self._run(
+            number = self._database.run(
                 lambda use: use.execute(statement, values).rowcount
             )
         except exc.DataError:
@@ -241,13 +239,13 @@ class SqlStore(Store):
         return number == 1
 
     def _delete(self, id: str) -> None:
-        if not self._has_table():
+        if not self._database.has_table():
             return
         delete, values = self._statements.delete, {"session_id": id}
-        self._run(lambda use: use.execute(delete, values).rowcount)
+        self._database.run(lambda use: use.execute(delete, values).rowcount)
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
-        if not self._has_table():
+        if not self._database.has_table():
             return
         name = ""
         # A table of any size is read in batches.
@@ -259,14 +257,11 @@ class SqlStore(Store):
     def _rows(
         self, query: Executable, **values: Any
     ) -> Sequence[Sequence[Any]]:
-        return self._run(lambda use: use.execute(query, values).all())
+        return self._database.run(lambda use: use.execute(query, values).all())
 
     @property
     def place(self) -> Hashable:
-        url, table = self._engine.url, self._table
-        server = (url.host, url.port, url.database)
-        file = self._file and os.path.realpath(self._file)
-        return file or server, table.schema, table.name
+        return self._database.place
 
     def _remove_unchanged(self, records: Sequence[tuple[str, Record]]) -> int:
         # One statement for many, since each is a slow transaction.
@@ -278,10 +273,10 @@ class SqlStore(Store):
             for name, record in records
         )
         delete = self._table.delete().where(sqlalchemy.or_(*same))
-        return self._run(lambda use: use.execute(delete).rowcount)
+        return self._database.run(lambda use: use.execute(delete).rowcount)
 
     def _estimate(self) -> int:
-        if not self._has_table():
+        if not self._database.has_table():
             return 0
         query = sqlalchemy.select(sqlalchemy.func.count())
         number: int
@@ -289,7 +284,7 @@ class SqlStore(Store):
         return number
 
     def _clear_caches(self) -> int:
-        if not self._has_table():
+        if not self._database.has_table():
             return 0
         rows = self._rows(self._statements.select_ids)
         of_caches = [name for (name,) in rows if not is_record_name(name)]
@@ -297,30 +292,58 @@ class SqlStore(Store):
             self._delete(name)
         return len(of_caches)
 
-    def _has_table(self) -> bool:
+
+class Database:
+    """A table of a database, and how to use it."""
+
+    def __init__(self, engine: Engine, table: Table):
+        self._engine = engine
+        self._table = table
+        self._table_exists = False
+        # SQLite would create the file readable by everyone.
+        self._file = sqlite_file(engine.url)
+        self.time_outs: tuple[type[Exception], ...] = (
+            TimeoutError,
+            *_time_outs_of(engine),
+        )
+
+    def after_fork(self) -> None:
+        """Leave connections to the process that was forked."""
+        # What SQLite has in memory only is gone without its connection.
+        if self._file or self._engine.dialect.name != "sqlite":
+            self._engine.dispose(close=False)
+
+    @property
+    def place(self) -> Hashable:
+        url, table = self._engine.url, self._table
+        server = (url.host, url.port, url.database)
+        file = self._file and os.path.realpath(self._file)
+        return file or server, table.schema, table.name
+
+    def has_table(self) -> bool:
         if self._file and not exists(self._file):
             return False
         if not self._table_exists:
-            self._table_exists = self._run(self._finds_table)
+            self._table_exists = self.run(self._finds_table)
         return self._table_exists
 
     def _finds_table(self, use: Connection) -> bool:
         name, schema = self._table.name, self._table.schema
         return sqlalchemy.inspect(use).has_table(name, schema=schema)
 
-    def _make_table(self) -> None:
-        if self._has_table():
+    def make_table(self) -> None:
+        if self.has_table():
             return
         if self._file:
             make_file(self._file)
         try:
-            self._run(self._table.create)
+            self.run(self._table.create)
         except exc.SQLAlchemyError:
             # Another process may have been faster.
-            if not self._has_table():
+            if not self.has_table():
                 raise
 
-    def _run(self, work: Callable[[Connection], _Result]) -> _Result:
+    def run(self, work: Callable[[Connection], _Result]) -> _Result:
         """Do what needs a connection.
 
         A stale connection, for example after a restart of the server, is
@@ -348,6 +371,12 @@ def _time_outs_of(engine: Engine) -> Iterator[type[Exception]]:
     errors = getattr(engine.dialect.dbapi, "errors", None)
     if time_out := getattr(errors, "ConnectionTimeout", None):
         yield time_out
+
+
+def sql_reason_of(error: BaseException) -> str:
+    """Return why a database fails, with the codes of its errors."""
+    codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
+    return ": ".join([reason_of(error), *map(str, codes)])
 
 
 def _is_conflict(error: exc.DBAPIError) -> bool:
@@ -389,15 +418,12 @@ def _shares(
         yield share
 
 
-def sql_store(
-    kind: str,
+def make_engine(
     socket_timeout: int,
-    url: str | None = None,
-    table_name: str = "beaker_cache",
-    schema_name: str | None = None,
-    sa_opts: Mapping[str, Any] | None = None,
-) -> SqlStore:
-    """Return the store of ext:database, whose address is a URL."""
+    url: str | None,
+    sa_opts: Mapping[str, Any] | None,
+) -> Engine:
+    """Return an engine that commits each statement at once."""
     engine_options = {
         key.removeprefix("sa."): value
         for key, value in (sa_opts or {}).items()
@@ -419,6 +445,19 @@ def sql_store(
     )
     if parsed.get_driver_name() in _POSTGRESQL:
         limit_waits(engine, socket_timeout)
+    return engine
+
+
+def sql_store(
+    kind: str,
+    socket_timeout: int,
+    url: str | None = None,
+    table_name: str = "beaker_cache",
+    schema_name: str | None = None,
+    sa_opts: Mapping[str, Any] | None = None,
+) -> SqlStore:
+    """Return the store of ext:database, whose address is a URL."""
+    engine = make_engine(socket_timeout, url, sa_opts)
     table = Table(
         table_name,
         sqlalchemy.MetaData(),

@@ -1,5 +1,6 @@
 """What all stores of values share: errors, and the tokens of claims."""
 
+import os
 import secrets
 from abc import ABC
 from abc import abstractmethod
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 from typing import TypeVar
+from weakref import WeakSet
 
 from zope.interface import implementer
 
@@ -34,6 +36,20 @@ _NO_MORE: Any = object()
 """What stands for an item after the last one."""
 
 
+_stores: "WeakSet[ValueStore]" = WeakSet()
+"""All stores of values of this process."""
+
+
+def _after_fork() -> None:
+    # A region may have kept its store.
+    for store in list(_stores):
+        store.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 @implementer(IValueStore)
 class ValueStore(ABC):
     """The base class of all stores of values.  See IValueStore.
@@ -49,6 +65,11 @@ class ValueStore(ABC):
     def __init__(self, kind: str, address: Any = ""):
         self.kind = kind
         self.address = redacted("url", address)
+        _stores.add(self)
+
+    @abstractmethod
+    def after_fork(self) -> None:
+        """Share nothing with the process that was forked."""
 
     @property
     def place(self) -> Hashable:

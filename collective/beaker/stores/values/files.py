@@ -58,6 +58,9 @@ class FileValues(ValueStore):
         self._patience = socket_timeout
         super().__init__(kind, self._folder)
 
+    def after_fork(self) -> None:
+        """Files are shared by all processes."""
+
     @property
     def place(self) -> Hashable:
         return os.path.realpath(self._folder)

@@ -60,9 +60,12 @@ class MemcachedValues(ValueStore):
 
     def __init__(self, kind: str, url: str, socket_timeout: int):
         super().__init__(kind, url)
-        self._clients = _Clients(
-            [server.strip() for server in url.split(";")], socket_timeout
-        )
+        self._servers = [server.strip() for server in url.split(";")]
+        self._socket_timeout = socket_timeout
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        self._clients = _Clients(self._servers, self._socket_timeout)
 
     def _get(self, names: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -42,6 +42,9 @@ class MemoryValues(ValueStore):
         super().__init__(kind, "this process")
         self._region = region
         self._most = max_entries
+        self.after_fork()
+
+    def after_fork(self) -> None:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._claims: dict[str, tuple[str, float]] = {}
         # When records end, the next one first.

@@ -126,7 +126,7 @@ def test_with_each_driver_an_outage_of_postgresql_has_its_state_and_no_id(
 ):
     postgresql_store.swap(id, None, "first")
     assert text(postgresql_store, id) == "first"
-    postgresql_store._table.drop(postgresql_store._engine)
+    postgresql_store._table.drop(postgresql_store._database._engine)
     with pytest.raises(StoreUnavailable, match=r": 42P01\.") as raised:
         postgresql_store.load(id)
 
@@ -237,14 +237,14 @@ def test_a_statement_that_was_in_the_way_of_another_is_executed_again(
     store.swap(id, None, "first")
     record = store.load(id)
     refuse = [exc.OperationalError("", {}, refusal)] * 3
-    connect = store._engine.connect
+    connect = store._database._engine.connect
 
     def refuse_thrice():
         if refuse:
             raise refuse.pop()
         return connect()
 
-    monkeypatch.setattr(store._engine, "connect", refuse_thrice)
+    monkeypatch.setattr(store._database._engine, "connect", refuse_thrice)
     assert store.swap(id, record, "second")
     assert text(store, id) == "second"
 
@@ -258,7 +258,7 @@ def test_a_statement_that_is_refused_again_and_again_is_an_outage(
     def refuse():
         raise exc.OperationalError("", {}, Refusal(1213))
 
-    monkeypatch.setattr(store._engine, "connect", refuse)
+    monkeypatch.setattr(store._database._engine, "connect", refuse)
     with pytest.raises(StoreUnavailable):
         store.load(id)
 

@@ -6,16 +6,22 @@ from pymemcache.client.base import Client
 from collective.beaker.ids import new_id
 from collective.beaker.stores.values import find_value_store
 from collective.beaker.tests.helpers.stores import OPTIONS
+from collective.beaker.tests.helpers.stores import SERVER_STORES
 from collective.beaker.tests.helpers.stores import on_each
+from collective.beaker.tests.helpers.waiting import SECONDS
 
 
-VALUE_STORES = ["memory", "file", "dbm", "redis", "rediscluster", "memcached"]
+VALUE_STORES = [*SERVER_STORES, "rediscluster"]
 
 
 @pytest.fixture(params=on_each(*VALUE_STORES))
 def options(request, tmp_path):
-    """The options of a cache region, for each kind of store."""
-    return OPTIONS[request.param](request, tmp_path)
+    """The options of a cache region, for each kind of store.
+
+    On a busy machine, SQLite may keep somebody waiting for a while.
+    """
+    options = OPTIONS[request.param](request, tmp_path)
+    return options | {"socket_timeout": SECONDS}
 
 
 @pytest.fixture

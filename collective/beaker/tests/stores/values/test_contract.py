@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 from collective.beaker.interfaces import IValueStore
 from collective.beaker.interfaces import Size
 from collective.beaker.stores.values import find_value_store
+from collective.beaker.tests.helpers.forks import forked
 from collective.beaker.tests.helpers.forks import in_fork
 from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.waiting import wait_until
@@ -294,6 +295,31 @@ def test_another_process_finds_records_and_claims(values):
     assert in_fork(
         lambda: (found(values, "v:1"), is_claimed(values, "v:2"))
     ) == (b"first", True)
+
+
+def test_a_process_that_was_forked_has_connections_of_its_own(values):
+    values.put("v:1", b"first", LONG)
+
+    def use_often(write):
+        write(b"started")
+        while True:
+            values.get(["v:2"])
+
+    with forked(use_often) as child:
+        assert child.output.read(7) == b"started"
+        for _ in range(200):
+            assert values.get(["v:1"]) == {"v:1": b"first"}
+
+
+def test_the_memory_of_a_process_that_was_forked_is_empty(values):
+    if not values.keeps_objects:
+        pytest.skip("the other process has the same store")
+    values.put("v:1", b"first", LONG)
+    claimed(values, "v:1")
+
+    assert in_fork(
+        lambda: (found(values, "v:1"), is_claimed(values, "v:1"))
+    ) == (None, False)
 
 
 # What is kept with a value
