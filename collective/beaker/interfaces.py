@@ -195,7 +195,7 @@ class Size(NamedTuple):
     entries: int
 
     bytes: int | None
-    """None if the store keeps objects, which have no size."""
+    """None if the store cannot tell, or keeps objects, which have no size."""
 
 
 class IValueStore(Interface):

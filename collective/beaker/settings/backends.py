@@ -478,6 +478,8 @@ BACKENDS: dict[str, Backend] = {
             distribution="pymongo",
             store=f"{_STORES}.mongodb:MongoStore",
             store_options=("url", "socket_timeout", "timeout"),
+            values=f"{_STORES}.values.mongodb:MongoValues",
+            value_options=("url", "socket_timeout"),
             region_option="url",
         ),
         Backend(

@@ -24,34 +24,32 @@ from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 
 
+FAILURES = (PyMongoError,)
+
+TIME_OUTS = (TimeoutError, NetworkTimeout, ServerSelectionTimeoutError)
+
 _SUFFIX = ":session"
 
-_Document = dict[str, Any]
+Document = dict[str, Any]
 
 
 class MongoStore(Store):
     """Keeps records as Beaker's ext:mongodb does."""
 
-    failures = (PyMongoError,)
-    time_outs = (TimeoutError, NetworkTimeout, ServerSelectionTimeoutError)
+    failures = FAILURES
+    time_outs = TIME_OUTS
 
     def __init__(
         self,
         kind: str,
-        url: str | MongoClient[_Document],
+        url: str | MongoClient[Document],
         socket_timeout: int,
         timeout: int | None = None,
     ):
         if isinstance(url, str):
             super().__init__(kind, url)
             self._servers: Hashable = frozenset(parse_uri(url)["nodelist"])
-            milliseconds = socket_timeout * 1000
-            client: MongoClient[_Document] = MongoClient(
-                url,
-                connectTimeoutMS=milliseconds,
-                serverSelectionTimeoutMS=milliseconds,
-                socketTimeoutMS=milliseconds,
-            )
+            client = mongo_client(url, socket_timeout)
         else:
             super().__init__(kind, "a client of its own")
             self._servers = id(url)
@@ -116,10 +114,20 @@ class MongoStore(Store):
         return len(of_caches)
 
 
-def _record(document: _Document) -> Record:
+def _record(document: Document) -> Record:
     """Return the record in a document, which may be of any other kind."""
     value = document.get("value")
     return Record(bytes(value)) if isinstance(value, bytes) else UNREADABLE
+
+
+def mongo_client(url: str, socket_timeout: int) -> MongoClient[Document]:
+    milliseconds = socket_timeout * 1000
+    return MongoClient(
+        url,
+        connectTimeoutMS=milliseconds,
+        serverSelectionTimeoutMS=milliseconds,
+        socketTimeoutMS=milliseconds,
+    )
 
 
 def _record_name(key: str) -> str | None:

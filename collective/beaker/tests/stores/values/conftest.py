@@ -11,7 +11,7 @@ from collective.beaker.tests.helpers.stores import on_each
 from collective.beaker.tests.helpers.waiting import SECONDS
 
 
-VALUE_STORES = [*SERVER_STORES, "rediscluster"]
+VALUE_STORES = [*SERVER_STORES, "rediscluster", "mongodb"]
 
 
 @pytest.fixture(params=on_each(*VALUE_STORES))

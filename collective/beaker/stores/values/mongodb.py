@@ -1,0 +1,218 @@
+"""Values in MongoDB.
+
+There is one document for each name: the record, and the claim on it.  A
+document may have a claim and no record yet.
+"""
+
+import math
+import time
+from collections.abc import Hashable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from bson import Binary
+from pymongo import MongoClient
+from pymongo.errors import DuplicateKeyError
+from pymongo.uri_parser import parse_uri
+
+from collective.beaker.interfaces import Claim
+from collective.beaker.interfaces import Size
+from collective.beaker.stores.mongodb import FAILURES
+from collective.beaker.stores.mongodb import TIME_OUTS
+from collective.beaker.stores.mongodb import Document
+from collective.beaker.stores.mongodb import mongo_client
+from collective.beaker.stores.values.base import ValueStore
+from collective.beaker.stores.values.base import new_token
+
+
+_NOT_STORED = 0
+"""The time at which a record that is not stored yet ended."""
+
+_UNCLAIMED = {"claimant": "", "claim_ends": 0}
+
+
+class MongoValues(ValueStore):
+    """Keeps records as documents of a collection ``beaker_values``."""
+
+    failures = FAILURES
+    time_outs = TIME_OUTS
+
+    def __init__(
+        self,
+        kind: str,
+        url: str | MongoClient[Document],
+        socket_timeout: int,
+    ):
+        if isinstance(url, str):
+            super().__init__(kind, url)
+            self._servers: Hashable = frozenset(parse_uri(url)["nodelist"])
+            client = mongo_client(url, socket_timeout)
+        else:
+            super().__init__(kind, "a client of its own")
+            self._servers = id(url)
+            client = url
+        self._records = client.get_default_database().beaker_values
+
+    def after_fork(self) -> None:
+        """The client notices by itself that it is in another process."""
+
+    @property
+    def place(self) -> Hashable:
+        return self._servers, self._records.full_name
+
+    def _get(self, names: Sequence[str]) -> dict[str, Any]:
+        return _stored(self._records.find({"_id": {"$in": list(names)}}))
+
+    def _claim(
+        self, name: str, names: Sequence[str], seconds: float
+    ) -> tuple[Claim | None, dict[str, Any]]:
+        claim, now = Claim(name, new_token()), time.time()
+        self._upsert(
+            {"_id": name, "claim_ends": {"$lte": now}},
+            {
+                "$set": {"claimant": claim.token, "claim_ends": now + seconds},
+                "$setOnInsert": {"ends": _NOT_STORED},
+            },
+        )
+        wanted = {"_id": {"$in": [name, *names]}}
+        documents = list(self._records.find(wanted))
+        is_ours = any(
+            document["claimant"] == claim.token for document in documents
+        )
+        return claim if is_ours else None, _stored(documents)
+
+    def _renew(self, claim: Claim, seconds: float) -> bool:
+        return self._change(claim, {"claim_ends": time.time() + seconds})
+
+    def _settle(
+        self,
+        claim: Claim,
+        record: Any,
+        seconds: float | None,
+        keep: Mapping[str, Any],
+    ) -> bool:
+        self._keep(keep, seconds)
+        return self._change(claim, _settled(record, _end(seconds)))
+
+    def _give_up(self, claim: Claim) -> None:
+        self._change(claim, _UNCLAIMED)
+
+    def _put(
+        self,
+        name: str,
+        record: Any,
+        seconds: float | None,
+        keep: Mapping[str, Any],
+    ) -> None:
+        self._keep(keep, seconds)
+        update = {"$set": _settled(record, _end(seconds))}
+        if not self._upsert({"_id": name}, update):
+            # Somebody else has inserted it at this moment.
+            self._records.update_one({"_id": name}, update)
+
+    def _keep(self, keep: Mapping[str, Any], seconds: float | None) -> None:
+        end = _end(seconds)
+        for name, record in keep.items():
+            ended = {"_id": name, "ends": {"$lte": time.time()}}
+            if not self._upsert(ended, _stored_until(record, end)):
+                self._records.update_one({"_id": name}, _later(end))
+
+    def _delete(self, names: Sequence[str]) -> None:
+        self._records.delete_many({"_id": {"$in": list(names)}})
+
+    def _raise_number(
+        self, name: str, number: bytes, seconds: float | None
+    ) -> None:
+        smaller = [
+            {"ends": {"$lte": time.time()}},
+            {"value": {"$lt": Binary(number)}},
+        ]
+        end = _end(seconds)
+        while not self._upsert(
+            {"_id": name, "$or": smaller}, _stored_until(number, end)
+        ):
+            same = {"_id": name, "value": {"$gte": Binary(number)}}
+            if self._records.update_one(same, _later(end)).matched_count:
+                return
+
+    def _walk(self, prefix: str) -> Iterator[str]:
+        stored = _beginning_with(prefix) | {"ends": {"$gt": time.time()}}
+        for document in self._records.find(stored, {"_id": 1}):
+            yield document["_id"]
+
+    def _clear(self, prefix: str) -> int:
+        some = _beginning_with(prefix)
+        stored = some | {"ends": {"$gt": _NOT_STORED}}
+        number = self._records.delete_many(stored).deleted_count
+        self._records.delete_many(some)
+        return number
+
+    def _sweep(self, dry_run: bool) -> Iterator[int]:
+        now = time.time()
+        ended = {"ends": {"$lte": now}, "claim_ends": {"$lte": now}}
+        stored = ended | {"ends": {"$lte": now, "$gt": _NOT_STORED}}
+        if dry_run:
+            yield self._records.count_documents(stored)
+            return
+        yield self._records.delete_many(stored).deleted_count
+        self._records.delete_many(ended)
+
+    def _size(self, prefix: str) -> Size:
+        stored = _beginning_with(prefix) | {"ends": {"$gt": time.time()}}
+        return Size(self._records.count_documents(stored), None)
+
+    def _change(self, claim: Claim, values: Document) -> bool:
+        """Change a document if its claim is good; tell whether it was."""
+        mine = {"_id": claim.name, "claimant": claim.token}
+        found = self._records.update_one(mine, {"$set": values})
+        return found.matched_count == 1
+
+    def _upsert(self, condition: Document, update: Document) -> bool:
+        """Update a document, or insert it if there is none.
+
+        Returns False if there is one that does not meet the condition.
+        """
+        try:
+            self._records.update_one(condition, update, upsert=True)
+        except DuplicateKeyError:
+            return False
+        return True
+
+
+def _stored(documents: Any) -> dict[str, Any]:
+    now = time.time()
+    return {
+        document["_id"]: bytes(document["value"])
+        for document in documents
+        if document["ends"] > now
+    }
+
+
+def _settled(record: Any, end: float) -> Document:
+    return {"value": Binary(record), "ends": end, **_UNCLAIMED}
+
+
+def _stored_until(record: Any, end: float) -> Document:
+    """Return an update that stores a record, and leaves a claim alone."""
+    return {
+        "$set": {"value": Binary(record)},
+        "$setOnInsert": _UNCLAIMED,
+        **_later(end),
+    }
+
+
+def _later(end: float) -> Document:
+    """Return an update that has a record end no sooner than then."""
+    return {"$max": {"ends": end}}
+
+
+def _beginning_with(prefix: str) -> Document:
+    """Return the condition that a name begins with a prefix."""
+    # This character comes after all characters of names.
+    return {"_id": {"$gte": prefix, "$lt": f"{prefix}~"}}
+
+
+def _end(seconds: float | None) -> float:
+    return math.inf if seconds is None else time.time() + seconds
