@@ -1,0 +1,166 @@
+"""What the result of a cached function may depend on besides its arguments.
+
+Each of these functions is called with the arguments of the cached function,
+and returns what matters about them or about the request: a text, or a tuple
+of plain values.  Results for which it returns the same are shared.
+"""
+
+from typing import Any
+
+from AccessControl import getSecurityManager
+from Acquisition import aq_base
+from Acquisition import aq_inner
+from Acquisition import aq_parent
+from zope.component.hooks import getSite
+from zope.globalrequest import getRequest
+from zope.i18n import negotiate
+from zope.i18n.interfaces import IUserPreferredLanguages
+
+from collective.beaker.caching.snapshots import connection_in_use
+from collective.beaker.caching.snapshots import name_of_database
+
+
+def by_site(*args: Any, **kwargs: Any) -> tuple[str, str]:
+    """Each site has results of its own, as has the Zope root.
+
+    A site is what ``getSite()`` returns: told by its path, and by the name of
+    its database in ``zope.conf``.  Another Zope with another database of this
+    name is not another site: have it use another store.
+    """
+    site = getSite()
+    if site is None:
+        return ("", "")
+    return (name_of_database(connection_in_use()), _path_of(site))
+
+
+def by_context(*args: Any, **kwargs: Any) -> tuple[str, str]:
+    """Each object has results of its own, at each address of the site.
+
+    The object is the argument ``context``, or the first argument that has a
+    path, or whose own ``context`` has one: a view, a viewlet, an adapter.
+    It is told by its path.  Its address counts too, so that links to one host
+    are not shown to the visitors of another.
+    """
+    context = context_of(*args, **kwargs)
+    path = "/".join(context.getPhysicalPath())
+    return (path, context.absolute_url())
+
+
+def by_url(*args: Any, **kwargs: Any) -> tuple[str, str]:
+    """Each address has results of its own, as the browser sees it.
+
+    The query, ``?page=2``, does not count.  The second part tells what the
+    proxy has made of the address.  Outside of a request, both are "".
+    """
+    request = _request_of(*args, **kwargs)
+    if request is None:
+        return ("", "")
+    return (
+        str(request.get("ACTUAL_URL", "")),
+        str(request.get("URL", "")),
+    )
+
+
+def by_user(*args: Any, **kwargs: Any) -> tuple[str, str, str]:
+    """Each user has results of their own.
+
+    A user is told by the path of their user folder, their id and their name.
+    All visitors who have not logged in are one user.
+    """
+    user = getSecurityManager().getUser()
+    folder = aq_parent(aq_inner(user))
+    where = "" if folder is None else _path_of(folder)
+    return (where, user.getId() or "", user.getUserName() or "")
+
+
+def by_roles(*args: Any, **kwargs: Any) -> tuple[str, ...]:
+    """Users with the same roles share results.
+
+    These are the roles in the context, as ``by_context`` finds it, or else
+    those that hold everywhere.  Local roles in other objects do not count:
+    for a list of objects that not everyone may see, take ``by_user``.
+    """
+    user = getSecurityManager().getUser()
+    context = _find_context(*args, **kwargs)
+    if context is None:
+        return tuple(sorted(user.getRoles()))
+    return tuple(sorted(set(user.getRolesInContext(context))))
+
+
+def by_language(*args: Any, **kwargs: Any) -> str | tuple[str, ...]:
+    """Each language has results of its own.
+
+    In Plone it is the one that was negotiated for the request.  Elsewhere it
+    is the one that zope.i18n negotiates, or else the list of those that the
+    browser prefers.  Outside of a request it is "".
+    """
+    request = _request_of(*args, **kwargs)
+    if request is None:
+        return ""
+    # Not request["LANGUAGE"], which a visitor can set by ?LANGUAGE=de.
+    chosen = getattr(request, "other", {}).get("LANGUAGE")
+    if chosen:
+        return str(chosen)
+    negotiated: str | None = negotiate(request)
+    if negotiated is not None:
+        return negotiated
+    preferred = IUserPreferredLanguages(request, None)
+    if preferred is None:
+        return ""
+    return tuple(preferred.getPreferredLanguages())
+
+
+def of_context(*args: Any, **kwargs: Any) -> str:
+    """Return the tag of an object, for ``tags=of_context``.
+
+    It finds the object as ``by_context`` does, so ``drop(of_context(news))``
+    drops what was made of ``news``.  The tag is made of the path and the
+    database.
+    """
+    context = context_of(*args, **kwargs)
+    database = name_of_database(getattr(context, "_p_jar", None))
+    return f"{database}:{'/'.join(context.getPhysicalPath())}"
+
+
+def context_of(*args: Any, **kwargs: Any) -> Any:
+    """Return the object that a call is about; raise TypeError without one."""
+    context = _find_context(*args, **kwargs)
+    if context is None:
+        raise TypeError(
+            "There is no context: no argument has a path, nor has the "
+            "attribute 'context' of one. In vary= or tags=, give a function "
+            "of the arguments that returns a text."
+        )
+    return context
+
+
+def _find_context(*args: Any, **kwargs: Any) -> Any:
+    named = [kwargs["context"]] if "context" in kwargs else []
+    for candidate in (*named, *args):
+        # Not what it acquires: a folder may contain something "context".
+        for found in (candidate, _attribute(candidate, "context")):
+            if hasattr(aq_base(found), "getPhysicalPath"):
+                return found
+    return None
+
+
+def _attribute(candidate: Any, name: str) -> Any:
+    """Return an attribute that is not acquired, or None."""
+    if not hasattr(aq_base(candidate), name):
+        return None
+    return getattr(candidate, name)
+
+
+def _request_of(*args: Any, **kwargs: Any) -> Any:
+    """Return the request of a view or an argument, or that of the thread."""
+    if "request" in kwargs:
+        return kwargs["request"]
+    found = _attribute(args[0], "request") if args else None
+    return getRequest() if found is None else found
+
+
+def _path_of(thing: Any) -> str:
+    """Return the path of an object; "" if it is in no tree."""
+    if not hasattr(aq_base(thing), "getPhysicalPath"):
+        return ""
+    return "/".join(thing.getPhysicalPath())

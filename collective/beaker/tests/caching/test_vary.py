@@ -1,0 +1,287 @@
+"""What results may depend on besides arguments, in a real Zope."""
+
+import pytest
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.SecurityManagement import noSecurityManager
+from AccessControl.users import nobody
+from AccessControl.users import system
+from OFS.Folder import Folder
+from OFS.SimpleItem import SimpleItem
+from OFS.userfolder import UserFolder
+from Products.Five.browser import BrowserView
+from zope.component.hooks import setSite
+from zope.publisher.browser import TestRequest
+
+from collective.beaker.caching.keys import encode
+from collective.beaker.caching.vary import by_context
+from collective.beaker.caching.vary import by_language
+from collective.beaker.caching.vary import by_roles
+from collective.beaker.caching.vary import by_site
+from collective.beaker.caching.vary import by_url
+from collective.beaker.caching.vary import by_user
+from collective.beaker.caching.vary import of_context
+from collective.beaker.tests.helpers.zope import Visitor
+
+
+@pytest.fixture
+def seen(application):
+    """Return a function that tells what a function returns in a request."""
+
+    def seen(function, path="", *, prepare=None, **options):
+        found = []
+
+        def view(request):
+            if prepare is not None:
+                prepare(request)
+            found.append(function(request))
+
+        Visitor(application).visit(view, path, **options)
+        encode(found[0])
+        return found[0]
+
+    return seen
+
+
+def published(request):
+    """Return the object whose view was called."""
+    return request["PARENTS"][0]
+
+
+class View(BrowserView):
+    """A view that is not published."""
+
+
+def view_of(request):
+    return View(published(request), request)
+
+
+# Sites
+
+
+def test_each_site_is_told_by_its_database_and_its_path(sites, seen):
+    plain, special, root = (
+        seen(by_site, path) for path in ("/plain", "/special", "")
+    )
+
+    assert plain == ("main", "/plain")
+    assert special == ("main", "/special")
+    assert root == ("", "")
+
+
+def test_a_site_that_is_stored_nowhere_is_told_by_its_path(application):
+    folder = Folder("site")
+    # What hooks need of a site.
+    folder.getSiteManager = lambda: None
+    setSite(folder)
+    try:
+        assert by_site() == ("", "site")
+    finally:
+        setSite(None)
+
+
+# Contexts
+
+
+def test_the_context_of_a_view_is_told_by_path_and_address(sites, seen):
+    assert seen(lambda request: by_context(view_of(request)), "/plain") == (
+        "/plain",
+        "http://localhost:80/plain",
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda context, request: by_context(context),
+        lambda context, request: by_context(context, 3),
+        lambda context, request: by_context(request, context),
+        lambda context, request: by_context(3, context=context),
+        lambda context, request: by_context(View(context, request), 3),
+    ],
+    ids=["first", "with others", "second", "by name", "of a view"],
+)
+def test_the_context_is_found_among_the_arguments(call, sites, seen):
+    path, _ = seen(lambda request: call(published(request), request), "/plain")
+    assert path == "/plain"
+
+
+def test_each_host_has_results_of_its_own(sites, seen):
+    def of_view(request):
+        return by_context(view_of(request))
+
+    ours = seen(of_view, "/plain", headers={"Host": "example.org"})
+    theirs = seen(of_view, "/plain", headers={"Host": "evil.example"})
+
+    assert ours != theirs
+
+
+def test_what_a_folder_contains_is_not_its_context(application):
+    folder, item = Folder("folder"), SimpleItem()
+    item.id = "context"
+    folder._setObject("context", item)
+
+    assert by_context(folder)[0] == "folder"
+
+
+def test_without_a_context_the_remedy_is_named():
+    with pytest.raises(TypeError, match="no context.*function"):
+        by_context("/news", 3)
+
+
+def test_the_tag_of_a_context_is_the_same_from_each_address(sites, seen):
+    tags = {
+        seen(lambda request: of_context(view_of(request)), "/plain"),
+        seen(lambda request: of_context(published(request)), "/plain"),
+        seen(
+            lambda request: of_context(published(request)),
+            "/plain",
+            headers={"Host": "example.org"},
+        ),
+    }
+
+    assert tags == {"main:/plain"}
+
+
+# Addresses
+
+
+def test_the_address_is_that_of_the_browser(sites, seen):
+    path = "/VirtualHostBase/https/example.org:443/plain/VirtualHostRoot/_vh_a"
+    actual, _ = seen(lambda request: by_url(), path)
+
+    assert actual == "https://example.org/a/@@beaker-test-view"
+
+
+def test_two_hosts_have_two_addresses(seen):
+    assert seen(lambda request: by_url()) != seen(
+        lambda request: by_url(), headers={"Host": "example.org"}
+    )
+
+
+def test_no_query_makes_an_address_another_one(seen):
+    query = {"URL": "x", "ACTUAL_URL": "y"}
+
+    assert seen(lambda request: by_url(), params=query) == seen(
+        lambda request: by_url()
+    )
+
+
+def test_outside_of_a_request_there_is_no_address():
+    assert by_url() == ("", "")
+
+
+# Users
+
+
+@pytest.fixture
+def users():
+    """A function that returns a user of one of two user folders."""
+    root, folder = Folder("root"), Folder("folder")
+    root._setObject("folder", folder)
+    for where in (root, root.folder):
+        where._setObject("acl_users", UserFolder())
+        for name in ("alice", "bob"):
+            where.acl_users._doAddUser(name, "secret", ["Member"], [])
+    yield (
+        lambda path, name: (
+            root.unrestrictedTraverse(f"{path}acl_users")
+            .getUser(name)
+            .__of__(root.unrestrictedTraverse(f"{path}acl_users"))
+        )
+    )
+    noSecurityManager()
+
+
+def log_in(user):
+    newSecurityManager(None, user)
+
+
+def test_a_user_is_told_by_user_folder_and_id(users):
+    found = []
+    for path in ("", "folder/"):
+        for name in ("alice", "bob"):
+            log_in(users(path, name))
+            found.append(by_user())
+
+    assert found[0] == ("root/acl_users", "alice", "alice")
+    assert found[2] == ("root/folder/acl_users", "alice", "alice")
+    assert len(set(found)) == 4
+
+
+def test_visitors_without_a_login_are_one_user_and_the_system_is_another():
+    log_in(nobody)
+    anonymous = by_user()
+    log_in(system)
+
+    assert by_user() != anonymous
+    noSecurityManager()
+    assert by_user() == anonymous
+
+
+def test_roles_are_those_that_a_user_has_in_the_context(users):
+    user = users("", "alice")
+    context = Folder("news")
+    context.manage_setLocalRoles("alice", ["Editor"])
+    log_in(user)
+
+    assert by_roles() == ("Authenticated", "Member")
+    assert by_roles(context) == ("Authenticated", "Editor", "Member")
+    assert by_roles(View(context, None)) == by_roles(context)
+
+
+def test_users_with_the_same_roles_share(users):
+    found = set()
+    for name in ("alice", "bob"):
+        log_in(users("", name))
+        found.add(by_roles())
+
+    assert len(found) == 1
+
+
+# Languages
+
+
+def test_the_language_is_the_one_that_plone_has_chosen(seen):
+    def choose(request):
+        request["LANGUAGE"] = "pt"
+
+    assert seen(lambda request: by_language(), prepare=choose) == "pt"
+
+
+def test_a_query_does_not_choose_the_language(seen):
+    german = {"Accept-Language": "de"}
+
+    assert seen(
+        lambda request: by_language(),
+        params={"LANGUAGE": "pt"},
+        headers=german,
+    ) == seen(lambda request: by_language(), headers=german)
+
+
+def test_else_the_languages_are_those_that_the_browser_prefers(seen):
+    headers = {"Accept-Language": "de-AT,de;q=0.8,en;q=0.5"}
+    found = seen(lambda request: by_language(), headers=headers)
+
+    assert found == ("de-at", "de", "en")
+
+
+def test_or_the_language_is_negotiated_among_those_that_are_allowed(
+    seen, monkeypatch
+):
+    monkeypatch.setattr("zope.i18n.ALLOWED_LANGUAGES", {"de", "pt"})
+    headers = {"Accept-Language": "en,de;q=0.8"}
+
+    assert seen(lambda request: by_language(), headers=headers) == "de"
+
+
+def test_the_request_of_a_view_goes_before_that_of_the_thread(seen):
+    def of_view(request):
+        theirs = TestRequest(HTTP_ACCEPT_LANGUAGE="pt")
+        return by_language(View(Folder("news"), theirs))
+
+    headers = {"Accept-Language": "de"}
+    assert seen(of_view, headers=headers) == ("pt",)
+
+
+def test_outside_of_a_request_there_is_no_language():
+    assert by_language() == ""
