@@ -43,20 +43,24 @@ class Wanted(NamedTuple):
     """Which of these hold generations."""
 
     tags: tuple[str, ...] = ()
-    """Which of these hold tags."""
+    """Which of these hold tags that commits have dropped."""
 
-    snapshot: int | None = None
-    """The transaction id of what it will be computed from."""
+    time_tags: tuple[str, ...] = ()
+    """Which of these hold tags that were dropped by time."""
+
+    snapshot: tuple[int, int] | None = None
+    """The transaction id of what it is computed from, and the time of that,
+    once they matter."""
 
 
 def make_wanted(
     name: str,
     generations: tuple[str, ...],
     tags: tuple[str, ...] = (),
-    snapshot: int | None = None,
+    time_tags: tuple[str, ...] = (),
 ) -> Wanted:
-    names = (name, *generations, *tags)
-    return Wanted(name, names, generations, tags, snapshot)
+    names = (name, *generations, *tags, *time_tags)
+    return Wanted(name, names, generations, tags, time_tags)
 
 
 class _Outcome(Enum):

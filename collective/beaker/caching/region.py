@@ -7,6 +7,7 @@ store reaches whoever asks a region for a value: the value is computed.
 import os
 import time
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -59,6 +60,13 @@ class Snapshot(Protocol):
         """The id of the last transaction that it includes."""
 
     @property
+    def time(self) -> int:
+        """A time when it was there already, in the form of an id."""
+
+    def is_still_clean(self) -> bool:
+        """Tell whether what was computed since may be stored."""
+
+    @property
     def is_clean(self) -> bool:
         """Whether it shows only what is committed."""
 
@@ -98,8 +106,8 @@ class Region:
         *,
         expire: float | None = None,
         tags: Sequence[str] = (),
-        snapshot: Snapshot | None = None,
-        may_store: Callable[[], bool] = lambda: True,
+        time_tags: Sequence[str] = (),
+        snapshot: Callable[[], Snapshot] | None = None,
     ) -> Any:
         """Return the value with this key, computed if there is none.
 
@@ -112,11 +120,12 @@ class Region:
         ``lock_timeout`` seconds.  If it has expired less than ``stale``
         seconds ago, they get the old one.
 
-        ``tags`` are names of what the value is made from, and need a
-        ``snapshot``.  A value is used as long as its snapshot is not older
-        than any of its tags.  A value that was computed from a snapshot which
-        is not clean is returned and not stored, and so is one for which
-        ``may_store``, which is asked after the computation, returns False.
+        ``tags`` and ``time_tags`` are names of what the value is made from,
+        and need a ``snapshot``: a function that is called before the value is
+        computed.  A value is used as long as its snapshot is not older than
+        any of its tags, and the time of that not earlier than any of its time
+        tags.  A value that was computed from a snapshot which is not clean, or
+        was not until the end, is returned and not stored.
 
         Raises what ``compute`` raises, and nothing because of the store: what
         cannot be read is computed, and what cannot be stored is returned all
@@ -126,13 +135,16 @@ class Region:
             expire = self.expire
         if not self.enabled or expire == 0:
             return compute()
-        asked = self.wanted(cache, key, tags, snapshot)
+        asked = self.wanted(cache, key, tags, time_tags)
         found = self.look(asked)
         if found is not None and not found.has_expired(time.time()):
             self.count("hits", found.took)
             return found.value
-        if snapshot is not None and not snapshot.is_clean:
-            return compute()
+        seen = None if snapshot is None else snapshot()
+        if seen is not None:
+            if not seen.is_clean:
+                return compute()
+            asked = asked._replace(snapshot=(seen.tid, seen.time))
         computation = Computation(self, asked)
         try:
             old, found = found, computation.begin(found)
@@ -140,7 +152,7 @@ class Region:
                 self.count("stale" if found is old else "hits", found.took)
                 return found.value
             value = compute()
-            if may_store():
+            if seen is None or seen.is_still_clean():
                 computation.finish(value, expire)
             else:
                 computation.finish_without_storing()
@@ -280,16 +292,14 @@ class Region:
         cache: str,
         key: bytes,
         tags: Sequence[str] = (),
-        snapshot: Snapshot | None = None,
+        time_tags: Sequence[str] = (),
     ) -> Wanted:
-        if tags and snapshot is None:
-            raise ValueError("Tags need a snapshot.")
         names = names_of(self.name, cache)
         return make_wanted(
             names.of_value(key),
             names.generations if self._has_generations() else (),
             tuple(map(name_of_tag, tags)),
-            None if snapshot is None else snapshot.tid,
+            tuple(map(name_of_tag, time_tags)),
         )
 
     def look(self, asked: Wanted) -> CachedValue | None:
@@ -313,14 +323,15 @@ class Region:
         found = self._decoded(asked.name, record)
         if not isinstance(found, CachedValue):
             return None
-        if not (
-            found.generations == tuple(map(records.get, asked.generations))
-            and all(
-                _is_older(records.get(tag), found.snapshot)
-                for tag in asked.tags
-            )
-        ):
+        if found.generations != tuple(map(records.get, asked.generations)):
             return None
+        if asked.tags or asked.time_tags:
+            tid, moment = found.snapshot or (-1, -1)
+            if not (
+                _are_older(map(records.get, asked.tags), tid)
+                and _are_older(map(records.get, asked.time_tags), moment)
+            ):
+                return None
         if found.has_expired(time.time(), self._stale_seconds(found.expire)):
             return None
         return found
@@ -331,7 +342,7 @@ class Region:
         if record is None or asked.snapshot is None:
             return False
         found = self._decoded(asked.name, record)
-        return isinstance(found, Mark) and found.number > asked.snapshot
+        return isinstance(found, Mark) and found.number > asked.snapshot[0]
 
     def generations(
         self, asked: Wanted, records: Mapping[str, Any]
@@ -378,8 +389,10 @@ class Region:
         Where a tag is missing, values from before this snapshot are dropped.
         """
         kept = dict(zip(asked.generations, generations, strict=True))
-        if asked.tags:
-            kept |= dict.fromkeys(asked.tags, b"%016x" % (asked.snapshot or 0))
+        if asked.snapshot is not None:
+            tid, moment = (b"%016x" % number for number in asked.snapshot)
+            kept |= dict.fromkeys(asked.tags, tid)
+            kept |= dict.fromkeys(asked.time_tags, moment)
         return kept
 
     def failed(self, kind: str, reason: str) -> None:
@@ -514,14 +527,12 @@ def _new_generation() -> bytes:
     return token_hex(8).encode("ascii")
 
 
-def _is_older(tag: bytes | None, snapshot: int | None) -> bool:
-    """Tell whether a tag was last dropped before a snapshot.
+def _are_older(tags: Iterable[bytes | None], number: int) -> bool:
+    """Tell whether tags were last dropped before a snapshot or a time.
 
-    Nobody knows if it is not there, so it does not count as older.
+    Nobody knows of one that is not there, so it does not count as older.
     """
-    if tag is None or snapshot is None:
-        return False
-    return int(tag, 16) <= snapshot
+    return all(tag is not None and int(tag, 16) <= number for tag in tags)
 
 
 def _begin_anew() -> None:
