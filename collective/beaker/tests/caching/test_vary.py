@@ -124,7 +124,7 @@ def test_what_a_folder_contains_is_not_its_context(application):
 
 
 def test_without_a_context_the_remedy_is_named():
-    with pytest.raises(TypeError, match="no context.*function"):
+    with pytest.raises(TypeError, match=r"no context.*function"):
         by_context("/news", 3)
 
 

@@ -1,0 +1,434 @@
+"""The decorator that keeps the results of a function."""
+
+import inspect
+import pickle
+from itertools import count
+
+import pytest
+import transaction
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.users import SimpleUser
+from beaker.cache import cache_regions
+from beaker.exceptions import BeakerException
+from Products.Five.browser import BrowserView
+
+from collective.beaker.caching import by_context
+from collective.beaker.caching import by_user
+from collective.beaker.caching import cached
+from collective.beaker.tests.helpers.zope import Visitor
+
+
+numbers = count()
+
+
+# At module level, before any configuration is read: this is the point.
+@cached("a region of the tests")
+def forecast(city: str, days: int = 3) -> str:
+    """Return what the weather will be."""
+    return f"{city} {days} {next(numbers)}"
+
+
+@cached("a region that nobody configures")
+def in_no_region():
+    return "a value"
+
+
+class Forecasts:
+    """Forecasts of one service."""
+
+    __name__ = "forecasts"
+
+    def __init__(self, service=""):
+        self.service = service
+
+    @cached("a region of the tests", vary=lambda self: self.service)
+    def tomorrow(self):
+        return f"{self.service} {next(numbers)}"
+
+    @classmethod
+    @cached("a region of the tests", vary=())
+    def yesterday(cls):
+        return f"{cls.__name__} {next(numbers)}"
+
+    @staticmethod
+    @cached("a region of the tests")
+    def today():
+        return next(numbers)
+
+
+class Storms(Forecasts):
+    """Other forecasts."""
+
+
+@pytest.fixture(autouse=True)
+def region(monkeypatch):
+    """A cache region in memory, empty at first."""
+    name = "a region of the tests"
+    options = {"type": "memory", "expire": 3600, "of": next(numbers)}
+    monkeypatch.setitem(cache_regions, name, options)
+    return name
+
+
+# A plain function
+
+
+def test_a_cached_function_is_a_plain_function():
+    assert inspect.isfunction(forecast)
+    assert str(inspect.signature(forecast)) == (
+        "(city: str, days: int = 3) -> str"
+    )
+    assert inspect.getdoc(forecast) == "Return what the weather will be."
+    assert forecast.__name__ == forecast.__qualname__ == "forecast"
+    assert forecast.__module__ == __name__
+
+
+def test_a_cached_function_is_pickled_by_its_name():
+    assert pickle.loads(pickle.dumps(forecast)) is forecast
+
+
+def test_the_function_itself_is_there_without_its_cache():
+    assert forecast.__wrapped__("Lisbon") != forecast.__wrapped__("Lisbon")
+    assert inspect.unwrap(forecast) is forecast.__wrapped__
+
+
+# Calls
+
+
+def test_a_result_is_computed_once():
+    assert forecast("Lisbon") == forecast("Lisbon")
+    assert forecast("Lisbon") != forecast("Porto")
+
+
+def test_arguments_are_the_same_however_they_are_given():
+    expected = forecast("Lisbon")
+
+    assert forecast("Lisbon", 3) == expected
+    assert forecast(days=3, city="Lisbon") == expected
+    assert forecast("Lisbon", days=4) != expected
+
+
+def test_arguments_of_another_type_have_results_of_their_own():
+    results = {forecast(value) for value in (1, 1.0, True, "1", b"1")}
+
+    assert len(results) == 5
+
+
+def test_an_argument_that_has_no_safe_key_is_an_error():
+    with pytest.raises(TypeError, match=r"'city' of forecast\(\) is of type"):
+        forecast(object())
+
+
+def test_a_call_without_an_argument_that_is_required_is_an_error():
+    with pytest.raises(TypeError, match=r"forecast\(\): missing.*'city'"):
+        forecast()
+
+
+def test_a_region_that_zope_conf_does_not_name_is_an_error():
+    with pytest.raises(BeakerException, match=r"not configured.*zope\.conf"):
+        in_no_region()
+
+
+def test_what_a_function_raises_reaches_the_caller(region):
+    @cached(region, name="failing")
+    def failing():
+        raise KeyError(next(numbers))
+
+    with pytest.raises(KeyError) as first:
+        failing()
+    with pytest.raises(KeyError) as second:
+        failing()
+    assert str(first.value) != str(second.value)
+
+
+def test_none_is_a_result(region):
+    calls = []
+
+    @cached(region, name="nothing")
+    def nothing():
+        calls.append(1)
+
+    assert nothing() is nothing() is None
+    assert len(calls) == 1
+
+
+# Compute anew
+
+
+def test_a_result_is_invalidated_by_its_arguments():
+    lisbon, porto = forecast("Lisbon"), forecast("Porto")
+    forecast.invalidate("Lisbon", days=3)
+
+    assert forecast("Lisbon") != lisbon
+    assert forecast("Porto") == porto
+
+
+def test_a_result_is_refreshed():
+    before = forecast("Lisbon")
+    after = forecast.refresh(city="Lisbon")
+
+    assert after != before
+    assert forecast("Lisbon") == after
+
+
+# Methods
+
+
+def test_a_method_must_say_what_it_depends_on(region):
+    with pytest.raises(TypeError, match=r"title\(\) is a method.*vary="):
+
+        class View:
+            @cached(region)
+            def title(self):
+                """Return what this says."""
+
+
+def test_a_class_method_must_say_what_it_depends_on(region):
+    with pytest.raises(TypeError, match=r"title\(\) is a method.*vary="):
+
+        class View:
+            @classmethod
+            @cached(region)
+            def title(cls):
+                """Return what this says."""
+
+
+def test_a_method_has_results_by_what_it_depends_on():
+    rain, sun = Forecasts("rain"), Forecasts("sun")
+
+    assert rain.tomorrow() == Forecasts("rain").tomorrow()
+    assert rain.tomorrow() != sun.tomorrow()
+
+
+def test_a_method_of_another_class_has_results_of_its_own():
+    assert Forecasts("a").tomorrow() != Storms("a").tomorrow()
+    assert Forecasts.yesterday() != Storms.yesterday()
+    assert Forecasts.yesterday() == Forecasts.yesterday()
+
+
+def test_a_view_of_another_name_has_results_of_its_own():
+    one, other = Forecasts("a"), Forecasts("a")
+    other.__name__ = "more-forecasts"
+
+    assert one.tomorrow() != other.tomorrow()
+
+
+def test_a_static_method_is_a_function():
+    assert Forecasts.today() == Forecasts().today()
+
+
+def test_a_result_of_a_method_is_invalidated_by_its_object():
+    view = Forecasts("rain")
+    before = view.tomorrow()
+    Forecasts.tomorrow.invalidate(view)
+
+    assert view.tomorrow() != before
+
+
+# What cannot be cached
+
+
+def generator():
+    yield 1
+
+
+async def coroutine():
+    """Return something to wait for."""
+
+
+class Callable:
+    """Not a function."""
+
+    def __call__(self):
+        """Return nothing."""
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (generator, r"generator\(\) returns something.*only once"),
+        (coroutine, r"coroutine\(\) returns something.*only once"),
+        (Callable(), "takes a function, and not a Callable"),
+        (classmethod(forecast), "and not a classmethod.*below"),
+        (property(forecast), "and not a property.*below"),
+        (lambda: 1, "<lambda>.* made anew each time.*name="),
+    ],
+    ids=str,
+)
+def test_what_has_no_results_to_keep_is_an_error(region, thing, message):
+    with pytest.raises(TypeError, match=message):
+        cached(region)(thing)
+
+
+def test_a_function_within_a_function_needs_a_name(region):
+    def within():
+        """Return nothing."""
+
+    with pytest.raises(TypeError, match="name="):
+        cached(region)(within)
+    cached(region, name="within")(within)
+
+
+def test_two_functions_cannot_have_one_name(region):
+    def one():
+        """Return nothing."""
+
+    def other():
+        """Return nothing."""
+
+    cached(region, name="taken")(one)
+    with pytest.raises(TypeError, match=r"other\(\).*have the name.*one"):
+        cached(region, name="taken")(other)
+
+
+@pytest.mark.parametrize("option", ["vary", "tags"])
+def test_what_is_no_function_of_the_arguments_is_an_error(region, option):
+    with pytest.raises(TypeError, match=f"{option}= takes functions"):
+        cached(region, name="wrong", **{option: ["news"]})
+
+
+def test_what_a_vary_function_returns_must_have_a_safe_key(region):
+    def by_object(name):
+        return object()
+
+    @cached(region, vary=by_object, name="by object")
+    def title(name):
+        """Return a title."""
+
+    with pytest.raises(TypeError, match=r"by_object\(\) returned for"):
+        title("news")
+
+
+def test_a_tag_must_be_a_text(region):
+    @cached(region, tags=lambda: [1], name="with a tag")
+    def title():
+        """Return a title."""
+
+    with pytest.raises(TypeError, match="A tag is a text"):
+        title()
+
+
+# In a site
+
+
+@pytest.fixture
+def in_request(application, sites):
+    """Return a function that calls a function in a request to a site."""
+
+    def in_request(function, path="/plain", **options):
+        found = []
+
+        def view(request):
+            found.append(function(request))
+
+        Visitor(application).visit(view, path, **options)
+        return found[-1]
+
+    return in_request
+
+
+def test_sites_share_nothing(in_request):
+    plain, special, root = (
+        in_request(lambda request: forecast("Lisbon"), path)
+        for path in ("/plain", "/special", "")
+    )
+
+    assert len({plain, special, root}) == 3
+    assert in_request(lambda request: forecast("Lisbon")) == plain
+
+
+def test_sites_share_what_is_said_to_be_the_same_everywhere(
+    region, in_request
+):
+    @cached(region, across_sites=True, name="across")
+    def rates(currency):
+        return next(numbers)
+
+    assert in_request(lambda request: rates("EUR"), "/plain") == in_request(
+        lambda request: rates("EUR"), "/special"
+    )
+
+
+def test_objects_are_no_part_of_the_key_where_vary_speaks_for_them(
+    region, in_request
+):
+    @cached(region, vary=by_context, name="teaser")
+    def teaser(context, request, length=10):
+        return f"{context.getId()} {length} {next(numbers)}"
+
+    def view(request):
+        return teaser(request["PARENTS"][0], request)
+
+    plain = in_request(view)
+    assert in_request(view) == plain
+    assert in_request(view, "/special") != plain
+
+
+class Teaser(BrowserView):
+    """A view that shows something for each user."""
+
+    @cached("a region of the tests", vary=(by_context, by_user))
+    def text(self):
+        return f"{self.context.getId()} {next(numbers)}"
+
+
+def test_a_view_has_results_for_each_context_and_user(in_request):
+    def view(request):
+        return Teaser(request["PARENTS"][0], request).text()
+
+    def view_as_alice(request):
+        users = request["PARENTS"][-1].acl_users
+        alice = SimpleUser("alice", "", ["Member"], [])
+        newSecurityManager(request, alice.__of__(users))
+        return view(request)
+
+    anonymous = in_request(view)
+    assert in_request(view) == anonymous
+    assert in_request(view, "/special") != anonymous
+    assert in_request(view_as_alice) != anonymous
+    assert in_request(view_as_alice) == in_request(view_as_alice)
+
+
+def test_an_invalidation_counts_if_the_transaction_commits(in_request):
+    before = in_request(lambda request: forecast("Lisbon"))
+
+    def invalidate_and_abort(request):
+        forecast.invalidate("Lisbon")
+        transaction.abort()
+
+    in_request(invalidate_and_abort)
+    assert in_request(lambda request: forecast("Lisbon")) == before
+
+    in_request(lambda request: forecast.invalidate("Lisbon"))
+    assert in_request(lambda request: forecast("Lisbon")) != before
+
+
+def test_a_transaction_sees_what_it_has_invalidated(in_request):
+    before = in_request(lambda request: forecast("Lisbon"))
+
+    def invalidate(request):
+        forecast.invalidate("Lisbon")
+        return forecast("Lisbon")
+
+    assert in_request(invalidate) != before
+
+
+def test_a_refresh_in_a_transaction_that_changes_something_is_not_stored(
+    in_request,
+):
+    before = in_request(lambda request: forecast("Lisbon"))
+
+    def refresh(request):
+        request["PARENTS"][0].title = "new"
+        return forecast.refresh("Lisbon")
+
+    during = in_request(refresh)
+    after = in_request(lambda request: forecast("Lisbon"))
+    assert len({before, during, after}) == 3
+
+
+def test_a_refresh_in_a_site_is_stored(in_request):
+    before = in_request(lambda request: forecast("Lisbon"))
+    after = in_request(lambda request: forecast.refresh("Lisbon"))
+
+    assert after != before
+    assert in_request(lambda request: forecast("Lisbon")) == after

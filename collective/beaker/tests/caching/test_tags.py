@@ -1,0 +1,428 @@
+"""What was made from something that has changed is dropped."""
+
+from contextlib import contextmanager
+from threading import Thread
+
+import pytest
+import transaction
+from beaker.cache import cache_regions
+from persistent.mapping import PersistentMapping
+from ZODB.DB import DB
+from ZODB.MappingStorage import MappingStorage
+from zope.component.hooks import getSite
+from zope.component.hooks import setSite
+
+from collective.beaker.caching import cached
+from collective.beaker.caching import drop
+from collective.beaker.caching.snapshots import MARGIN_SECONDS
+from collective.beaker.tests.helpers.logs import log_of
+from collective.beaker.tests.helpers.servers import free_port
+
+
+class Site(PersistentMapping):
+    """A local site, as far as hooks are concerned."""
+
+    def getSiteManager(self):
+        return None
+
+
+@pytest.fixture
+def region(monkeypatch, request):
+    """A cache region of this test, in memory."""
+    options = {"type": "memory", "expire": 3600}
+    name = request.node.name
+    monkeypatch.setitem(cache_regions, name, options)
+    return name
+
+
+@pytest.fixture
+def databases():
+    """A database with a site, and one that may be mounted there."""
+    databases: dict = {}
+    for name in ("main", "catalog"):
+        db = DB(MappingStorage(), databases=databases, database_name=name)
+        with db.transaction() as connection:
+            root = connection.root()
+            root["site"] = Site(news="old", teaser="old")
+    yield databases
+    for db in databases.values():
+        db.close()
+
+
+class Zope:
+    """One thread of one Zope, as far as the ZODB is concerned."""
+
+    def __init__(self, databases):
+        self.transactions = transaction.TransactionManager()
+        self.connection = databases["main"].open(self.transactions)
+
+    @contextmanager
+    def at_work(self):
+        """Be in the site, in the transaction that has begun."""
+        setSite(self.connection.root()["site"])
+        try:
+            yield getSite()
+        finally:
+            setSite(None)
+
+    def edit(self, *tags, **changes):
+        """Change the site and drop tags, in a transaction of its own."""
+        self.transactions.begin()
+        with self.at_work() as site:
+            if changes:
+                site.update(changes)
+            drop(*tags)
+            self.transactions.commit()
+
+    def see(self, function, *args):
+        """Call a function in a transaction that begins now."""
+        self.transactions.begin()
+        return self.see_still(function, *args)
+
+    def see_still(self, function, *args):
+        """Call a function in the transaction that has begun."""
+        with self.at_work():
+            return function(*args)
+
+    def close(self):
+        self.transactions.abort()
+        self.connection.close()
+
+
+@pytest.fixture
+def zopes(databases):
+    zopes = [Zope(databases) for _ in range(3)]
+    yield zopes
+    for zope in zopes:
+        zope.close()
+
+
+@pytest.fixture
+def zope(zopes):
+    return zopes[0]
+
+
+@pytest.fixture
+def computed():
+    """The names for which something was computed."""
+    return []
+
+
+@pytest.fixture
+def title(region, computed):
+    """A cached function that reads from the site, with the name as tag."""
+
+    @cached(region, tags=lambda name: name, name=region)
+    def title(name):
+        computed.append(name)
+        return getSite()[name]
+
+    return title
+
+
+def test_what_was_dropped_is_computed_anew(zope, title):
+    assert zope.see(title, "news") == "old"
+    zope.edit("news", news="new")
+
+    assert zope.see(title, "news") == "new"
+
+
+def test_what_has_another_tag_is_kept(zope, title, computed):
+    zope.see(title, "news")
+    zope.edit("teaser", teaser="new")
+
+    zope.see(title, "news")
+    assert computed == ["news"]
+
+
+def test_what_was_computed_after_the_commit_is_kept(zopes, title, computed):
+    editor, *readers = zopes
+    editor.edit("news", news="new")
+    for reader in readers:
+        assert reader.see(title, "news") == "new"
+
+    assert computed == ["news"]
+
+
+def test_what_somebody_stores_who_does_not_see_the_commit_reaches_nobody(
+    zopes, title
+):
+    editor, late, reader = zopes
+    late.transactions.begin()
+    editor.edit("news", news="new")
+    assert late.see_still(title, "news") == "old"
+
+    assert reader.see(title, "news") == "new"
+    assert late.see(title, "news") == "new"
+
+
+def test_what_is_being_computed_during_the_commit_reaches_nobody(
+    zopes, region
+):
+    editor, late, reader = zopes
+
+    @cached(region, tags=lambda: "news", name=region)
+    def title():
+        site = getSite()
+        if site._p_jar is late.connection:
+            edit = Thread(target=editor.edit, args=["news"], kwargs=changes)
+            edit.start()
+            edit.join()
+        return site["news"]
+
+    changes = {"news": "new"}
+    assert late.see(title) == "old"
+    assert reader.see(title) == "new"
+
+
+def test_nothing_is_dropped_if_the_transaction_aborts(zope, title, computed):
+    zope.see(title, "news")
+    with zope.at_work() as site:
+        site["news"] = "new"
+        drop("news")
+        zope.transactions.abort()
+
+    assert zope.see(title, "news") == "old"
+    assert computed == ["news"]
+
+
+def test_what_is_dropped_after_a_savepoint_is_rolled_back_with_it(
+    zope, title, computed
+):
+    for name in ("news", "teaser"):
+        zope.see(title, name)
+    with zope.at_work() as site:
+        site["news"] = "new"
+        drop("news")
+        savepoint = zope.transactions.savepoint()
+        site["teaser"] = "new"
+        drop("teaser")
+        savepoint.rollback()
+        zope.transactions.commit()
+
+    assert zope.see(title, "news") == "new"
+    assert zope.see(title, "teaser") == "old"
+    assert computed == ["news", "teaser", "news"]
+
+
+def test_a_drop_after_a_first_one_was_rolled_back_counts(zope, title):
+    zope.see(title, "news")
+    with zope.at_work() as site:
+        savepoint = zope.transactions.savepoint()
+        drop("teaser")
+        savepoint.rollback()
+        site["news"] = "new"
+        drop("news")
+        zope.transactions.commit()
+
+    assert zope.see(title, "news") == "new"
+
+
+def test_one_transaction_drops_several_times(zope, title):
+    for name in ("news", "teaser"):
+        zope.see(title, name)
+    with zope.at_work() as site:
+        site.update(news="new", teaser="new")
+        drop("news")
+        drop("teaser", "news")
+        drop()
+        zope.transactions.commit()
+
+    assert zope.see(title, "news") == zope.see(title, "teaser") == "new"
+
+
+def test_a_transaction_sees_what_it_has_changed_and_nobody_else_does(
+    zopes, title
+):
+    editor, reader, _ = zopes
+    editor.see(title, "news")
+    with editor.at_work() as site:
+        site["news"] = "new"
+        drop("news")
+
+        assert title("news") == "new"
+    assert reader.see(title, "news") == "old"
+
+
+def test_what_sees_an_uncommitted_change_is_not_stored(zopes, title):
+    editor, reader, _ = zopes
+    editor.transactions.begin()
+    with editor.at_work() as site:
+        site["news"] = "new"
+
+        assert title("news") == "new"
+    assert reader.see(title, "news") == "old"
+
+
+def test_what_a_function_computes_that_changes_something_is_not_stored(
+    zopes, region
+):
+    editor, reader, _ = zopes
+
+    @cached(region, name=region)
+    def count():
+        getSite()["count"] = getSite().get("count", 0) + 1
+        return getSite()["count"]
+
+    assert editor.see(count) == 1
+    assert reader.see(count) == 1
+
+
+def test_several_tags_are_each_enough(zope, region):
+    @cached(region, tags=[lambda: "news", lambda: ("a", "b")], name=region)
+    def site():
+        return dict(getSite())
+
+    for number, tag in enumerate(("news", "a", "b")):
+        zope.see(site)
+        zope.edit(tag, number=number)
+        assert zope.see(site)["number"] == number
+
+
+def test_a_tag_is_dropped_in_all_regions(zope, title, monkeypatch, request):
+    other = f"{request.node.name} too"
+    options = {"type": "memory", "expire": 3600}
+    monkeypatch.setitem(cache_regions, other, options)
+
+    @cached(other, tags=lambda: "news", name=other)
+    def news():
+        return getSite()["news"]
+
+    assert zope.see(title, "news") == zope.see(news) == "old"
+    zope.edit("news", news="new")
+    assert zope.see(title, "news") == zope.see(news) == "new"
+
+
+def test_a_process_that_is_killed_after_the_commit_has_dropped_before(
+    zopes, title
+):
+    editor, reader, _ = zopes
+    reader.see(title, "news")
+
+    class Killed:
+        """Ends the commit when the ZODB is done."""
+
+        def tpc_finish(self, transaction):
+            raise SystemExit
+
+        def sortKey(self):
+            return "~"
+
+        abort = tpc_begin = commit = tpc_vote = tpc_abort = print
+
+    editor.transactions.begin()
+    editor.transactions.get().join(Killed())
+    with editor.at_work() as site, pytest.raises(SystemExit):
+        site["news"] = "new"
+        drop("news")
+        editor.transactions.commit()
+
+    assert reader.see(title, "news") == "new"
+
+
+def test_a_store_that_fails_does_not_keep_anybody_from_committing(
+    zope, title, monkeypatch, request, caplog
+):
+    options = {"type": "ext:redis", "url": f"redis://127.0.0.1:{free_port()}"}
+    monkeypatch.setitem(cache_regions, f"{request.node.name} too", options)
+    zope.see(title, "news")
+    zope.edit("news", news="new")
+
+    assert zope.see(title, "news") == "new"
+    [record] = log_of(caplog)
+    assert "keeps values that were dropped" in record.getMessage()
+
+
+# Without a commit in the ZODB
+
+
+def test_without_a_change_in_the_zodb_the_time_of_the_commit_counts(
+    zope, title, computed, clock
+):
+    zope.see(title, "news")
+    clock(1)
+    zope.edit("news")
+
+    zope.see(title, "news")
+    # Clocks differ: this might have been before the commit.
+    zope.see(title, "news")
+    assert len(computed) == 3
+
+    clock(MARGIN_SECONDS + 1)
+    zope.see(title, "news")
+    zope.see(title, "news")
+    assert len(computed) == 4
+
+
+def test_the_time_of_a_drop_does_not_hide_a_later_commit(zope, title, clock):
+    zope.edit("news")
+    clock(MARGIN_SECONDS + 1)
+    assert zope.see(title, "news") == "old"
+    zope.edit("news", news="new")
+
+    assert zope.see(title, "news") == "new"
+
+
+def test_without_a_zodb_a_transaction_drops_by_time(region):
+    rates = {"EUR": 1}
+
+    @cached(region, tags=lambda: "rates", name=region)
+    def euro():
+        return rates["EUR"]
+
+    assert euro() == 1
+    rates["EUR"] = 2
+    drop("rates")
+    transaction.abort()
+    assert euro() == 1
+
+    drop("rates")
+    transaction.commit()
+    assert euro() == 2
+
+
+# Several databases
+
+
+def test_what_was_read_from_a_database_that_has_changed_is_computed_anew(
+    zopes, region, computed
+):
+    editor, reader, _ = zopes
+
+    @cached(region, tags=lambda: "catalog", name=region)
+    def size():
+        computed.append("size")
+        catalog = getSite()._p_jar.get_connection("catalog")
+        return len(catalog.root()["site"])
+
+    assert reader.see(size) == 2
+    assert reader.see(size) == 2
+    assert reader.see(size) == 2
+    # The first time, nobody knew that it would read the catalog.
+    assert computed == ["size", "size"]
+
+    editor.transactions.begin()
+    with editor.at_work() as site:
+        catalog = site._p_jar.get_connection("catalog")
+        catalog.root()["site"]["more"] = 1
+        editor.transactions.commit()
+    assert reader.see(size) == 3
+
+
+def test_a_script_without_a_site_drops_what_sites_have_stored(
+    databases, zope, title
+):
+    zope.see(title, "news")
+    connection = databases["main"].open()
+    connection.root()["site"]["news"] = "new"
+    drop("news")
+    transaction.commit()
+    connection.close()
+
+    assert zope.see(title, "news") == "new"
+
+
+@pytest.mark.parametrize("tag", [1, None, b"news", ["news"]])
+def test_a_tag_is_a_text(tag):
+    with pytest.raises(TypeError, match="A tag is a text, and not"):
+        drop("news", tag)
