@@ -24,14 +24,13 @@ from collective.beaker.caching.keys import encode
 from collective.beaker.caching.region import find_region
 from collective.beaker.caching.snapshots import Snapshot
 from collective.beaker.caching.snapshots import connection_in_use
+from collective.beaker.caching.snapshots import name_of_database
 from collective.beaker.caching.snapshots import other_snapshots
 from collective.beaker.caching.snapshots import snapshot_in_use
-from collective.beaker.caching.tags import check_tag
-from collective.beaker.caching.tags import commit_tags
 from collective.beaker.caching.tags import is_pending
+from collective.beaker.caching.tags import names_of_tags
 from collective.beaker.caching.tags import ours
 from collective.beaker.caching.tags import pending
-from collective.beaker.caching.tags import time_tags
 from collective.beaker.caching.vary import by_site
 
 
@@ -163,17 +162,25 @@ class _Key:
         self._arguments = arguments
         self._circumstances = circumstances
         self._across_sites = across_sites
+        self._has_more = arguments.is_method or bool(circumstances)
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         key = self._arguments.key(args, kwargs)
-        for vary in self._circumstances:
-            key += self._encoded(vary, vary(*args, **kwargs))
-        if self._arguments.is_method:
-            key += _kind_of(args[0], self._function)
+        if self._has_more:
+            key += self._more(args, kwargs)
         # Last, as it may be missing: most keys are made without a site.
         if self._across_sites or getSite() is None:
             return key
         return key + encode(by_site())
+
+    def _more(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        parts = [
+            self._encoded(vary, vary(*args, **kwargs))
+            for vary in self._circumstances
+        ]
+        if self._arguments.is_method:
+            parts.append(_kind_of(args[0], self._function))
+        return b"".join(parts)
 
     def __str__(self) -> str:
         """Return what a key consists of."""
@@ -281,6 +288,7 @@ def _wrap(
             return function(*args, **kwargs)
         connection = connection_in_use()
         others = other_snapshots(connection)
+        names = names_of_tags(tags, name_of_database(connection))
         if others:
             # Their ids cannot be compared with those of the tags.
             name += encode(others)
@@ -288,8 +296,8 @@ def _wrap(
             cache,
             name,
             lambda: function(*args, **kwargs),
-            tags=commit_tags(tags, connection),
-            time_tags=time_tags(tags),
+            tags=names.by_commit,
+            time_tags=names.by_time,
             snapshot=lambda: Snapshot(connection, others),
         )
         return found
@@ -323,11 +331,9 @@ def _tags_of(
     tagging: tuple[OfCall, ...],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> list[str]:
-    tags: set[str] = set()
+) -> tuple[str, ...]:
+    tags: tuple[str, ...] = ()
     for tag_function in tagging:
         found = tag_function(*args, **kwargs)
-        tags.update([found] if isinstance(found, str) else found)
-    for tag in tags:
-        check_tag(tag)
-    return sorted(tags)
+        tags += (found,) if isinstance(found, str) else tuple(found)
+    return tags

@@ -48,9 +48,9 @@ class Wanted(NamedTuple):
     time_tags: tuple[str, ...] = ()
     """Which of these hold tags that were dropped by time."""
 
-    snapshot: tuple[int, int] | None = None
-    """The transaction id of what it is computed from, and the time of that,
-    once they matter."""
+    snapshot: tuple[bytes, bytes] | None = None
+    """The transaction id of what it is computed from, and the time of that, as
+    hexadecimal digits, once they matter."""
 
 
 def make_wanted(

@@ -231,6 +231,8 @@ class Arguments:
         self._number = len(parameters)
         self._defaults = [parameter.default for parameter in parameters]
         self._required = self._defaults.count(Parameter.empty)
+        is_simple = self._is_plain and not self.is_method
+        self._number_of_most = self._number if is_simple else -1
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return the key of a call.
@@ -238,7 +240,10 @@ class Arguments:
         Raises TypeError if the call does not fit the signature, or if an
         argument has no safe key.
         """
-        values = self._bind(args, kwargs)
+        if kwargs or len(args) != self._number_of_most:
+            values = self._bind(args, kwargs)
+        else:
+            values = args
         try:
             if len(values) == 1:
                 return _ENCODERS[type(values[0])](values[0])

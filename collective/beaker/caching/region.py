@@ -10,7 +10,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
+from functools import lru_cache
 from secrets import token_hex
 from typing import Any
 from typing import Protocol
@@ -41,11 +41,15 @@ from collective.beaker.settings.options import OWN_CACHE_DEFAULTS
 from collective.beaker.settings.readers import former_keys
 from collective.beaker.stores.values import ValueStore
 from collective.beaker.stores.values import find_value_store
+from collective.beaker.stores.values.base import digits
 
 
 LONGEST_STALE = 3600
 """For how many seconds an expired value may be used unless ``stale`` is
 set."""
+
+_MOST_NAMES = 2000
+"""How many names of values each region remembers."""
 
 MARK_SECONDS = 86400
 """For how long a mark stands in the place of a value: far longer than any
@@ -87,6 +91,8 @@ class Region:
         self.lock_timeout: float = self.options["lock_timeout"]
         self._stale: float | None = self.options["stale"]
         self._generations: dict[str, bytes] = {}
+        # What is asked for often needs no digest each time.
+        self.wanted = lru_cache(_MOST_NAMES)(self._make_wanted)
         self.begin_anew()
         _all.add(self)
 
@@ -95,6 +101,7 @@ class Region:
         self.flights = Flights()
         self._store: ValueStore | None = None
         self._codec: Codec | None = None
+        self.wanted.cache_clear()
 
     # What code asks for
 
@@ -105,8 +112,8 @@ class Region:
         compute: Callable[[], Any],
         *,
         expire: float | None = None,
-        tags: Sequence[str] = (),
-        time_tags: Sequence[str] = (),
+        tags: tuple[str, ...] = (),
+        time_tags: tuple[str, ...] = (),
         snapshot: Callable[[], Snapshot] | None = None,
     ) -> Any:
         """Return the value with this key, computed if there is none.
@@ -137,14 +144,18 @@ class Region:
             return compute()
         asked = self.wanted(cache, key, tags, time_tags)
         found = self.look(asked)
-        if found is not None and not found.has_expired(time.time()):
+        # As has_expired() does, without one more call for each hit.
+        if found is not None and (
+            found.expire is None or time.time() < found.stored + found.expire
+        ):
             self.count("hits", found.took)
             return found.value
         seen = None if snapshot is None else snapshot()
         if seen is not None:
             if not seen.is_clean:
                 return compute()
-            asked = asked._replace(snapshot=(seen.tid, seen.time))
+            numbers = digits(seen.tid), digits(seen.time)
+            asked = asked._replace(snapshot=numbers)
         computation = Computation(self, asked)
         try:
             old, found = found, computation.begin(found)
@@ -287,12 +298,12 @@ class Region:
                 raise StoreUnavailable(kind, "", reason) from None
         return self._store
 
-    def wanted(
+    def _make_wanted(
         self,
         cache: str,
         key: bytes,
-        tags: Sequence[str] = (),
-        time_tags: Sequence[str] = (),
+        tags: tuple[str, ...] = (),
+        time_tags: tuple[str, ...] = (),
     ) -> Wanted:
         names = names_of(self.name, cache)
         return make_wanted(
@@ -317,24 +328,30 @@ class Region:
 
         It may have expired, but was not dropped.
         """
-        record = records.get(asked.name)
-        if record is None:
+        found = records.get(asked.name)
+        if found is None:
             return None
-        found = self._decoded(asked.name, record)
+        # In the memory of this process it is the value already.
+        if type(found) is not CachedValue:
+            found = self._decoded(asked.name, found)
         if not isinstance(found, CachedValue):
             return None
-        if found.generations != tuple(map(records.get, asked.generations)):
+        if asked.generations and found.generations != tuple(
+            map(records.get, asked.generations)
+        ):
             return None
         if asked.tags or asked.time_tags:
-            tid, moment = found.snapshot or (-1, -1)
+            tid, moment = found.snapshot or (b"", b"")
             if not (
-                _are_older(map(records.get, asked.tags), tid)
-                and _are_older(map(records.get, asked.time_tags), moment)
+                _are_older(asked.tags, records, tid)
+                and _are_older(asked.time_tags, records, moment)
             ):
                 return None
-        if found.has_expired(time.time(), self._stale_seconds(found.expire)):
-            return None
-        return found
+        now = time.time()
+        is_usable = not found.has_expired(now) or not found.has_expired(
+            now, self._stale_seconds(found.expire)
+        )
+        return found if is_usable else None
 
     def is_marked(self, asked: Wanted, records: Mapping[str, Any]) -> bool:
         """Tell whether a later commit has invalidated the value."""
@@ -342,7 +359,8 @@ class Region:
         if record is None or asked.snapshot is None:
             return False
         found = self._decoded(asked.name, record)
-        return isinstance(found, Mark) and found.number > asked.snapshot[0]
+        tid = int(asked.snapshot[0], 16)
+        return isinstance(found, Mark) and found.number > tid
 
     def generations(
         self, asked: Wanted, records: Mapping[str, Any]
@@ -390,7 +408,7 @@ class Region:
         """
         kept = dict(zip(asked.generations, generations, strict=True))
         if asked.snapshot is not None:
-            tid, moment = (b"%016x" % number for number in asked.snapshot)
+            tid, moment = asked.snapshot
             kept |= dict.fromkeys(asked.tags, tid)
             kept |= dict.fromkeys(asked.time_tags, moment)
         return kept
@@ -527,12 +545,18 @@ def _new_generation() -> bytes:
     return token_hex(8).encode("ascii")
 
 
-def _are_older(tags: Iterable[bytes | None], number: int) -> bool:
+def _are_older(
+    tags: Iterable[str], records: Mapping[str, Any], number: bytes
+) -> bool:
     """Tell whether tags were last dropped before a snapshot or a time.
 
     Nobody knows of one that is not there, so it does not count as older.
     """
-    return all(tag is not None and int(tag, 16) <= number for tag in tags)
+    for tag in tags:
+        dropped = records.get(tag)
+        if dropped is None or dropped > number:
+            return False
+    return True
 
 
 def _begin_anew() -> None:

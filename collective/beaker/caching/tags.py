@@ -15,9 +15,11 @@ from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from threading import local
 from time import time
 from typing import Any
+from typing import NamedTuple
 
 import transaction
 from transaction.interfaces import IDataManagerSavepoint
@@ -61,19 +63,25 @@ def check_tag(tag: Any) -> None:
         raise TypeError(f"A tag is a text, and not {type(tag).__name__}.")
 
 
-def commit_tags(
-    tags: Iterable[str], connection: Connection | None
-) -> list[str]:
-    """Return the names by which commits in a database drop tags."""
-    if connection is None:
-        return []
-    database = name_of_database(connection)
-    return [f"{database}\0{tag}" for tag in tags]
+class Names(NamedTuple):
+    """The names by which tags are dropped."""
+
+    by_commit: tuple[str, ...]
+    """By commits in one database; none without a database."""
+
+    by_time: tuple[str, ...]
+    """Without a commit."""
 
 
-def time_tags(tags: Iterable[str]) -> list[str]:
-    """Return the names by which tags are dropped without a commit."""
-    return [f"\0{tag}" for tag in tags]
+@lru_cache(maxsize=10_000)
+def names_of_tags(tags: Iterable[Any], database: str) -> Names:
+    """Return the names of tags; raise TypeError if one is not a text."""
+    for tag in tags:
+        check_tag(tag)
+    return Names(
+        tuple(f"{database}\0{tag}" for tag in tags if database),
+        tuple(f"\0{tag}" for tag in tags),
+    )
 
 
 class _Ours(local):
@@ -149,7 +157,8 @@ class PendingDrops:
         if self._changed:
             self._drop_before(last_committed)
         else:
-            raise_tags(time_tags(self.tags), number_of_time(time()))
+            names = names_of_tags(frozenset(self.tags), "")
+            raise_tags(names.by_time, number_of_time(time()))
         if self._connection not in self._changed:
             self._undo(None)
         self._forget()
@@ -170,7 +179,9 @@ class PendingDrops:
     def _drop_before(self, number_of: Callable[[Connection], int]) -> None:
         for connection in self._changed:
             number = number_of(connection)
-            raise_tags(commit_tags(self.tags, connection), number)
+            database = name_of_database(connection)
+            names = names_of_tags(frozenset(self.tags), database)
+            raise_tags(names.by_commit, number)
             if connection is self._connection:
                 self._undo(number)
 

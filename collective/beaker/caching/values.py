@@ -25,10 +25,10 @@ class CachedValue(NamedTuple):
     """The generations of its region and its cache when it was computed.  It
     is dropped as soon as one of them is another."""
 
-    snapshot: tuple[int, int] | None
+    snapshot: tuple[bytes, bytes] | None
     """The transaction id of what it was computed from, and the time of that,
-    if they are known.  It is dropped as soon as one of its tags, or of those
-    that are dropped by time, has a larger number."""
+    if they are known, as hexadecimal digits.  It is dropped as soon as one of
+    its tags, or of those that are dropped by time, has a larger number."""
 
     def has_expired(self, now: float, stale: float = 0) -> bool:
         """Tell whether it expired more than ``stale`` seconds ago."""

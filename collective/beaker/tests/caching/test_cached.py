@@ -1,7 +1,9 @@
 """The decorator that keeps the results of a function."""
 
 import inspect
+import os
 import pickle
+import sys
 from itertools import count
 
 import pytest
@@ -12,6 +14,7 @@ from beaker.cache import cache_regions
 from beaker.exceptions import BeakerException
 from Products.Five.browser import BrowserView
 
+import collective.beaker
 from collective.beaker.caching import by_context
 from collective.beaker.caching import by_user
 from collective.beaker.caching import cached
@@ -149,6 +152,34 @@ def test_none_is_a_result(region):
 
     assert nothing() is nothing() is None
     assert len(calls) == 1
+
+
+MOST_CALLS = 12
+"""How many functions of this package find a result in memory.
+
+With these, it takes as long as with Beaker's decorator.
+"""
+
+
+def test_a_result_in_memory_is_found_at_once(region):
+    @cached(region, name="sky")
+    def sky(city):
+        return "blue"
+
+    sky("Lisbon")
+    package = os.path.dirname(collective.beaker.__file__)
+    called = []
+
+    def note(frame, event, argument):
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(package):
+            called.append(code.co_name)
+
+    sys.setprofile(note)
+    sky("Lisbon")
+    sys.setprofile(None)
+
+    assert len(called) <= MOST_CALLS, called
 
 
 # Compute anew
