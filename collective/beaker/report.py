@@ -24,6 +24,7 @@ from importlib.metadata import version
 from platform import python_version
 from typing import Any
 from typing import TypeAlias
+from typing import TypeVar
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
@@ -36,6 +37,7 @@ from collective.beaker.maintenance.survey import Survey
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.settings.backends import BACKENDS
 from collective.beaker.settings.backends import are_stored
+from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.folders import folder_warnings
 from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.options import redacted
@@ -43,9 +45,14 @@ from collective.beaker.settings.options import with_defaults
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.stores import Store
+from collective.beaker.stores import find_store
+from collective.beaker.stores.values import ValueStore
 
 
 logger = logging.getLogger("collective.beaker")
+
+_TEST_SECONDS = 60
+"""For how long a test record of a cache is there if it is not deleted."""
 
 ZOPE_CONF = "zope.conf"
 """The source of a setting that is made in zope.conf."""
@@ -314,8 +321,15 @@ def check_stores(
             check_store("session", lambda: SessionInspector(session).store)
         )
     for name, options in caches.items():
-        found.append(check_store(name, partial(cache_store, options)))
+        found.append(_check_cache(name, options))
     return found
+
+
+def _check_cache(name: str, options: Options) -> StoreCheck:
+    if backend_of(options).is_foreign:
+        return check_store(name, partial(find_store, options))
+    region = name.removeprefix("cache").removeprefix(".")
+    return check_value_store(name, partial(cache_store, region, options))
 
 
 def check_store(name: str, find: Callable[[], Store]) -> StoreCheck:
@@ -323,28 +337,65 @@ def check_store(name: str, find: Callable[[], Store]) -> StoreCheck:
 
     Any failure is part of the result; nothing is raised.
     """
+    return _checked(name, find, _round_trip)
+
+
+def check_value_store(name: str, find: Callable[[], ValueStore]) -> StoreCheck:
+    """Store, load and delete a test record, and time each step.
+
+    Any failure is part of the result; nothing is raised.
+    """
+    return _checked(name, find, _round_trip_of_value)
+
+
+_Store = TypeVar("_Store", Store, ValueStore)
+
+
+def _checked(
+    name: str,
+    find: Callable[[], _Store],
+    round_trip: Callable[[_Store, dict[str, float]], str | None],
+) -> StoreCheck:
     check = StoreCheck(name)
     try:
         store = find()
         check.type, check.address = store.kind, store.address
-        check.error = _round_trip(store, check.seconds)
+        check.error = round_trip(store, check.seconds)
     except Exception as error:
         check.error = describe_error(error)
     return check
+
+
+@contextmanager
+def _timed(step: str, seconds: dict[str, float]) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[step] = time.perf_counter() - start
+
+
+def _round_trip_of_value(
+    store: ValueStore, seconds: dict[str, float]
+) -> str | None:
+    """Time each step; return what went wrong, or None."""
+    name = f"c:{new_id()}"
+    with _timed("store", seconds):
+        store.put(name, b"test", _TEST_SECONDS)
+    with _timed("load", seconds):
+        found = store.get([name])
+    with _timed("delete", seconds):
+        store.delete([name])
+    if found.get(name) != b"test":
+        return "The test record was stored, but not found again."
+    return None
 
 
 def _round_trip(store: Store, seconds: dict[str, float]) -> str | None:
     """Time each step; return what went wrong, or None."""
     id = new_id()
 
-    @contextmanager
-    def timed(step: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            seconds[step] = time.perf_counter() - start
-
+    timed = partial(_timed, seconds=seconds)
     try:
         with timed("store"):
             store.swap(id, None, "first")

@@ -71,6 +71,13 @@ def removed(swept: Sweep, verb: str = "Removed") -> str:
     )
 
 
+def emptied(region: str, removed: int | None) -> str:
+    """Return a sentence about a cache region that was emptied."""
+    if removed is None:
+        return f"Emptied {region}."
+    return f"Emptied {region}: {number(removed, 'value')} removed."
+
+
 def kept(swept: Sweep, verb: str = "Kept") -> str:
     """Return a sentence about what a sweep has kept."""
     return (

@@ -100,18 +100,9 @@ class Actions(View):
         """Empty a cache region."""
         region = self._field("region")
         configuration = self.read_configuration()
-        number = clear_region(
-            configuration, region, self.session_options_in_force()
-        )
-        text = f"Emptied {region}: {wording.number(number, 'item')} removed."
-        backend = backend_of(configuration.regions[region])
-        if backend.per_process:
+        text = wording.emptied(region, clear_region(configuration, region))
+        if backend_of(configuration.regions[region]).per_process:
             return f"{text} Other processes of Zope keep their values."
-        if backend.keeps_loaded:
-            return (
-                f"{text} Other processes of Zope keep what they have loaded: "
-                "restart them."
-            )
         return text
 
     @on_post

@@ -7,7 +7,6 @@ from zope.component import queryUtility
 from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.maintenance.stored import Options
 from collective.beaker.report import Report
 from collective.beaker.report import make_report
 from collective.beaker.settings.section import Configuration
@@ -42,14 +41,3 @@ class View(BrowserView):
     def read_configuration(self) -> Configuration:
         """Return what zope.conf configures."""
         return read_configuration(running_section())
-
-    def session_options_in_force(self) -> list[Options]:
-        """Return the session options of this site, and of the whole Zope."""
-        return [
-            options
-            for options in (
-                queryUtility(ISessionConfig),
-                getGlobalSiteManager().queryUtility(ISessionConfig),
-            )
-            if options is not None
-        ]

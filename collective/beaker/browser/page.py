@@ -131,9 +131,7 @@ class Page(View):
     def obstacle(self, region: str) -> str | None:
         """Return why a cache region cannot be emptied; None if it can."""
         try:
-            check_can_clear(
-                self.configuration, region, self.session_options_in_force()
-            )
+            check_can_clear(self.configuration, region)
         except CannotMaintain as error:
             return str(error)
         except Exception:

@@ -43,7 +43,10 @@ class RegionNamespace(NamespaceManager):
     ):
         super().__init__(namespace)
         self.cache = lasting_name(namespace)
-        self.region = region_with(region, {**options, "type": self.kind})
+        options["type"] = self.kind
+        if region:
+            options["expire"] = region_expire
+        self.region = region_with(region, options)
         self._is_computed_each_time = region_expire == 0
         self._of_thread = threading.local()
 

@@ -268,15 +268,6 @@ class Region:
         except NotImplementedError:
             return None
 
-    def all_stores(self) -> list[ValueStore]:
-        """Return the stores of all regions in force, each of them once.
-
-        Raises StoreUnavailable if a store needs its server now and cannot
-        reach it.
-        """
-        stores = [region.store for region in regions_in_force()]
-        return list({id(store): store for store in stores}.values())
-
     def count(self, event: str, seconds: float = 0.0) -> None:
         """Take note of an event.
 
@@ -514,6 +505,7 @@ def region_with(name: str, options: Mapping[str, Any]) -> Region:
         for option, value in options.items()
         if option not in ARGUMENTS
     }
+    options["type"] = kind_of(options)
     for region in list(_all):
         if region.name == name and region.given == options:
             return region

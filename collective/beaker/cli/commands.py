@@ -23,6 +23,8 @@ from collective.beaker.cli.printing import print_report
 from collective.beaker.cli.printing import print_survey
 from collective.beaker.cli.printing import print_sweep
 from collective.beaker.maintenance.caches import clear_region
+from collective.beaker.maintenance.caches import regions_to_sweep
+from collective.beaker.maintenance.caches import sweep_values
 from collective.beaker.maintenance.revoke import find_id
 from collective.beaker.maintenance.revoke import is_stored
 from collective.beaker.maintenance.revoke import revoke as revoke_session
@@ -172,8 +174,19 @@ def sweep(path: str, idle: int | None, dry_run: bool) -> None:
     --idle, records without a session, locks that are not held, and files that
     killed processes left behind. A session that is used in the meantime is
     kept, and so is one that cannot be read.
+
+    Before that, values of caches that have expired are removed, in stores
+    that do not forget them by themselves.
     """
     with errors_as_failures():
+        configuration = read_valid_configuration(path)
+        if any(regions_to_sweep(configuration)):
+            *_, values = sweep_values(configuration, dry_run)
+            verb = "Would remove" if dry_run else "Removed"
+            removed = wording.number(values, "expired value")
+            click.echo(f"{verb} {removed} of caches.")
+            if configuration.session is None:
+                return
         options = read_session_options(path)
         inspector = SessionInspector(options, idle)
         swept = show_progress(
@@ -264,14 +277,7 @@ def clear(path: str, region: str) -> None:
                 f"{backend_of(options).region_remedy.format(region=region)}"
             )
         number = clear_region(configuration, region)
-    click.echo(f"Emptied {region}: {wording.number(number, 'item')} removed.")
-    options = configuration.regions[region]
-    if backend_of(options).keeps_loaded:
-        click.echo(
-            f"Zope keeps what it has loaded from {options['type']}. "
-            "Restart it.",
-            err=True,
-        )
+    click.echo(wording.emptied(region, number))
 
 
 def _make_report(path: str) -> Report:

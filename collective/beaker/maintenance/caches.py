@@ -1,153 +1,80 @@
-"""Empty one cache region and nothing else."""
+"""Empty one cache region and nothing else; sweep what has expired in caches.
+
+Options are those of a Configuration, with defaults.
+"""
 
 from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
 
-from beaker.cache import cache_managers
-from beaker.cache import cache_regions
-
+from collective.beaker.caching.region import Region
+from collective.beaker.caching.region import region_with
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
-from collective.beaker.maintenance.stored import SessionInspector
-from collective.beaker.settings.backends import are_stored
 from collective.beaker.settings.backends import backend_of
-from collective.beaker.settings.options import redacted
 from collective.beaker.settings.section import Configuration
-from collective.beaker.stores import Store
-from collective.beaker.stores import find_store
+from collective.beaker.stores.values import ValueStore
 
 
-def cache_store(options: Options) -> Store:
-    """Return the store of caches.
+def clear_region(configuration: Configuration, region: str) -> int | None:
+    """Drop all values of one cache region and nothing else.
 
-    ``options`` are all options of a region, or of the caches without one.
-    """
-    return find_store(options, options.get("timeout"))
+    They are no longer valid in any process, and removed from the store if it
+    can list them.  A region in memory is cleared in this process only.
 
-
-def clear_region(
-    configuration: Configuration,
-    region: str,
-    in_force: Sequence[Options] = (),
-) -> int:
-    """Remove all values of one cache region and nothing else.
-
-    ``in_force`` are session options in addition to those of the
-    configuration.  A region in memory is cleared in this process only.
-
-    Returns how many pieces were removed: keys, documents, files or rows.
+    Returns how many were removed, or None if the store cannot list them.
     Raises CannotMaintain as ``check_can_clear`` does.
     """
-    check_can_clear(configuration, region, in_force)
-    options = _region_options(configuration, region)
-    if backend_of(options).per_process:
-        return _clear_in_process(region, options)
-    number = cache_store(options).clear_caches()
-    _clear_in_process(region, options)
-    return number
+    check_can_clear(configuration, region)
+    return region_with(region, configuration.regions[region]).remove_all()
 
 
-def check_can_clear(
-    configuration: Configuration,
-    region: str,
-    in_force: Sequence[Options] = (),
-) -> None:
+def check_can_clear(configuration: Configuration, region: str) -> None:
     """Raise CannotMaintain if a cache region cannot be cleared.
 
-    A region can be cleared only if its store keeps it apart from other caches
-    and from sessions.  The arguments are those of ``clear_region``.
+    It can unless another package keeps its values.
     """
-    options = _region_options(configuration, region)
-    others = _other_caches(configuration, region)
-    if backend_of(options).per_process:
-        _check_options_differ(region, options, others)
-        return
-    _check_can_list(region, options)
-    store = cache_store(options)
-    sessions = [configuration.session or {}, *in_force]
-    for name, other in _stores_of(others, sessions):
-        if type(store) is type(other) and store.place == other.place:
-            raise CannotMaintain(_shared_place_message(region, options, name))
-
-
-def _region_options(configuration: Configuration, region: str) -> Options:
-    if region in configuration.regions:
-        return configuration.regions[region]
-    known = ", ".join(configuration.regions) or "none"
-    raise CannotMaintain(
-        f"There is no cache region {region!r}; cache.regions has: {known}."
-    )
-
-
-def _check_can_list(region: str, options: Options) -> None:
-    backend = backend_of(options)
-    if not backend.region_option:
+    if region not in configuration.regions:
+        known = ", ".join(configuration.regions) or "none"
         raise CannotMaintain(
-            f"cache.{region}.type is {options['type']!r}, a store that cannot "
-            "list what it keeps. "
-            f"{backend.region_remedy.format(region=region)}"
+            f"There is no cache region {region!r}; cache.regions has: {known}."
+        )
+    options = configuration.regions[region]
+    backend = backend_of(options)
+    if not backend.values:
+        raise CannotMaintain(
+            f"cache.{region}.type is {options['type']!r}, a backend of "
+            f"another package. {backend.region_remedy.format(region=region)}"
         )
 
 
-def _other_caches(
-    configuration: Configuration, region: str
-) -> dict[str, Options]:
-    """Return the options of all other caches, by the settings' prefix."""
-    return {
-        name: options
-        for name, options in configuration.caches.items()
-        if name != f"cache.{region}"
-    }
+def cache_store(name: str, options: Options) -> ValueStore:
+    """Return the store of a region, or of the caches without one, named ""."""
+    return region_with(name, options).store
 
 
-def _check_options_differ(
-    region: str, options: Options, others: Mapping[str, Options]
-) -> None:
-    for name, other in others.items():
-        if str(options) == str(other):
-            raise CannotMaintain(
-                f"cache.{region} and {name} have the same options, so Beaker "
-                "keeps their values in memory in one cache. Give "
-                f"cache.{region}.expire a value of its own."
-            )
+def regions_to_sweep(configuration: Configuration) -> Iterator[Region]:
+    """Yield one region for each store that does not forget by itself."""
+    places = set()
+    for prefix, options in configuration.caches.items():
+        if not backend_of(options).values_are_swept:
+            continue
+        region = region_with(prefix.removeprefix("cache").strip("."), options)
+        place = type(region.store), region.store.place
+        if place not in places:
+            places.add(place)
+            yield region
 
 
-def _stores_of(
-    caches: Mapping[str, Options], sessions: Sequence[Options]
-) -> Iterator[tuple[str, Store]]:
-    """Yield the stores of these caches and sessions, with their prefix."""
-    for name, options in caches.items():
-        yield name, cache_store(options)
-    for options in sessions:
-        if are_stored(options):
-            yield "session", SessionInspector(options).store
+def sweep_values(
+    configuration: Configuration, dry_run: bool = False
+) -> Iterator[int]:
+    """Remove the values of caches that have expired, and claims that ended.
 
-
-def _shared_place_message(region: str, options: Options, other: str) -> str:
-    option = backend_of(options).region_option
-    value = redacted(option, options.get(option))
-    return (
-        f"cache.{region}.{option} is {value!r}, and {other}.{option} is the "
-        f"same: the values cannot be told apart. Give cache.{region}.{option} "
-        "a value of its own."
-    )
-
-
-def _clear_in_process(region: str, options: Options) -> int:
-    """Clear caches that this process keeps; return how many there are.
-
-    Beaker registers a cache of a region under the cache's name followed by
-    the region's options.
+    Yields how many were removed so far, or would be with ``dry_run``,
+    finally all.
     """
-    if not backend_of(options).keeps_loaded:
-        return 0
-    ending = str(cache_regions.get(region, options))
-    loaded = [
-        cache
-        for name, cache in list(cache_managers.items())
-        if name == f"{cache.namespace_name}{ending}"
-    ]
-    for cache in loaded:
-        cache.clear()
-    return len(loaded)
+    removed = 0
+    for region in regions_to_sweep(configuration):
+        for number in region.store.sweep(dry_run):
+            removed += number
+            yield removed
+    yield removed

@@ -1,7 +1,9 @@
-"""The sweep inside Zope: a thread that removes what is no longer needed.
+"""The sweep inside Zope: threads that remove what is no longer needed.
 
-The option ``sweep_interval`` turns it on.  In each interval, only one of the
-processes that use a store sweeps it; the store itself decides which one.
+The option ``sweep_interval`` turns that of the sessions on.  Values of caches
+are swept each hour, in stores that do not forget by themselves.  In each
+interval, only one of the processes that use a store sweeps it; the store
+itself decides which one.
 """
 
 import logging
@@ -14,11 +16,17 @@ from zope.processlifetime import IProcessStarting
 
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.maintenance.caches import regions_to_sweep
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.sweep import Sweep
 from collective.beaker.maintenance.sweep import sweep
+from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.section import Configuration
+from collective.beaker.settings.section import read_configuration
+from collective.beaker.settings.zope_conf import running_section
+from collective.beaker.stores.values import ValueStore
 
 
 logger = logging.getLogger("collective.beaker")
@@ -32,16 +40,23 @@ _PAUSE_SECONDS = 0.05
 _SHORTEST_TURN_SECONDS = 60
 """How long a turn lasts at least; a slice takes less."""
 
+_VALUE_SECONDS = 3600
+"""The time between two sweeps of the values of caches."""
+
+_TURN = "s:turn"
+"""The name on which a process that sweeps values has a claim."""
+
 
 @adapter(IProcessStarting)
 def start_sweeping(event: IProcessStarting) -> None:
-    """Start the thread if the option ``sweep_interval`` is set."""
-    if _sweep_interval():
-        Sweeper().start()
+    """Start the threads for which there is something to sweep."""
+    for sweeper in (Sweeper(), ValueSweeper()):
+        if sweeper.interval():
+            sweeper.start()
 
 
-class Sweeper(threading.Thread):
-    """Sweeps at intervals, until ``sweep_interval`` is no longer set.
+class _Periodic(threading.Thread):
+    """Sweeps at intervals.
 
     The thread ends with its process, which need not wait for it: each of its
     changes is a single operation in the store.
@@ -50,18 +65,70 @@ class Sweeper(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="collective.beaker sweep", daemon=True)
         self.stopping = threading.Event()
-        self.owner = secrets.token_hex(8)
 
     def run(self) -> None:
-        interval = _sweep_interval()
+        interval = self.interval()
         wait = min(interval or 0, _FIRST_SECONDS)
         while interval and not self.stopping.wait(wait):
             self.sweep_if_due()
-            interval = _sweep_interval()
+            interval = self.interval()
             wait = interval or 0
+
+    def interval(self) -> int | None:
+        """Return the seconds between two sweeps; None if there are none."""
+        raise NotImplementedError
 
     def sweep_if_due(self) -> None:
         """Sweep if it is the turn of this process; log any failure."""
+        raise NotImplementedError
+
+
+class ValueSweeper(_Periodic):
+    """Sweeps the values of caches."""
+
+    def interval(self) -> int | None:
+        swept = any(
+            backend_of(options).values_are_swept
+            for options in _configuration().caches.values()
+        )
+        return _VALUE_SECONDS if swept else None
+
+    def sweep_if_due(self) -> None:
+        try:
+            for region in regions_to_sweep(_configuration()):
+                self._sweep(region.store)
+        except StoreUnavailable as error:
+            logger.error("Caches were not swept: %s", error)
+        except Exception as error:
+            # Only the type: the message may hold stored data.
+            name = type(error).__name__
+            logger.error("Caches were not swept: %s.", name)
+
+    def _sweep(self, store: ValueStore) -> None:
+        """Sweep a store, unless another process has done so."""
+        turn, _ = store.claim(_TURN, [_TURN], _VALUE_SECONDS - _LEASE_SECONDS)
+        if turn is None:
+            return
+        removed = 0
+        for number in store.sweep():
+            removed += number
+            if self.stopping.wait(_PAUSE_SECONDS):
+                break
+        if removed:
+            logger.info("Removed %s expired values of caches.", removed)
+
+
+class Sweeper(_Periodic):
+    """Sweeps the sessions, until ``sweep_interval`` is no longer set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owner = secrets.token_hex(8)
+
+    def interval(self) -> int | None:
+        return _sweep_interval()
+
+    def sweep_if_due(self) -> None:
         try:
             options = _global_options()
             swept = self._sweep(options, options["sweep_interval"])
@@ -94,6 +161,10 @@ class Sweeper(threading.Thread):
                 break
             swept = result
         return swept
+
+
+def _configuration() -> Configuration:
+    return read_configuration(running_section())
 
 
 def _global_options() -> Options:

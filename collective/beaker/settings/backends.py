@@ -150,17 +150,14 @@ class Backend:
     session_remedy: str = "Ask its documentation what removes them."
     """How to end sessions that a command cannot list."""
 
-    region_option: str = ""
-    """The option that keeps the values of a cache region apart from others;
-    empty if a region cannot be cleared."""
-
     region_remedy: str = (
         "Wait until the values expire (cache.{region}.expire)."
     )
     """How to empty a region that a command cannot clear."""
 
-    keeps_loaded: bool = False
-    """Whether a process permanently keeps what it has loaded of a cache."""
+    values_are_swept: bool = False
+    """Whether the sweep removes values that have expired: the store does not
+    do it by itself."""
 
     @property
     def is_foreign(self) -> bool:
@@ -347,7 +344,7 @@ def _file_backend(
         store_options=store_options,
         values=f"{_STORES}.values.files:FileValues",
         value_options=("data_dir", folder, "socket_timeout"),
-        region_option="data_dir",
+        values_are_swept=True,
     )
 
 
@@ -364,7 +361,6 @@ BACKENDS: dict[str, Backend] = {
             per_process=True,
             session_remedy="Restart Zope to end them.",
             region_remedy="Restart Zope to empty them.",
-            keeps_loaded=True,
         ),
         _file_backend(
             "file",
@@ -388,6 +384,7 @@ BACKENDS: dict[str, Backend] = {
         Backend(
             "ext:database",
             cache_type="collective.beaker.database",
+            values_are_swept=True,
             options={"url": text, "table_name": text, "schema_name": text},
             python_options={"sa_opts": "it takes a Python dictionary"},
             needs=(("url",),),
@@ -415,8 +412,6 @@ BACKENDS: dict[str, Backend] = {
                 "sa_opts",
                 "socket_timeout",
             ),
-            region_option="table_name",
-            keeps_loaded=True,
         ),
         Backend(
             "ext:sqla",
@@ -427,7 +422,6 @@ BACKENDS: dict[str, Backend] = {
             store=f"{_STORES}.sql:sqla_store",
             store_options=("bind", "table"),
             refused="it takes Python objects; write ext:database and its url",
-            keeps_loaded=True,
         ),
         Backend(
             "ext:memcached",
@@ -457,11 +451,6 @@ BACKENDS: dict[str, Backend] = {
                 "session.timeout is set. To end all sessions change "
                 "session.secret."
             ),
-            region_remedy=(
-                "Beaker would empty the whole server, including sessions. "
-                "Wait until the values expire (cache.{region}.expire), or "
-                "give the region a memcached of its own and restart that."
-            ),
         ),
         Backend(
             "ext:mongodb",
@@ -480,7 +469,6 @@ BACKENDS: dict[str, Backend] = {
             store_options=("url", "socket_timeout", "timeout"),
             values=f"{_STORES}.values.mongodb:MongoValues",
             value_options=("url", "socket_timeout"),
-            region_option="url",
         ),
         Backend(
             "ext:redis",
@@ -499,7 +487,6 @@ BACKENDS: dict[str, Backend] = {
             store_options=("url", "socket_timeout", "timeout"),
             values=f"{_STORES}.values.redis:redis_values",
             value_options=("url", "socket_timeout"),
-            region_option="url",
         ),
         Backend(
             "ext:rediscluster",
@@ -516,7 +503,6 @@ BACKENDS: dict[str, Backend] = {
             store_options=("urls", "socket_timeout", "timeout"),
             values=f"{_STORES}.values.redis:redis_cluster_values",
             value_options=("urls", "socket_timeout"),
-            region_option="urls",
         ),
         Backend(
             "ext:google",

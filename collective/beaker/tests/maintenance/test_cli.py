@@ -11,16 +11,18 @@ from types import SimpleNamespace
 
 import click
 import pytest
-from beaker.cache import CacheManager
 from click.testing import CliRunner
 
 from collective.beaker import wording
+from collective.beaker.caching.manager import RegionCacheManager
+from collective.beaker.caching.region import region_with
 from collective.beaker.cli import main
 from collective.beaker.cli.console import Duration
 from collective.beaker.ctl import beaker
 from collective.beaker.ids import new_id
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.owners import name_of_path
+from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import read_zope_conf
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
@@ -787,22 +789,28 @@ def test_a_user_without_a_folder_is_refused(files):
 
 
 def test_one_region_is_cleared(tmp_path):
-    caches = {}
-    settings = ["cache.regions short, long", "cache.type file"]
-    for region in ("short", "long"):
-        folder = tmp_path / region
-        settings.append(f"cache.{region}.data_dir {folder}")
-        manager = CacheManager(type="file", data_dir=str(folder))
-        caches[region] = manager.get_cache("prices")
-        caches[region].put("apple", 1)
-    settings.append(f"cache.data_dir {tmp_path}/rest")
-    path = zope_conf(tmp_path, "\n".join(settings))
+    path = zope_conf(
+        tmp_path,
+        f"""
+        cache.regions short, long
+        cache.type file
+        cache.data_dir {tmp_path}/caches
+        """,
+    )
+    configuration = read_configuration(read_zope_conf(path).section)
+    manager = RegionCacheManager(**configuration.cache)
+    short, long = (
+        manager.get_cache_region("prices", region)
+        for region in ("short", "long")
+    )
+    for cache in (short, long):
+        cache.put("apple", 1)
 
     ran = run(path, "clear", "short")
 
-    assert ran.stdout == "Emptied short: 1 item removed.\n", ran.stderr
-    assert "apple" not in caches["short"]
-    assert "apple" in caches["long"]
+    assert ran.stdout == "Emptied short: 1 value removed.\n", ran.stderr
+    assert "apple" not in short
+    assert "apple" in long
 
 
 def test_a_region_in_memory_is_out_of_reach(tmp_path):
@@ -822,18 +830,26 @@ def test_a_region_that_is_not_there_is_an_error(tmp_path, settings):
     assert "There is no cache region 'shrt'" in result.stderr
 
 
-def test_clear_says_that_zope_keeps_what_it_has_of_a_database(tmp_path):
-    settings = "\n".join(
-        [
-            "cache.regions short",
-            "cache.short.type ext:database",
-            f"cache.short.url sqlite:///{tmp_path}/caches.db",
-        ]
+def test_sweep_removes_expired_values_of_caches(tmp_path):
+    """Even where no sessions are configured."""
+    path = zope_conf(
+        tmp_path,
+        f"""
+        cache.type file
+        cache.data_dir {tmp_path}/caches
+        cache.expire 60
+        """,
     )
-    result = invoke(zope_conf(tmp_path, settings), "clear", "short")
+    configuration = read_configuration(read_zope_conf(path).section)
+    store = region_with("", configuration.caches["cache"]).store
+    store.put("v:1", b"expired", -1)
 
+    result = invoke(path, "sweep", "--dry-run")
+    assert result.stdout == "Would remove 1 expired value of caches.\n"
+
+    result = invoke(path, "sweep")
+    assert result.stdout == "Removed 1 expired value of caches.\n"
     assert result.exit_code == 0
-    assert "Restart it" in result.stderr
 
 
 # Under bin/instance

@@ -11,10 +11,14 @@ from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 from zope.processlifetime import ProcessStarting
 
+from collective.beaker.caching.region import region_with
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance import slices
+from collective.beaker.maintenance import thread
 from collective.beaker.maintenance.thread import Sweeper
+from collective.beaker.maintenance.thread import ValueSweeper
 from collective.beaker.maintenance.thread import start_sweeping
+from collective.beaker.settings.section import read_configuration
 from collective.beaker.stores.base import LEASE_SECONDS
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
@@ -38,15 +42,15 @@ def sweepers():
 
     def running():
         return [
-            thread
-            for thread in threading.enumerate()
-            if isinstance(thread, Sweeper)
+            each
+            for each in threading.enumerate()
+            if isinstance(each, Sweeper | ValueSweeper)
         ]
 
     yield running
-    for thread in running():
-        thread.stopping.set()
-        thread.join(SECONDS)
+    for each in running():
+        each.stopping.set()
+        each.join(SECONDS)
 
 
 def test_a_turn_sweeps_and_logs_what_was_removed(sessions, caplog):
@@ -220,3 +224,68 @@ def test_a_sweep_does_not_delay_the_end_of_zope(tmp_path):
         assert zope.runs
 
     assert not zope.runs
+
+
+# Values of caches
+
+
+@pytest.fixture
+def cached(monkeypatch, tmp_path, clock):
+    """A value in files, which has expired."""
+    section = {"cache.type": "file", "cache.data_dir": str(tmp_path)}
+    monkeypatch.setattr(thread, "running_section", lambda: section)
+    options = read_configuration(section).caches["cache"]
+    cache = region_with("", options)
+
+    def put():
+        cache.put("a cache", b"key", "value", 1)
+        clock(3)
+
+    put()
+    return put
+
+
+def test_values_that_have_expired_are_swept(cached, caplog):
+    caplog.set_level("INFO")
+
+    ValueSweeper().sweep_if_due()
+
+    assert "Removed 1 expired values of caches." in caplog.text
+
+
+def test_of_two_processes_one_sweeps_the_values_in_an_hour(
+    cached, caplog, clock
+):
+    caplog.set_level("INFO")
+    ValueSweeper().sweep_if_due()
+    cached()
+    caplog.clear()
+
+    ValueSweeper().sweep_if_due()
+    assert caplog.text == ""
+
+    clock(3600)
+    ValueSweeper().sweep_if_due()
+    assert "expired values of caches" in caplog.text
+
+
+def test_a_thread_sweeps_values_where_the_store_needs_it(
+    config, cached, sweepers
+):
+    start_sweeping(ProcessStarting())
+
+    assert [type(thread) for thread in sweepers()] == [ValueSweeper]
+
+
+def test_values_that_cannot_be_swept_are_logged(
+    cached, caplog, monkeypatch, tmp_path
+):
+    section = {
+        "cache.type": "ext:database",
+        "cache.url": f"sqlite:///{tmp_path}/no/folder/caches.db",
+    }
+    monkeypatch.setattr(thread, "running_section", lambda: section)
+
+    ValueSweeper().sweep_if_due()
+
+    assert "Caches were not swept: The store ext:database" in caplog.text

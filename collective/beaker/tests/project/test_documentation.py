@@ -14,7 +14,6 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 import ZConfig
-from beaker.cache import CacheManager
 from beaker.cache import cache_regions
 from click.testing import CliRunner
 from OFS.Folder import Folder
@@ -24,6 +23,7 @@ from Zope2.Startup.options import ZopeWSGIOptions
 from ZPublisher.HTTPRequest import WSGIRequest
 from ZPublisher.HTTPResponse import WSGIResponse
 
+from collective.beaker.caching.region import region_with
 from collective.beaker.cli import main
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
@@ -232,8 +232,8 @@ def fill(demo: Configuration) -> None:
     for idle in (0, 0, 120, 7200):
         sessions.make(idle, city="Lisbon")
     sessions.make(cities="".join(map(str, range(1000))))
-    region = demo.cache["cache_regions"]["short"]
-    CacheManager(**region).get_cache("numbers").put("number", 1)
+    region = region_with("short", demo.regions["short"])
+    region.put("numbers", b"number", 1, 60)
 
 
 def test_the_commands_can_be_typed_in_the_demo(tmp_path, monkeypatch):
