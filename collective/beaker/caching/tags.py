@@ -28,6 +28,7 @@ from transaction.interfaces import ITransaction
 from ZODB.Connection import Connection
 from zope.interface import implementer
 
+from collective.beaker.caching.debts import owe
 from collective.beaker.caching.names import name_of_tag
 from collective.beaker.caching.region import regions_in_force
 from collective.beaker.caching.snapshots import connection_in_use
@@ -223,7 +224,8 @@ def _changed_in(current: ITransaction) -> list[Connection]:
 def raise_tags(names: Iterable[str], number: int) -> None:
     """Make values from snapshots before this number invalid.
 
-    Nothing is raised.  If a store fails, that is logged.
+    Nothing is raised.  If a store fails, that is logged, and it is told as
+    soon as it is back.
     """
     records = [name_of_tag(name) for name in names]
     if not records:
@@ -238,3 +240,4 @@ def raise_tags(names: Iterable[str], number: int) -> None:
                 region.store.raise_number(record, number, None)
         except StoreUnavailable as error:
             region.failed("keeps values that were dropped", str(error))
+            owe(region.name, records, number)

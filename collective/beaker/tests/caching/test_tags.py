@@ -17,6 +17,7 @@ from collective.beaker.caching import drop
 from collective.beaker.caching.snapshots import MARGIN_SECONDS
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.waiting import wait_until
 
 
 class Site(PersistentMapping):
@@ -331,6 +332,20 @@ def test_a_store_that_fails_does_not_keep_anybody_from_committing(
     assert zope.see(title, "news") == "new"
     [record] = log_of(caplog)
     assert "keeps values that were dropped" in record.getMessage()
+
+
+def test_a_store_that_comes_back_is_told_what_was_dropped(
+    zope, title, region, start_server, monkeypatch
+):
+    server = start_server("redis")
+    options = {"type": "ext:redis", "url": server.url, "expire": 3600}
+    monkeypatch.setitem(cache_regions, region, options)
+    assert zope.see(title, "news") == "old"
+    server.kill()
+    zope.edit("news", news="new")
+
+    server.start()
+    wait_until(lambda: zope.see(title, "news") == "new")
 
 
 # Without a commit in the ZODB
