@@ -22,6 +22,7 @@ from collective.beaker.caching.keys import OBJECTS
 from collective.beaker.caching.keys import Arguments
 from collective.beaker.caching.keys import encode
 from collective.beaker.caching.region import find_region
+from collective.beaker.caching.snapshots import Others
 from collective.beaker.caching.snapshots import Snapshot
 from collective.beaker.caching.snapshots import connection_in_use
 from collective.beaker.caching.snapshots import name_of_database
@@ -282,16 +283,13 @@ def _wrap(
         return found
 
     def tagged(*args: P.args, **kwargs: P.kwargs) -> R:
-        name = key(args, kwargs)
+        connection = connection_in_use()
+        others = other_snapshots(connection)
+        name = key(args, kwargs) + _encoded_others(others)
         tags = _tags_of(tagging, args, kwargs)
         if ours.drops and is_pending(tags, (region, cache, name)):
             return function(*args, **kwargs)
-        connection = connection_in_use()
-        others = other_snapshots(connection)
         names = names_of_tags(tags, name_of_database(connection))
-        if others:
-            # Their ids cannot be compared with those of the tags.
-            name += encode(others)
         found: R = find_region(region).value(
             cache,
             name,
@@ -302,11 +300,15 @@ def _wrap(
         )
         return found
 
+    def name_now(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        others = other_snapshots(connection_in_use()) if tagging else ()
+        return key(args, kwargs) + _encoded_others(others)
+
     def drop_value(name: bytes, number: int | None) -> None:
         find_region(region).invalidate(cache, name, number)
 
     def invalidate(*args: P.args, **kwargs: P.kwargs) -> None:
-        name = key(args, kwargs)
+        name = name_now(args, kwargs)
         if connection_in_use() is None:
             drop_value(name, None)
             return
@@ -317,7 +319,7 @@ def _wrap(
         if ours.drops or not snapshot.is_clean:
             invalidate(*args, **kwargs)
             return function(*args, **kwargs)
-        drop_value(key(args, kwargs), snapshot.commit)
+        drop_value(name_now(args, kwargs), snapshot.commit)
         return result(*args, **kwargs)
 
     plain = update_wrapper(tagged if tagging else wrapper, function)
@@ -325,6 +327,14 @@ def _wrap(
     result.invalidate = invalidate  # type: ignore[method-assign]
     result.refresh = refresh  # type: ignore[method-assign]
     return result
+
+
+def _encoded_others(others: Others) -> bytes:
+    """Return what a key says of other databases.
+
+    Their ids cannot be compared with those that tags have of this one.
+    """
+    return encode(others) if others else b""
 
 
 def _tags_of(

@@ -134,6 +134,10 @@ def _tid_of(connection: Connection) -> int | None:
 
     Storages have no public way to tell it.
     """
+    if connection.before:
+        # A connection to the past shows what is older than this.
+        past: int = u64(connection.before) - 1
+        return past
     storage = connection._normal_storage
     # ZODB's own adapter, which serves FileStorage and ZEO, shows what is
     # older than this.

@@ -283,7 +283,7 @@ class Callable:
         (property(forecast), "and not a property.*below"),
         (lambda: 1, "<lambda>.* made anew each time.*name="),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_results_to_keep_is_an_error(region, thing, message):
     with pytest.raises(TypeError, match=message):

@@ -12,6 +12,7 @@ from ZODB.DB import DB
 from ZODB.DemoStorage import DemoStorage
 from ZODB.FileStorage import FileStorage
 from ZODB.MappingStorage import MappingStorage
+from ZODB.utils import p64
 from ZODB.utils import u64
 from zope.component.hooks import setSite
 
@@ -194,6 +195,18 @@ def test_a_snapshot_is_clean_until_something_is_changed(zopes):
 
     writer.commit()
     assert writer.snapshot.is_clean
+
+
+def test_a_connection_to_the_past_has_the_id_of_its_time(db):
+    zope = Zope(db)
+    zope.write(title="old")
+    commit = zope.commit()
+    zope.write(title="new")
+    zope.commit()
+    with closing(db.open(at=p64(commit))) as past:
+        assert past.root()["page"]["title"] == "old"
+        assert Snapshot(past).tid == commit
+    zope.close()
 
 
 # Which connection

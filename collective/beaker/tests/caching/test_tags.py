@@ -424,6 +424,28 @@ def test_what_was_read_from_a_database_that_has_changed_is_computed_anew(
     assert reader.see(size) == 3
 
 
+def test_a_value_is_invalidated_while_another_database_is_in_use(
+    zope, region, computed
+):
+    @cached(region, tags=lambda: "catalog", name=region)
+    def size():
+        computed.append("size")
+        catalog = getSite()._p_jar.get_connection("catalog")
+        return len(catalog.root()["site"])
+
+    for _ in range(3):
+        zope.see(size)
+    assert len(computed) == 2
+    zope.see(size.invalidate)
+    zope.transactions.commit()
+    zope.see(size)
+    assert len(computed) == 3
+
+    zope.see(size.refresh)
+    zope.see(size)
+    assert len(computed) == 4
+
+
 def test_a_script_without_a_site_drops_what_sites_have_stored(
     databases, zope, title
 ):
