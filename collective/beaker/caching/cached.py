@@ -180,7 +180,8 @@ class _Key:
             for vary in self._circumstances
         ]
         if self._arguments.is_method:
-            parts.append(_kind_of(args[0], self._function))
+            owner = args[0] if args else kwargs[self._arguments.owner]
+            parts.append(_kind_of(owner))
         return b"".join(parts)
 
     def __str__(self) -> str:
@@ -204,7 +205,7 @@ class _Key:
 _kinds: WeakKeyDictionary[type, bytes] = WeakKeyDictionary()
 
 
-def _kind_of(owner: Any, function: Callable[..., Any]) -> bytes:
+def _kind_of(owner: Any) -> bytes:
     """Return what tells the class of a method's object from others.
 
     Subclasses may have the method do other things, and so may the template

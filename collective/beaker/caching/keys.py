@@ -222,6 +222,7 @@ class Arguments:
         self._function = function.__qualname__
         parameters = list(self._signature.parameters.values())
         self.is_method = _is_method(parameters)
+        self.owner = parameters[0].name if self.is_method else ""
         self._first = int(self.is_method)
         self._parameters = parameters[self._first :]
         self.names = [parameter.name for parameter in self._parameters]

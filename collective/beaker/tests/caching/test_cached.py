@@ -243,6 +243,12 @@ def test_a_view_of_another_name_has_results_of_its_own():
     assert one.tomorrow() != other.tomorrow()
 
 
+def test_the_object_of_a_method_may_be_given_by_name():
+    view = Forecasts("rain")
+
+    assert Forecasts.tomorrow(self=view) == view.tomorrow()
+
+
 def test_a_static_method_is_a_function():
     assert Forecasts.today() == Forecasts().today()
 
@@ -455,6 +461,18 @@ def test_a_refresh_in_a_transaction_that_changes_something_is_not_stored(
     during = in_request(refresh)
     after = in_request(lambda request: forecast("Lisbon"))
     assert len({before, during, after}) == 3
+
+
+def test_a_refresh_in_a_transaction_that_aborts_changes_nothing(in_request):
+    before = in_request(lambda request: forecast("Lisbon"))
+
+    def refresh(request):
+        request["PARENTS"][0].title = "new"
+        forecast.refresh("Lisbon")
+        transaction.abort()
+
+    in_request(refresh)
+    assert in_request(lambda request: forecast("Lisbon")) == before
 
 
 def test_a_refresh_in_a_site_is_stored(in_request):

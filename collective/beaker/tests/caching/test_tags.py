@@ -14,7 +14,10 @@ from zope.component.hooks import setSite
 
 from collective.beaker.caching import cached
 from collective.beaker.caching import drop
+from collective.beaker.caching.names import name_of_tag
+from collective.beaker.caching.region import find_region
 from collective.beaker.caching.snapshots import MARGIN_SECONDS
+from collective.beaker.caching.tags import names_of_tags
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.waiting import wait_until
@@ -266,7 +269,32 @@ def test_what_a_function_computes_that_changes_something_is_not_stored(
         return getSite()["count"]
 
     assert editor.see(count) == 1
-    assert reader.see(count) == 1
+    assert editor.see_still(count) == 2
+    editor.transactions.abort()
+    reader.see(count)
+    assert reader.see_still(count) == 2
+
+
+def test_each_transaction_of_a_thread_drops_for_itself(zopes, title):
+    one, other, _ = zopes
+    one.see(title, "news")
+    with one.at_work():
+        drop("teaser")
+    other.edit("news", news="new")
+    one.transactions.abort()
+
+    assert one.see(title, "news") == "new"
+
+
+def test_a_tag_has_the_id_of_the_commit_that_dropped_it(zope, region, title):
+    zope.see(title, "news")
+    zope.edit("news", news="new")
+    commit = zope.connection.root()["site"]._p_serial
+    [name] = names_of_tags(("news",), "main").by_commit
+    record = name_of_tag(name)
+
+    found = find_region(region).store.get([record])
+    assert found == {record: commit.hex().encode()}
 
 
 def test_several_tags_are_each_enough(zope, region):
