@@ -20,6 +20,10 @@ from collective.beaker.caching.snapshots import MARGIN_SECONDS
 from collective.beaker.caching.tags import names_of_tags
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.stores import OPTIONS
+from collective.beaker.tests.helpers.stores import SERVER_STORES
+from collective.beaker.tests.helpers.stores import on_each
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.waiting import wait_until
 
 
@@ -158,6 +162,25 @@ def test_what_somebody_stores_who_does_not_see_the_commit_reaches_nobody(
 
     assert reader.see(title, "news") == "new"
     assert late.see(title, "news") == "new"
+
+
+@pytest.fixture(params=on_each(*SERVER_STORES, "rediscluster", "mongodb"))
+def stored(request, region, tmp_path, monkeypatch):
+    """The region of this test, in each kind of store."""
+    options = OPTIONS[request.param](request, tmp_path)
+    options |= {"expire": 3600, "socket_timeout": SECONDS}
+    monkeypatch.setitem(cache_regions, region, options)
+
+
+def test_drops_are_exact_in_each_store(stored, zopes, title, computed):
+    editor, late, reader = zopes
+    late.transactions.begin()
+    editor.edit("news", news="new")
+    late.see_still(title, "news")
+
+    for _ in range(3):
+        assert reader.see(title, "news") == "new"
+    assert computed == ["news"] * 2
 
 
 def test_what_is_being_computed_during_the_commit_reaches_nobody(
