@@ -81,8 +81,7 @@ class MemcachedValues(ValueStore):
         token, lease = new_token(), _lease(name)
         found: dict[str, Any] = {}
         version = owner = None
-        # The server of the name comes first.
-        for client, some in self._clients.shares([name, *names]):
+        for client, some in self._clients.shares(names):
             if name not in some:
                 found |= _ask(client, client.get_many, some)
                 continue

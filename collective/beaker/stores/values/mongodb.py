@@ -76,7 +76,7 @@ class MongoValues(ValueStore):
                 "$setOnInsert": {"ends": _NOT_STORED},
             },
         )
-        wanted = {"_id": {"$in": [name, *names]}}
+        wanted = {"_id": {"$in": list(names)}}
         documents = list(self._records.find(wanted))
         is_ours = any(
             document["claimant"] == claim.token for document in documents

@@ -235,9 +235,7 @@ class SqlValues(ValueStore):
         claim, now = Claim(name, new_token()), time.time()
         values = {"this": name, "token": claim.token, "end": now + seconds}
         self._write(self._statements.claim, values)
-        rows = self._rows(
-            self._statements.select_with_claims, names=[name, *names]
-        )
+        rows = self._rows(self._statements.select_with_claims, names=names)
         is_ours = any(token == claim.token for *_, token in rows)
         found = {name: record for name, record, end, _ in rows if end > now}
         return claim if is_ours else None, found

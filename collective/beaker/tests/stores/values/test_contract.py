@@ -2,6 +2,8 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
 
 import pytest
 from zope.interface.verify import verifyObject
@@ -290,6 +292,68 @@ def test_of_many_who_ask_at_once_one_computes(values):
         assert len(computed) == 1
         computed.clear()
         values.delete(["v:1"])
+
+
+def test_of_several_processes_that_ask_at_once_one_computes(values):
+    _skip_mongomock(values)
+    if values.keeps_objects:
+        pytest.skip("each process has its own memory")
+    processes, rounds = 3, 10
+    barrier = get_context("fork").Barrier(processes)
+
+    def compute(write):
+        for number in range(rounds):
+            barrier.wait(SECONDS)
+            name = f"v:{number}"
+            claim, records = values.claim(name, [name], LONG)
+            if claim is None or records:
+                continue
+            write(bytes([number]))
+            values.settle(claim, b"new", LONG)
+
+    with ExitStack() as stack:
+        forks = [
+            stack.enter_context(forked(compute)) for _ in range(processes)
+        ]
+        computed = b"".join(fork.output.read() for fork in forks)
+
+    assert sorted(computed) == list(range(rounds))
+
+
+def test_what_was_computed_before_a_deletion_is_never_found_after_it(values):
+    _skip_mongomock(values)
+    threads, edits = 3, 15
+    source = [0]
+    ended = threading.Event()
+
+    def compute(number):
+        while not ended.is_set():
+            claim, records = values.claim("v:1", ["v:1"], LONG)
+            if claim is not None and not records:
+                values.settle(claim, b"%d" % source[0], LONG)
+            elif claim is not None:
+                values.give_up(claim)
+
+    def edit():
+        try:
+            for number in range(1, edits):
+                source[0] = number
+                values.delete(["v:1"])
+                yield number, found(values, "v:1")
+        finally:
+            ended.set()
+
+    with ThreadPoolExecutor(threads) as pool:
+        computing = [pool.submit(compute, number) for number in range(threads)]
+        seen = list(edit())
+        for future in computing:
+            future.result(SECONDS)
+
+    assert [
+        (number, record)
+        for number, record in seen
+        if record is not None and int(record) < number
+    ] == []
 
 
 def test_another_process_finds_records_and_claims(values):

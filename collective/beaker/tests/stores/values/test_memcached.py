@@ -84,7 +84,8 @@ def test_a_memcached_that_is_full_is_unavailable(tmp_path, region):
         # Small items have a place of their own, which becomes full, too.
         with pytest.raises(StoreUnavailable):
             for number in range(100_000):
-                claim, _ = values.claim(f"v:none:{number:05}", [], 60)
+                name = f"v:none:{number:05}"
+                claim, _ = values.claim(name, [name], 60)
                 assert claim is not None
 
         assert values.get(["v:1"]) == {"v:1": b"x" * 500}
