@@ -525,8 +525,8 @@ def test_the_size_is_that_of_what_begins_with_a_prefix(listing):
 
 
 def test_a_sweep_removes_what_has_ended(listing):
-    listing.put("v:1", b"first", 0.01)
     listing.put("v:2", b"second", LONG)
+    listing.put("v:1", b"first", 0.01)
     wait_until(lambda: found(listing, "v:1") is None)
     counted = sum(listing.sweep(dry_run=True))
     removed = sum(listing.sweep())
