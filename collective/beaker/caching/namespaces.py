@@ -5,9 +5,12 @@ by their entry points.  ``Value.get_value`` in ``beaker/container.py`` shows in
 which order it calls them.
 """
 
+import os
 import sys
 import threading
+from collections import OrderedDict
 from typing import Any
+from weakref import WeakSet
 
 from beaker.container import NamespaceManager
 
@@ -15,10 +18,17 @@ from collective.beaker.caching.computing import Computation
 from collective.beaker.caching.computing import Wanted
 from collective.beaker.caching.region import region_with
 from collective.beaker.caching.values import CachedValue
+from collective.beaker.stores.values.memory import MemoryValues
 
 
 Beakers = tuple[float, float | None, Any]
 """A value as Beaker has it: when it was stored, its expire and itself."""
+
+_MOST_NAMES = 2000
+"""How many names of values each cache in memory remembers."""
+
+_AS_BEAKERS = CachedValue._fields.index("as_beakers")
+"""Where a value in memory has itself as Beaker takes it."""
 
 _OLD = CachedValue(None, 0.0, None, 0.0, (), None)
 """What stands for an expired value that Beaker has got already."""
@@ -70,6 +80,7 @@ class RegionNamespace(NamespaceManager):
             found = self.region.look(self.wanted(key))
         if found is None:
             raise KeyError(key)
+        self.region.hits += 1
         return found.stored, found.expire, found.value
 
     def __setitem__(self, key: Any, value: Beakers) -> None:
@@ -79,6 +90,9 @@ class RegionNamespace(NamespaceManager):
         self, key: Any, value: Beakers, expiretime: float | None = None
     ) -> None:
         """Store what was computed, or what code puts into the cache."""
+        if expiretime is not None:
+            # What Beaker adds to the time is added faster then.
+            expiretime = float(expiretime)
         computations = self.computations.get(key)
         if not computations:
             self.region.put(self.cache, bytes_of(key), value[2], expiretime)
@@ -102,6 +116,11 @@ class RegionNamespace(NamespaceManager):
 
     def wanted(self, key: Any) -> Wanted:
         return self.region.wanted(self.cache, bytes_of(key))
+
+    def may_return_old(self, key: Any) -> bool:
+        """Tell whether an expired value that ``[]`` has returned may be used
+        while another is computed."""
+        return True
 
     def prepare(self, key: Any, found: CachedValue | None) -> None:
         """Have ``[]`` return this, so that the store is not asked again."""
@@ -131,8 +150,9 @@ class CreationLock:
         Without ``wait``, Beaker has an old value: False says that this is to
         be returned.
         """
+        may_return_old = not wait and self._namespace.may_return_old(self._key)
         try:
-            found = self._computation.begin(None if wait else _OLD)
+            found = self._computation.begin(_OLD if may_return_old else None)
         except BaseException:
             self._computation.end()
             raise
@@ -191,7 +211,51 @@ def lasting_name(namespace: str) -> str:
 
 
 class MemoryNamespace(RegionNamespace):
+    """In memory, it counts what each hit takes.
+
+    So ``[]`` goes straight to the entries of the store.  It does not look at
+    the time, since Beaker does so afterwards.
+    """
+
     kind = "memory"
+
+    def __init__(self, namespace: str, **options: Any):
+        super().__init__(namespace, **options)
+        self._names: dict[Any, str] = {}
+        self.begin_anew()
+        _in_memory.add(self)
+
+    def begin_anew(self) -> None:
+        """Forget the entries of a parent process, after a fork."""
+        self._entries: OrderedDict[str, tuple[Any, float]] = OrderedDict()
+
+    def __getitem__(self, key: Any) -> Beakers:
+        try:
+            name = self._names[key]
+            entries = self._entries
+            beakers: Beakers = entries[name][0][_AS_BEAKERS]
+            entries.move_to_end(name)
+        except LookupError:
+            return self._look(key)
+        self.region.hits += 1
+        return beakers
+
+    def _look(self, key: Any) -> Beakers:
+        """Do as ``[]``, and remember where to look next time."""
+        beakers = super().__getitem__(key)
+        store = self.region.store
+        if isinstance(store, MemoryValues):
+            self._entries = store.entries
+        if len(self._names) >= _MOST_NAMES:
+            self._names.clear()
+        self._names[key] = self.wanted(key).name
+        return beakers
+
+    def prepare(self, key: Any, found: CachedValue | None) -> None:
+        """Nothing is won by that."""
+
+    def may_return_old(self, key: Any) -> bool:
+        return self.region.look(self.wanted(key)) is not None
 
 
 class FileNamespace(RegionNamespace):
@@ -220,3 +284,16 @@ class RedisNamespace(RegionNamespace):
 
 class RedisClusterNamespace(RegionNamespace):
     kind = "ext:rediscluster"
+
+
+_in_memory: WeakSet[MemoryNamespace] = WeakSet()
+"""The caches in the memory of this process."""
+
+
+def _begin_anew() -> None:
+    for namespace in list(_in_memory):
+        namespace.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -91,6 +91,10 @@ class Region:
         self.lock_timeout: float = self.options["lock_timeout"]
         self._stale: float | None = self.options["stale"]
         self._generations: dict[str, bytes] = {}
+        self.hits = 0
+        """What Beaker's decorators and caches have found: without a call,
+        which would be a good part of what a hit in memory takes."""
+
         # What is asked for often needs no digest each time.
         self.wanted = lru_cache(_MOST_NAMES)(self._make_wanted)
         self.begin_anew()

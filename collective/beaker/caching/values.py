@@ -30,6 +30,10 @@ class CachedValue(NamedTuple):
     if they are known, as hexadecimal digits.  It is dropped as soon as one of
     its tags, or of those that are dropped by time, has a larger number."""
 
+    as_beakers: tuple[float, float | None, Any] | None = None
+    """In memory only: when it was stored, its expire and the value, in the
+    form in which Beaker takes them, so that no hit has to make one."""
+
     def has_expired(self, now: float, stale: float = 0) -> bool:
         """Tell whether it expired more than ``stale`` seconds ago."""
         expire = self.expire
@@ -67,7 +71,7 @@ class Codec:
         if type(cached) is Mark:
             return b"%016x" % cached.number
         # As a plain tuple: a record does not name this class.
-        data = pickle.dumps(tuple(cached), pickle.HIGHEST_PROTOCOL)
+        data = pickle.dumps(cached[:_FIELDS], pickle.HIGHEST_PROTOCOL)
         return self._header + self._sign(name, data) + data
 
     def decode(self, name: str, record: bytes) -> CachedValue | Mark:
@@ -87,7 +91,7 @@ class Codec:
             self._check(
                 name, record[start - _SIGNATURE : start], record[start:]
             )
-        return CachedValue._make(pickle.loads(memoryview(record)[start:]))
+        return CachedValue(*pickle.loads(memoryview(record)[start:]))
 
     def _sign(self, name: str, data: bytes) -> bytes:
         return _signature(self._keys[0], name, data) if self._keys else b""
@@ -104,7 +108,10 @@ class ObjectCodec(Codec):
     """For a store that keeps the objects themselves."""
 
     def encode(self, name: str, cached: CachedValue | Mark) -> Any:
-        return cached
+        if isinstance(cached, Mark):
+            return cached
+        as_beakers = cached.stored, cached.expire, cached.value
+        return cached._replace(as_beakers=as_beakers)
 
     def decode(self, name: str, record: Any) -> CachedValue | Mark:
         found: CachedValue | Mark = record
@@ -114,6 +121,9 @@ class ObjectCodec(Codec):
 _UNSIGNED = b"\0cache1\0"
 _SIGNED = b"\0cache1s"
 """What records begin with.  The number is that of their form."""
+
+_FIELDS = 6
+"""How many fields of a value are stored: all but the last."""
 
 _SIGNATURE = 32
 """The number of bytes of a signature."""

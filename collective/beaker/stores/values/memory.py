@@ -45,7 +45,10 @@ class MemoryValues(ValueStore):
         self.after_fork()
 
     def after_fork(self) -> None:
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self.entries: OrderedDict[str, _Entry] = OrderedDict()
+        """The records by name, the one used last at the end.  Who reads it
+        without ``get`` puts there what it has used."""
+
         self._claims: dict[str, tuple[str, float]] = {}
         # When records end, the next one first.
         self._ends: list[tuple[float, str]] = []
@@ -59,7 +62,7 @@ class MemoryValues(ValueStore):
         # Nothing fails here.  Each step is atomic, so that readers do not
         # wait for each other.
         now = time.time()
-        entries = self._entries
+        entries = self.entries
         found = {}
         for name in names:
             record, end = entries.get(name, _MISSING)
@@ -124,7 +127,7 @@ class MemoryValues(ValueStore):
     def _delete(self, names: Sequence[str]) -> None:
         with self._lock:
             for name in names:
-                self._entries.pop(name, None)
+                self.entries.pop(name, None)
                 self._claims.pop(name, None)
 
     def _raise_number(
@@ -143,7 +146,7 @@ class MemoryValues(ValueStore):
     def _listed(self) -> list[tuple[str, _Entry]]:
         while True:
             try:
-                return list(self._entries.items())
+                return list(self.entries.items())
             except RuntimeError:
                 # A reader has moved an entry at this moment.
                 continue
@@ -192,17 +195,17 @@ class MemoryValues(ValueStore):
 
     def _later(self, name: str, seconds: float | None) -> float:
         """Return when a record that lives longer may end."""
-        return max(_end(seconds), self._entries.get(name, _MISSING)[1])
+        return max(_end(seconds), self.entries.get(name, _MISSING)[1])
 
     def _enter(self, name: str, record: Any, end: float) -> None:
         self._remove_ended(time.time())
-        self._entries[name] = record, end
-        self._entries.move_to_end(name)
+        self.entries[name] = record, end
+        self.entries.move_to_end(name)
         if end < math.inf:
             heapq.heappush(self._ends, (end, name))
-        while len(self._entries) > self._most:
-            self._entries.popitem(last=False)
-        if len(self._ends) > 2 * len(self._entries) + _SLACK:
+        while len(self.entries) > self._most:
+            self.entries.popitem(last=False)
+        if len(self._ends) > 2 * len(self.entries) + _SLACK:
             self._ends = [
                 (end, name)
                 for name, (_, end) in self._listed()
@@ -215,8 +218,8 @@ class MemoryValues(ValueStore):
         while self._ends and self._ends[0][0] <= now:
             end, name = heapq.heappop(self._ends)
             # It may have been replaced by one that ends later.
-            if self._entries.get(name, _MISSING)[1] == end:
-                del self._entries[name]
+            if self.entries.get(name, _MISSING)[1] == end:
+                del self.entries[name]
                 number += 1
         return number
 
