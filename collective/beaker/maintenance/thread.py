@@ -106,7 +106,9 @@ class ValueSweeper(_Periodic):
 
     def _sweep(self, store: ValueStore) -> None:
         """Sweep a store, unless another process has done so."""
-        turn, _ = store.claim(_TURN, [_TURN], _VALUE_SECONDS - _LEASE_SECONDS)
+        turn, _ = store.claim(
+            _TURN, [_TURN], _VALUE_SECONDS - _SHORTEST_TURN_SECONDS
+        )
         if turn is None:
             return
         removed = 0
