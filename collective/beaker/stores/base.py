@@ -1,6 +1,5 @@
 """What all stores share: compare and swap, errors, and leases on sessions."""
 
-import os
 import secrets
 import threading
 import time
@@ -16,7 +15,6 @@ from contextlib import contextmanager
 from contextlib import suppress
 from typing import Any
 from typing import TypeVar
-from weakref import WeakSet
 
 from zope.interface import implementer
 
@@ -28,12 +26,8 @@ from collective.beaker.interfaces import Leftover
 from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.settings.options import redacted
 from collective.beaker.stores.alarm import Alarm
-from collective.beaker.stores.circuit import PAUSE_SECONDS
-from collective.beaker.stores.circuit import Circuit
-from collective.beaker.stores.failures import causes
-from collective.beaker.stores.failures import reason_of
+from collective.beaker.stores.guarded import Guarded
 
 
 LEASE_SECONDS = 5
@@ -63,53 +57,25 @@ _POLL_SECONDS = 0.002
 _Lock = TypeVar("_Lock")
 """What stands for an acquired lock."""
 
-_Result = TypeVar("_Result")
-
-_NO_MORE: Any = object()
-"""What stands for an item after the last one."""
-
 _TURN = lease_name("0" * 32)
 """The name of the record that says whose turn it is."""
 
 
-_stores: "WeakSet[Store]" = WeakSet()
-"""All stores of this process."""
-
-
-def _after_fork() -> None:
-    # Code may have kept a session that knows its store.
-    for store in list(_stores):
-        store.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
 @implementer(IStore)
-class Store(ABC):
+class Store(Guarded, ABC):
     """The base class of all stores.  See IStore.
 
     A subclass implements ``_load``, ``_swap``, ``_delete`` and, if it can list
-    its records, ``_walk``.  In ``failures`` it names the exceptions that they
-    raise if the store cannot be used, and in ``time_outs`` those which, as
-    they are or as a cause, mean that somebody waited in vain.
+    its records, ``_walk``.
     """
 
-    failures: tuple[type[Exception], ...] = ()
-    time_outs: tuple[type[Exception], ...] = (TimeoutError,)
-
     def __init__(self, kind: str, address: Any = ""):
-        self.kind = kind
-        self.address = redacted("url", address)
-        self._circuit = Circuit()
+        super().__init__(kind, address)
         self._of_thread = threading.local()
         self._renewals = Alarm(_RENEWAL_SECONDS, self._renew)
-        _stores.add(self)
 
     def after_fork(self) -> None:
-        """Share nothing with the process that was forked."""
-        self._circuit = Circuit()
+        super().after_fork()
         self._of_thread = threading.local()
 
     def load(self, id: str) -> Record | None:
@@ -152,64 +118,6 @@ class Store(ABC):
 
     def clear_caches(self) -> int:
         return self._guarded(self._clear_caches)
-
-    def _guarded(
-        self, operation: Callable[..., _Result], *arguments: Any
-    ) -> _Result:
-        """Return the result of an operation on the store.
-
-        Raises StoreUnavailable if it fails, and at once if the store did not
-        answer a moment ago.
-        """
-        if self._circuit.is_open:
-            return self._try(operation, arguments)
-        return self._run_guarded(operation, arguments)
-
-    def _try(
-        self, operation: Callable[..., _Result], arguments: tuple[Any, ...]
-    ) -> _Result:
-        """Find out for all others whether the store answers again."""
-        with self._circuit.trial() as may_try:
-            if may_try:
-                result = self._run_guarded(operation, arguments)
-                self._circuit.close()
-                return result
-        reason = "it did not answer, and is left alone for"
-        reason = f"{reason} {PAUSE_SECONDS} seconds"
-        raise StoreUnavailable(self.kind, self.address, reason)
-
-    def _run_guarded(
-        self, operation: Callable[..., _Result], arguments: tuple[Any, ...]
-    ) -> _Result:
-        try:
-            return operation(*arguments)
-        except StoreUnavailable:
-            raise
-        except self.failures as error:
-            unavailable = self._failed(error)
-        # This is raised outside of the except clause, because the error may
-        # hold an id, data or a password, and would be attached.
-        raise unavailable
-
-    def _failed(self, error: Exception) -> StoreUnavailable:
-        """Note how the store failed; return what to raise."""
-        if any(isinstance(cause, self.time_outs) for cause in causes(error)):
-            self._circuit.open()
-        else:
-            self._circuit.close()
-        return StoreUnavailable(self.kind, self.address, self._reason(error))
-
-    def _guarded_items(self, items: Iterator[_Result]) -> Iterator[_Result]:
-        """Yield what an iterator yields.
-
-        Raises StoreUnavailable if it fails.
-        """
-        while (item := self._guarded(next, items, _NO_MORE)) is not _NO_MORE:
-            yield item
-
-    def _reason(self, error: BaseException) -> str:
-        """Return why the store fails, without what an error quotes."""
-        return reason_of(error)
 
     def payload(self, record: Record) -> str | None:
         text: str | None = record.raw

@@ -1,27 +1,21 @@
 """What all stores of values share: errors, and the tokens of claims."""
 
-import os
 import secrets
 from abc import ABC
 from abc import abstractmethod
-from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
-from typing import TypeVar
-from weakref import WeakSet
 
 from zope.interface import implementer
 
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import IValueStore
 from collective.beaker.interfaces import Size
-from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.settings.options import redacted
-from collective.beaker.stores.failures import reason_of
+from collective.beaker.stores.guarded import Guarded
 
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -30,58 +24,29 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 LONGEST_SECONDS = 30 * 24 * 60 * 60
 """How long a server that forgets by itself keeps what has no end."""
 
-_Result = TypeVar("_Result")
-
-_NO_MORE: Any = object()
-"""What stands for an item after the last one."""
-
-
-_stores: "WeakSet[ValueStore]" = WeakSet()
-"""All stores of values of this process."""
-
-
-def _after_fork() -> None:
-    # A region may have kept its store.
-    for store in list(_stores):
-        store.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
 
 @implementer(IValueStore)
-class ValueStore(ABC):
+class ValueStore(Guarded, ABC):
     """The base class of all stores of values.  See IValueStore.
 
-    A subclass implements the methods that begin with an underscore.  In
-    ``failures`` it names the exceptions that they raise if the store cannot
-    be used.
+    A subclass implements the methods that begin with an underscore.
     """
 
-    failures: tuple[type[Exception], ...] = ()
     keeps_objects = False
-
-    def __init__(self, kind: str, address: Any = ""):
-        self.kind = kind
-        self.address = redacted("url", address)
-        _stores.add(self)
-
-    @abstractmethod
-    def after_fork(self) -> None:
-        """Share nothing with the process that was forked."""
 
     @property
     def place(self) -> Hashable:
         return self.kind, self.address
 
     def get(self, names: Sequence[str]) -> dict[str, Any]:
+        if self._circuit.is_open:
+            return self._guarded(self._get, names)
         # What _guarded does, without one more call for each hit.
         try:
             return self._get(names)
         except self.failures as error:
-            reason = self._reason(error)
-        raise StoreUnavailable(self.kind, self.address, reason)
+            unavailable = self._failed(error)
+        raise unavailable
 
     def claim(
         self, name: str, names: Sequence[str], seconds: float
@@ -131,28 +96,6 @@ class ValueStore(ABC):
 
     def size(self, prefix: str = "") -> Size | None:
         return self._guarded(self._size, prefix)
-
-    def _guarded(
-        self, operation: Callable[..., _Result], *arguments: Any
-    ) -> _Result:
-        """Return the result of an operation on the store.
-
-        Raises StoreUnavailable if it fails.
-        """
-        try:
-            return operation(*arguments)
-        except self.failures as error:
-            reason = self._reason(error)
-        # This is raised outside of the except clause, because the error may
-        # hold names, data or a password, and would be attached.
-        raise StoreUnavailable(self.kind, self.address, reason)
-
-    def _guarded_items(self, items: Iterator[_Result]) -> Iterator[_Result]:
-        while (item := self._guarded(next, items, _NO_MORE)) is not _NO_MORE:
-            yield item
-
-    def _reason(self, error: BaseException) -> str:
-        return reason_of(error)
 
     @abstractmethod
     def _get(self, names: Sequence[str]) -> dict[str, Any]:

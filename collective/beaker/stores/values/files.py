@@ -45,6 +45,8 @@ class FileValues(ValueStore):
     """Keeps records in a folder ``values``, in some hundred folders."""
 
     failures = (OSError,)
+    # Who waits in vain for the lock of a folder may use all others.
+    time_outs = ()
 
     def __init__(
         self,
@@ -57,9 +59,6 @@ class FileValues(ValueStore):
         self._folder = f"{file_dir or dbm_dir or data_dir}/values"
         self._patience = socket_timeout
         super().__init__(kind, self._folder)
-
-    def after_fork(self) -> None:
-        """Files are shared by all processes."""
 
     @property
     def place(self) -> Hashable:

@@ -65,6 +65,7 @@ class MemcachedValues(ValueStore):
         self.after_fork()
 
     def after_fork(self) -> None:
+        super().after_fork()
         self._clients = _Clients(self._servers, self._socket_timeout)
 
     def _get(self, names: Sequence[str]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class MemoryValues(ValueStore):
         self.after_fork()
 
     def after_fork(self) -> None:
+        super().after_fork()
         self.entries: OrderedDict[str, _Entry] = OrderedDict()
         """The records by name, the one used last at the end.  Who reads it
         without ``get`` puts there what it has used."""

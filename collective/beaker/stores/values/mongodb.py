@@ -55,9 +55,6 @@ class MongoValues(ValueStore):
             client = url
         self._records = client.get_default_database().beaker_values
 
-    def after_fork(self) -> None:
-        """The client notices by itself that it is in another process."""
-
     @property
     def place(self) -> Hashable:
         return self._servers, self._records.full_name

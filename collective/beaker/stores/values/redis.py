@@ -161,6 +161,7 @@ class RedisValues(ValueStore):
         self._ask = self._connect()
 
     def after_fork(self) -> None:
+        super().after_fork()
         # A client looks after its own connections.
         self._ask = self._connect()
 

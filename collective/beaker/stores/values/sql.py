@@ -216,6 +216,7 @@ class SqlValues(ValueStore):
         self.time_outs = self._database.time_outs
 
     def after_fork(self) -> None:
+        super().after_fork()
         self._database.after_fork()
 
     def _reason(self, error: BaseException) -> str:

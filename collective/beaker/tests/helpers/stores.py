@@ -9,8 +9,8 @@ import sqlalchemy
 from redis import Redis
 
 from collective.beaker.ids import new_id
-from collective.beaker.stores import base
 from collective.beaker.stores import find_store
+from collective.beaker.stores import guarded
 from collective.beaker.tests.helpers.records import engine_of
 
 
@@ -168,6 +168,12 @@ def store_fixture(*names):
     return store
 
 
+def close_circuits():
+    """Forget which servers the tests before this one have left hanging."""
+    for store in list(guarded._all):
+        store._circuit.close()
+
+
 def server_fixture(*names):
     """Return a fixture that keeps sessions in each of these servers."""
 
@@ -175,9 +181,7 @@ def server_fixture(*names):
     def server(request, config, start_server):
         """A server that keeps the sessions, and that a test may end."""
         server = start_server(request.param)
-        for store in list(base._stores):
-            # The test before this one may have left it hanging.
-            store._circuit.close()
+        close_circuits()
         config.update(type=TYPES[request.param], url=server.url)
         return server
 

@@ -7,6 +7,7 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values import find_value_store
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stores import TYPES
+from collective.beaker.tests.helpers.stores import close_circuits
 from collective.beaker.tests.helpers.stores import on_each
 
 
@@ -72,6 +73,7 @@ def server(request, start_server):
 @pytest.fixture
 def values(request, server, region):
     """A store on this server, which has been used before."""
+    close_circuits()
     kind = TYPES[request.node.callspec.params["server"]]
     store = find_value_store({"type": kind, "url": server.url}, region)
     store.put("v:1", b"record", None)
@@ -98,8 +100,18 @@ def test_a_server_that_was_restarted_is_used_at_once(server, values, use):
     "use", [USES["get"], USES["settle"]], ids=["get", "settle"]
 )
 def test_a_server_that_hangs_is_unavailable(server, values, use):
-    _skip_postgresql(values)
     with server.suspended(), pytest.raises(StoreUnavailable):
+        use(values)
+
+
+@pytest.mark.parametrize("server", ["redis"], indirect=True)
+@pytest.mark.parametrize("use", [USES["get"], USES["put"]], ids=["get", "put"])
+def test_a_server_that_hung_is_left_alone(server, values, use):
+    with server.suspended(), pytest.raises(StoreUnavailable):
+        values.get(["v:1"])
+
+    # It is back, but nobody asks it yet.
+    with pytest.raises(StoreUnavailable, match="left alone for 5 seconds"):
         use(values)
 
 
@@ -109,15 +121,9 @@ def test_who_says_nothing_waits_a_second(server, values, region):
     assert find_value_store(options, region) is values
 
 
-def test_a_server_that_hung_is_used_again(server, values):
-    _skip_postgresql(values)
+def test_a_server_that_hung_is_used_again(server, values, impatient):
     values.put("v:2", b"other", None)
     with server.suspended(), pytest.raises(StoreUnavailable):
         values.get(["v:1"])
 
     assert values.get(["v:2"]) == {"v:2": b"other"}
-
-
-def _skip_postgresql(values):
-    if "postgresql" in values.address:
-        pytest.skip("the client library waits for PostgreSQL, if it hangs")
