@@ -33,7 +33,7 @@ def test_files_need_a_folder(backend):
 
 @pytest.mark.parametrize("backend", ["file", "dbm"])
 def test_files_may_have_two_folders_instead(backend):
-    folders = {f"{backend}_dir": "/srv/data"}
+    folders = {f"{backend}_dir": "/srv/data", "lock_dir": "/srv/lock"}
 
     assert session_errors(type=backend, **folders) == []
 

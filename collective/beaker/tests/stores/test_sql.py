@@ -210,7 +210,9 @@ def test_a_store_that_is_kept_across_a_fork_has_another_connection(
 
     def server_process():
         query = "SELECT pg_backend_pid()"
-        return store._run(lambda use: use.exec_driver_sql(query).scalar())
+        return store._database.run(
+            lambda use: use.exec_driver_sql(query).scalar()
+        )
 
     assert server_process() == server_process()
     assert in_fork(server_process) != server_process()
