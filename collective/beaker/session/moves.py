@@ -10,6 +10,7 @@ import hmac
 import time
 from typing import Any
 
+from collective.beaker.ids import is_id
 from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session.cookies import Scope
@@ -59,11 +60,12 @@ def has_moved(data: Data | None) -> bool:
     if not data or MOVED not in data or not is_empty(data):
         return False
     accessed: Any = data.get(ACCESSED)
-    # In both directions, since clocks differ.
-    return (
-        isinstance(accessed, int | float)
-        and abs(time.time() - accessed) < MOVED_SECONDS
-    )
+    if not isinstance(accessed, int | float):
+        return False
+    # In both directions, since clocks differ.  Nothing is calculated with what
+    # is stored: a number may be too large for that.
+    now = time.time()
+    return now - MOVED_SECONDS < accessed < now + MOVED_SECONDS
 
 
 def read_tombstone(policy: Policy, record: Record | None) -> Data | None:
@@ -137,10 +139,11 @@ def _new_ids(
     if tombstone is None:
         return []
     try:
-        return [
+        ids = [
             _masked(tombstone[MOVED], former_id, secret)
             for secret in policy.cookies.secrets or [""]
         ]
     except (TypeError, ValueError):
         # Somebody else's.
         return []
+    return list(filter(is_id, ids))

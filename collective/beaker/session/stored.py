@@ -79,6 +79,9 @@ class StoredSession(SessionOfCopy):
     _is_logged = False
     """Whether the log has a line of that."""
 
+    _has_former_key = False
+    """Whether the visitor's cookie is signed with a former secret."""
+
     _lock: AbstractContextManager[None] | None = None
     _has_voted = False
     """Whether others are committed by the time when this is stored."""
@@ -103,9 +106,7 @@ class StoredSession(SessionOfCopy):
                     self.load()
                     if not self.is_new:
                         self.bad_signature = False
-                        if position:
-                            # It is signed with a former secret.
-                            self._send_cookie(self._copy.loaded)
+                        self._has_former_key = position > 0
                         return
                     moved = moved or self._moved_from()
         self.id, self._record = new_id(), None
@@ -236,8 +237,12 @@ class StoredSession(SessionOfCopy):
         that cannot be serialized.
         """
         step = self._next_step(everything)
-        if step is None:
-            return
+        if step is not None:
+            self._take(step, everything)
+        if self._has_former_key:
+            self._sign_anew()
+
+    def _take(self, step: _Step, everything: bool) -> None:
         self._copy.renew_access()
         match step:
             case _Step.DROP:
@@ -259,6 +264,24 @@ class StoredSession(SessionOfCopy):
     def stores_changes(self, everything: bool) -> bool:
         step = self._next_step(everything)
         return step in (_Step.CREATE, _Step.MOVE, _Step.UPDATE)
+
+    def _sign_anew(self) -> None:
+        """Replace a cookie that is signed with a former secret.
+
+        If another request has moved or ended the session in the meantime, the
+        visitor has the cookie of that one, or none.
+        """
+        self._has_former_key = False
+        if self._stored_id is None or self.cookie is not None:
+            return
+        try:
+            record = self._policy.store.load(self._stored_id)
+        except StoreUnavailable as error:
+            # Another request of the visitor can do this, too.
+            logger.error("%s", error)
+            return
+        if self._decode(record, in_use=True) is not None:
+            self._send_cookie(self._copy.loaded)
 
     def _next_step(self, everything: bool) -> _Step | None:
         if self._is_deleted:
