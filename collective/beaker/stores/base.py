@@ -156,6 +156,8 @@ class Store(Guarded, ABC):
         try:
             yield
         finally:
+            # It may be renewed at this moment, but not again.
+            lease.give_up = 0
             self._renewals.clear(lease)
             # A process that was forked in the meantime holds nothing.
             if name in self._held_leases():
@@ -225,9 +227,13 @@ class Store(Guarded, ABC):
         return self.swap(name, lease, _lease_text(owner, seconds, size))
 
     def _release_lease(self, name: str, owner: str) -> None:
-        lease = self.load(name)
-        if lease is not None and self._owns(owner, lease):
-            self.swap(name, lease, None)
+        # It may be renewed in between, once.
+        for _ in range(2):
+            lease = self.load(name)
+            if lease is None or not self._owns(owner, lease):
+                return
+            if self.swap(name, lease, None):
+                return
 
     def _owns(self, owner: str, lease: Record) -> bool:
         return self._read_lease(lease)[0] == owner

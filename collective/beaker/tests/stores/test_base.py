@@ -152,6 +152,47 @@ def test_a_lock_that_is_still_held_is_renewed(redis, id, clock, monkeypatch):
         pass
 
 
+def test_a_lock_that_is_renewed_while_it_is_released_is_free(
+    redis, id, monkeypatch
+):
+    redis.start()
+    slow, other = (
+        make_store("ext:redis", url=redis.url, timeout=timeout)
+        for timeout in (700, 800)
+    )
+
+    def renew_and_swap(name, old, new):
+        # The alarm's thread is faster.
+        monkeypatch.undo()
+        owner, _ = slow._read_lease(old)
+        renewed = base._lease_text(owner, base.LEASE_SECONDS, 0)
+        assert slow.swap(name, old, renewed)
+        return slow.swap(name, old, new)
+
+    with slow.lock(id):
+        monkeypatch.setattr(slow, "swap", renew_and_swap)
+
+    assert other.load(lease_name(id)) is None
+
+
+def test_a_lock_that_was_released_is_not_renewed_again(redis, id, monkeypatch):
+    redis.start()
+    store = make_store("ext:redis", url=redis.url, timeout=900)
+    released = []
+    monkeypatch.setattr(store._renewals, "clear", released.append)
+    with store.lock(id):
+        pass
+    monkeypatch.undo()
+    (lease,) = released
+    store._renewals.clear(lease)
+    # The server has not removed it.
+    text = base._lease_text(lease.owner, base.LEASE_SECONDS, 0)
+    store.swap(lease.name, None, text)
+    store._renew(lease)
+
+    assert lease not in store._renewals._times
+
+
 def test_a_lock_that_is_held_for_too_long_is_not_renewed(
     redis, id, clock, monkeypatch
 ):
