@@ -76,6 +76,7 @@ class Alarm(Generic[_Item]):
         """Take out all items that are due."""
         now = time.monotonic()
         with self._lock:
+            # Others clear items without the lock, at any time.
             times = list(self._times.items())
             due = [item for item, end in times if end <= now]
-            return [item for item in due if self._times.pop(item, None)]
+            return [i for i in due if self._times.pop(i, None) is not None]

@@ -37,6 +37,20 @@ def test_an_alarm_does_not_ring_for_what_was_cleared(rung):
     assert rung == ["two"]
 
 
+def test_items_may_be_cleared_while_others_are_looked_at(rung):
+    class ClearsAnother(float):
+        """A time that lets another thread clear an item meanwhile."""
+
+        def __le__(self, now):
+            alarm.clear("another")
+            return float(self) <= now
+
+    alarm = Alarm(NEVER, rung.append)
+    alarm._times = {"one": ClearsAnother(0), "another": NEVER}
+
+    assert alarm._due() == ["one"]
+
+
 def test_an_item_may_be_set_again_while_it_rings(rung):
     def ring(item):
         rung.append(item)
