@@ -305,7 +305,12 @@ class DbmStore(FolderStore):
     ):
         super().__init__("dbm", dbm_dir, lock_dir, data_dir)
         self._dbm = dbmmodule or anydbm
-        self.failures = (OSError, self._dbm.error)
+        # That of the module dbm is a tuple of errors.
+        errors = self._dbm.error
+        self.failures = (
+            OSError,
+            *(errors if isinstance(errors, tuple) else (errors,)),
+        )
 
     def payload(self, record: Record) -> str | None:
         return unpack(record.raw)

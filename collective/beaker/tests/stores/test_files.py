@@ -1,5 +1,6 @@
 """Sessions in files."""
 
+import dbm
 import os
 import pickle
 import stat
@@ -130,6 +131,16 @@ def test_a_dbm_file_is_replaced_and_not_written_over(id, tmp_path):
     assert {copy: copy.read_bytes() for copy in copies} == copies
     assert text(store, id) == "second"
     assert not list(tmp_path.rglob("*.temp*"))
+
+
+def test_the_module_dbm_itself_may_be_given(id, tmp_path):
+    """What it calls its error are several."""
+    store = make_store("dbm", data_dir=str(tmp_path), dbmmodule=dbm)
+    Path(store._folder).mkdir()
+    Path(store._folder, id[0]).touch()
+
+    with pytest.raises(StoreUnavailable):
+        store.load(id)
 
 
 def test_stores_write_nothing_outside_their_folder(id, tmp_path):
