@@ -90,8 +90,10 @@ class SessionData:
     __guarded_delitem__ = __delitem__
 
     def update(self, other: Mapping[Any, Any]) -> None:
+        """Set many keys, but none of Beaker's own, as a session does."""
         for key in other.keys():  # noqa: SIM118  (all that is asked of it)
-            self[key] = other[key]
+            if key not in OWN_KEYS:
+                self[key] = other[key]
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         if key not in self:

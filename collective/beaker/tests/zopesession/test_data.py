@@ -38,6 +38,18 @@ def test_each_way_to_write_is_saved(visitor, write):
     assert visitor.visit(read_item).text == "'tea'"
 
 
+def test_an_update_leaves_the_keys_of_beaker_alone(visitor):
+    """A form may come from anyone."""
+    form = {"_creation_time": 0, "_domain": "example.org", "item": "tea"}
+
+    def update(request):
+        request.SESSION.update(form)
+        return ISession(request)["_creation_time"]
+
+    assert visitor.visit(update).text != "0"
+    assert visitor.visit(read_item).text == "'tea'"
+
+
 def delete_by_statement(data):
     del data["item"]
 
