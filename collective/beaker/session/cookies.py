@@ -19,6 +19,8 @@ from ZPublisher.cookie import defaultCookieValuePolicy
 from ZPublisher.cookie import getCookieValuePolicy
 
 from collective.beaker.ids import LONGEST_ID
+from collective.beaker.settings.cookie_rules import cookie_domain
+from collective.beaker.settings.cookie_rules import cookie_path
 
 
 Scope = tuple[str | None, str | None]
@@ -178,6 +180,18 @@ class CookieMaker:
             {name: value for name, value in attributes.items() if value}
         )
         return cookie
+
+
+@lru_cache(maxsize=64)
+def check_scope(domain: Any, path: Any) -> None:
+    """Raise an exception for what is no scope, but was stored as one.
+
+    No cookie could be sent with it, not even one that ends the session.
+    """
+    if domain:
+        cookie_domain(domain)
+    if path:
+        cookie_path(path)
 
 
 def as_compared(scope: Scope) -> Scope:

@@ -6,12 +6,15 @@ from collective.beaker.ids import new_id
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.session.cookies import MAX_COOKIE_SIZE
 from collective.beaker.session.cookies import SIGNATURE_LENGTH
+from collective.beaker.session.cookies import check_scope
 from collective.beaker.session.cookies import cookie_size
 from collective.beaker.session.cookies import is_small
 from collective.beaker.session.opened import SessionOfCopy
 from collective.beaker.session.policy import warn_of_unreadable_session
 from collective.beaker.session.times import ACCESSED
+from collective.beaker.session.working_copy import DOMAIN
 from collective.beaker.session.working_copy import ID
+from collective.beaker.session.working_copy import PATH
 from collective.beaker.session.working_copy import USER
 from collective.beaker.session.working_copy import Data
 from collective.beaker.session.working_copy import is_empty
@@ -66,6 +69,7 @@ class CookieSession(SessionOfCopy):
         """Return the data of a session that has not ended."""
         try:
             data = self._policy.codec.decode(text)
+            check_scope(data.get(DOMAIN), data.get(PATH))
             ended = is_empty(data) or self._policy.timeouts.have_ended(data)
         except Exception as error:
             if not self._policy.replaces_unreadable:

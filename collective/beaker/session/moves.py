@@ -14,6 +14,7 @@ from collective.beaker.ids import is_id
 from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session.cookies import Scope
+from collective.beaker.session.cookies import check_scope
 from collective.beaker.session.policy import MOVED_SECONDS
 from collective.beaker.session.policy import Policy
 from collective.beaker.session.times import ACCESSED
@@ -74,7 +75,8 @@ def read_tombstone(policy: Policy, record: Record | None) -> Data | None:
         return None
     try:
         text = policy.store.payload(record)
-        data = None if text is None else policy.codec.decode(text)
+        data = {} if text is None else policy.codec.decode(text)
+        check_scope(data.get(DOMAIN), data.get(PATH))
     except Exception:
         # Whoever loads a session tells that it cannot be read.
         return None

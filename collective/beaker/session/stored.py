@@ -15,6 +15,7 @@ from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session.cookies import CookieMaker
 from collective.beaker.session.cookies import Scope
+from collective.beaker.session.cookies import check_scope
 from collective.beaker.session.moves import MOST_ATTEMPTS
 from collective.beaker.session.moves import end_session
 from collective.beaker.session.moves import make_tombstone
@@ -164,6 +165,7 @@ class StoredSession(SessionOfCopy):
         try:
             text = policy.store.payload(record)
             data = {} if text is None else policy.codec.decode(text)
+            check_scope(data.get(DOMAIN), data.get(PATH))
             ended = policy.timeouts.have_ended(data, in_use) or (
                 CREATED not in data and is_empty(data)
             )

@@ -89,6 +89,13 @@ def test_a_time_that_is_none_makes_a_cookie_unreadable(caplog):
     assert "cannot be read (TypeError)" in caplog.text
 
 
+@pytest.mark.parametrize("scope", [{"_domain": "a;b"}, {"_path": []}], ids=str)
+def test_a_scope_that_is_none_makes_a_cookie_unreadable(scope):
+    value = value_of({"a": 1, ACCESSED: time.time(), **scope})
+
+    assert open_value(value).is_new
+
+
 def test_a_long_request_is_a_use_until_its_end(value, clock):
     session = open_value(value, timeout=60)
     clock(61)

@@ -14,12 +14,14 @@ from webtest import TestApp
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
+from collective.beaker.session.policy import policy_for
 from collective.beaker.stores.container import LARGEST
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import KEY
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.records import text_of
 from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import delete
 from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.visitors import session_cookie
 from collective.beaker.tests.helpers.visitors import session_id
@@ -232,6 +234,29 @@ def test_a_container_that_holds_anything_else_gives_a_fresh_session(
 
     assert response.text == "1"
     assert session_cookie(response) is not None
+
+
+NO_SCOPES = [{"_domain": "a;b"}, {"_domain": 5}, {"_path": "x"}, {"_path": []}]
+
+
+@pytest.mark.parametrize("scope", NO_SCOPES, ids=str)
+@pytest.mark.parametrize("change", [{}, {"_moved": "0" * 32}], ids=str)
+def test_a_scope_that_no_cookie_can_have_gives_a_fresh_session(
+    config, visitor, scope, change
+):
+    visitor.visit(count)
+    id = session_id(visitor)
+    policy = policy_for(config)
+    record = policy.store.load(id)
+    stored = policy.codec.decode(policy.store.payload(record))
+    data = {"_accessed_time": stored["_accessed_time"], **change, **scope}
+    if not change:
+        data = {**stored, **data}
+    policy.store.swap(id, record, policy.codec.encode(data))
+
+    assert visitor.visit(read_count).text == "None"
+    visitor.visit(delete)
+    assert visitor.visit(count).text == "1"
 
 
 def bomb_of_memory(store):
