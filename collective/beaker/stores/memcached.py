@@ -134,18 +134,22 @@ def _send(client: Client, command: str, *args: Any, **options: Any) -> Any:
         raise
 
 
+def client_options(socket_timeout: float) -> dict[str, Any]:
+    """Return the options of all clients."""
+    return {
+        "connect_timeout": socket_timeout,
+        "timeout": socket_timeout,
+        "no_delay": True,
+        "default_noreply": False,
+    }
+
+
 class _Connection(threading.local):
     """A client for each thread, which is faster than a pool."""
 
     def __init__(self, server: str, socket_timeout: int):
-        self.client = Client(
-            server,
-            serde=_Flagged(),
-            connect_timeout=socket_timeout,
-            timeout=socket_timeout,
-            no_delay=True,
-            default_noreply=False,
-        )
+        options = client_options(socket_timeout)
+        self.client = Client(server, serde=_Flagged(), **options)
 
 
 class _Flagged:

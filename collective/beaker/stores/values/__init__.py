@@ -26,8 +26,8 @@ def find_value_store(options: Mapping[str, Any], region: str) -> ValueStore:
     its entry in the table of backends names.  Regions share a store, unless
     it is in memory.
 
-    Raises LookupError if the options name no store of values, and
-    StoreUnavailable if a store needs its server now and cannot reach it.
+    Raises LookupError if the options name no store of values.  No server is
+    needed yet.
     """
     kind = kind_of(options)
     try:

@@ -25,6 +25,7 @@ from pymemcache.exceptions import MemcacheError
 from pymemcache.exceptions import MemcacheUnexpectedCloseError
 
 from collective.beaker.interfaces import Claim
+from collective.beaker.stores.memcached import client_options
 from collective.beaker.stores.values.base import LONGEST_SECONDS
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import new_token
@@ -266,10 +267,7 @@ class _Clients(threading.local):
                 server,
                 serde=_Bytes(),
                 key_prefix=_PREFIX,
-                connect_timeout=socket_timeout,
-                timeout=socket_timeout,
-                no_delay=True,
-                default_noreply=False,
+                **client_options(socket_timeout),
             )
             for server in servers
         ]

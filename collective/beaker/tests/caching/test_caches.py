@@ -1,18 +1,21 @@
 """Caches configured from zope.conf, in a real Zope."""
 
 from contextlib import closing
+from itertools import count
 from uuid import uuid4
 
 import beaker.cache
 import pytest
 from beaker.cache import CacheManager
 from beaker.cache import cache_region
+from beaker.cache import cache_regions
 from beaker.cache import region_invalidate
 from beaker.exceptions import BeakerException
 from redis import Redis
 from zope.component import getUtility
 from zope.interface.verify import verifyObject
 
+from collective.beaker.caching import cached
 from collective.beaker.caching.manager import RegionCacheManager
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.settings.section import read_configuration
@@ -111,6 +114,33 @@ def test_a_region_uses_the_server_that_it_inherits(redis_port, monkeypatch):
     assert cache.get("key") == "value"
     with closing(Redis(port=redis_port)) as client:
         assert client.dbsize()
+
+
+def test_each_way_to_a_region_works_in_zope(
+    any_region, manager, visitor, monkeypatch
+):
+    name = any_region.name
+    # As if zope.conf had it.
+    monkeypatch.setitem(manager.regions, name, cache_regions[name])
+    numbers = count()
+
+    @cache_region(name)
+    def decorated():
+        return next(numbers)
+
+    @cached(name, name=f"ours in {name}")
+    def ours():
+        return next(numbers)
+
+    cache = manager.get_cache_region("by hand", name)
+
+    def view(request):
+        by_hand = cache.get("key", createfunc=lambda: next(numbers))
+        return f"{by_hand} {decorated()} {ours()}"
+
+    assert [visitor.visit(view).text for _ in range(2)] == ["0 1 2"] * 2
+    any_region.clear()
+    assert [visitor.visit(view).text for _ in range(2)] == ["3 4 5"] * 2
 
 
 def test_views_use_the_cache(visitor):
