@@ -51,7 +51,8 @@ class CookieSession(SessionOfCopy):
             self.bad_signature = True
             return False
         text, position = verified
-        data = self._decode(text)
+        # What ends a session holds nothing.
+        data = self._decode(text) if text else None
         if data is None:
             return False
         self._sent_id = data.get(ID)
@@ -118,7 +119,7 @@ class CookieSession(SessionOfCopy):
             if self._presented or self.cookie is not None:
                 self._leave_all_scopes()
                 self.cookie = self._policy.cookies.expire(
-                    self.id, self.domain, self.path
+                    "", self.domain, self.path
                 )
         elif everything or self._must_be_sent():
             self._copy.renew_access()

@@ -157,6 +157,23 @@ def test_what_is_committed_in_the_middle_is_stored(any_store, visitor):
     assert visitor.visit(read_count).text == "1"
 
 
+def test_a_session_that_was_ended_and_committed_is_a_new_one(
+    any_store, config, visitor, caplog
+):
+    def end_and_go_on(request):
+        ISession(request).delete()
+        transaction.commit()
+        ISession(request).get("count")
+        transaction.abort()
+        return ISession(request).get("count")
+
+    config["invalidate_corrupt"] = False
+    visitor.visit(count)
+
+    assert visitor.visit(end_and_go_on).text == ""
+    assert log_of(caplog) == []
+
+
 def test_a_session_can_be_committed_twice(any_store, visitor):
     def commit_twice(request):
         count(request)
