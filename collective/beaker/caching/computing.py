@@ -122,6 +122,7 @@ class Computation:
         self._claim: Claim | None = None
         self._generations: tuple[bytes, ...] = ()
         self._started = 0.0
+        self._has_waited = False
 
     def begin(self, old: CachedValue | None = None) -> CachedValue | None:
         """Return the value that somebody else has computed, if there is one.
@@ -130,8 +131,16 @@ class Computation:
         nobody waits: it is returned while others compute a new one.
         """
         found = self._find_or_claim(old)
+        if found is None:
+            self._region.count("misses")
         self._started = time.monotonic()
         return found
+
+    def _count_wait(self) -> None:
+        """Count a caller who waits, once."""
+        if not self._has_waited:
+            self._has_waited = True
+            self._region.count("waits")
 
     def _find_or_claim(self, old: CachedValue | None) -> CachedValue | None:
         deadline = time.monotonic() + self._region.lock_timeout
@@ -145,7 +154,7 @@ class Computation:
                 return None
             if old is not None:
                 return old
-            self._region.count("waits")
+            self._count_wait()
             in_time = flight.landed.wait(deadline - time.monotonic())
             if not in_time or flight.outcome is _Outcome.ALONE:
                 return None
@@ -173,8 +182,7 @@ class Computation:
                 return None
             if old is not None:
                 return old
-            if pause == _FIRST_PAUSE:
-                self._region.count("waits")
+            self._count_wait()
             if time.monotonic() + pause > deadline:
                 self._outcome = _Outcome.ALONE
                 return None
@@ -203,7 +211,7 @@ class Computation:
     def finish(self, value: Any, expire: float | None) -> None:
         """Store the value that was computed, if that is possible."""
         took = time.monotonic() - self._started
-        self._region.count("computed", took)
+        self._region.count_computation(took)
         if self._claim is None or self._outcome is _Outcome.ALONE:
             return
         made = CachedValue(
@@ -235,7 +243,7 @@ class Computation:
 
     def finish_without_storing(self) -> None:
         """Do as ``finish``, for a value that nobody else may get."""
-        self._region.count("computed", time.monotonic() - self._started)
+        self._region.count_computation(time.monotonic() - self._started)
         self._outcome = _Outcome.ALONE
 
     def end(self) -> None:

@@ -4,6 +4,8 @@ import logging
 import time
 from threading import Lock
 
+from collective.beaker.caching.counters import counters_of
+
 
 logger = logging.getLogger("collective.beaker")
 
@@ -17,10 +19,11 @@ _lock = Lock()
 
 
 def log_error(region: str, kind: str, reason: str) -> None:
-    """Log an error, once a minute for each kind and region.
+    """Count an error, and log it once a minute for each kind and region.
 
     The reason holds neither names nor data.
     """
+    counters_of(region).errors += 1
     now = time.monotonic()
     with _lock:
         last = _logged.get((region, kind))

@@ -30,6 +30,9 @@ _MOST_NAMES = 2000
 _AS_BEAKERS = CachedValue._fields.index("as_beakers")
 """Where a value in memory has itself as Beaker takes it."""
 
+_TOOK = CachedValue._fields.index("took")
+"""Where it has for how long it was computed."""
+
 _OLD = CachedValue(None, 0.0, None, 0.0, (), None)
 """What stands for an expired value that Beaker has got already."""
 
@@ -59,6 +62,7 @@ class RegionNamespace(NamespaceManager):
         self.region = region_with(region, options)
         self._is_computed_each_time = region_expire == 0
         self._of_thread = threading.local()
+        self._counters = self.region.counters
 
     def __contains__(self, key: object) -> bool:
         return True
@@ -80,8 +84,25 @@ class RegionNamespace(NamespaceManager):
             found = self.region.look(self.wanted(key))
         if found is None:
             raise KeyError(key)
-        self.region.hits += 1
+        self._of_thread.took = found.took
+        self._counters.hits += 1
+        self._counters.saved_seconds += found.took
         return found.stored, found.expire, found.value
+
+    def take_back(self, key: Any) -> None:
+        """Have a hit not counted, since Beaker found that it has expired."""
+        self._counters.hits -= 1
+        self._counters.saved_seconds -= self.took(key)
+
+    def count_stale(self, key: Any) -> None:
+        """Count an expired value that Beaker returns."""
+        self._counters.stale += 1
+        self._counters.saved_seconds += self.took(key)
+
+    def took(self, key: Any) -> float:
+        """Return how long the value took that ``[]`` has just returned."""
+        took: float = vars(self._of_thread).get("took", 0.0)
+        return took
 
     def __setitem__(self, key: Any, value: Beakers) -> None:
         self.set_value(key, value, value[1])
@@ -126,6 +147,10 @@ class RegionNamespace(NamespaceManager):
         """Have ``[]`` return this, so that the store is not asked again."""
         self._of_thread.prepared = key, found
 
+    def forget_prepared(self) -> None:
+        """Have nobody get later what ``[]`` has not returned."""
+        vars(self._of_thread).pop("prepared", None)
+
     @property
     def computations(self) -> dict[Any, list[Computation]]:
         """What this thread computes, by key, the innermost last."""
@@ -150,6 +175,8 @@ class CreationLock:
         Without ``wait``, Beaker has an old value: False says that this is to
         be returned.
         """
+        if not wait:
+            self._namespace.take_back(self._key)
         may_return_old = not wait and self._namespace.may_return_old(self._key)
         try:
             found = self._computation.begin(_OLD if may_return_old else None)
@@ -158,6 +185,7 @@ class CreationLock:
             raise
         if found is _OLD:
             self._computation.end()
+            self._namespace.count_stale(self._key)
             return False
         self._namespace.prepare(self._key, found)
         computations = self._namespace.computations
@@ -169,6 +197,7 @@ class CreationLock:
         computations[self._key].pop()
         if not computations[self._key]:
             del computations[self._key]
+        self._namespace.forget_prepared()
         self._computation.end()
 
 
@@ -233,12 +262,19 @@ class MemoryNamespace(RegionNamespace):
         try:
             name = self._names[key]
             entries = self._entries
-            beakers: Beakers = entries[name][0][_AS_BEAKERS]
+            found = entries[name][0]
+            beakers: Beakers = found[_AS_BEAKERS]
             entries.move_to_end(name)
         except LookupError:
             return self._look(key)
-        self.region.hits += 1
+        counters = self._counters
+        counters.hits += 1
+        counters.saved_seconds += found[_TOOK]
         return beakers
+
+    def took(self, key: Any) -> float:
+        entry = self._entries.get(self._names.get(key, ""))
+        return entry[0].took if entry else super().took(key)
 
     def _look(self, key: Any) -> Beakers:
         """Do as ``[]``, and remember where to look next time."""
@@ -252,7 +288,13 @@ class MemoryNamespace(RegionNamespace):
         return beakers
 
     def prepare(self, key: Any, found: CachedValue | None) -> None:
-        """Nothing is won by that."""
+        """Have ``[]`` find nothing, if the value is to be computed.
+
+        Otherwise nothing is won by that.
+        """
+        if found is None:
+            super().prepare(key, found)
+            self._names.pop(key, None)
 
     def may_return_old(self, key: Any) -> bool:
         return self.region.look(self.wanted(key)) is not None

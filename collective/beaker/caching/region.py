@@ -23,6 +23,7 @@ from collective.beaker.caching.computing import Computation
 from collective.beaker.caching.computing import Flights
 from collective.beaker.caching.computing import Wanted
 from collective.beaker.caching.computing import make_wanted
+from collective.beaker.caching.counters import counters_of
 from collective.beaker.caching.errors import log_error
 from collective.beaker.caching.names import generation_of
 from collective.beaker.caching.names import name_of_tag
@@ -91,9 +92,9 @@ class Region:
         self.lock_timeout: float = self.options["lock_timeout"]
         self._stale: float | None = self.options["stale"]
         self._generations: dict[str, bytes] = {}
-        self.hits = 0
-        """What Beaker's decorators and caches have found: without a call,
-        which would be a good part of what a hit in memory takes."""
+        self.counters = counters_of(name)
+        """What happens is counted without a call, which would be a good part
+        of what a hit in memory takes."""
 
         # What is asked for often needs no digest each time.
         self.wanted = lru_cache(_MOST_NAMES)(self._make_wanted)
@@ -152,19 +153,22 @@ class Region:
         if found is not None and (
             found.expire is None or time.time() < found.stored + found.expire
         ):
-            self.count("hits", found.took)
+            counters = self.counters
+            counters.hits += 1
+            counters.saved_seconds += found.took
             return found.value
         seen = None if snapshot is None else snapshot()
         if seen is not None:
             if not seen.is_clean:
-                return compute()
+                return self._computed_for_itself(compute)
             numbers = digits(seen.tid), digits(seen.time)
             asked = asked._replace(snapshot=numbers)
         computation = Computation(self, asked)
         try:
             old, found = found, computation.begin(found)
             if found is not None:
-                self.count("stale" if found is old else "hits", found.took)
+                self.count("stale" if found is old else "hits")
+                self.counters.saved_seconds += found.took
                 return found.value
             value = compute()
             if seen is None or seen.is_still_clean():
@@ -272,13 +276,15 @@ class Region:
         except NotImplementedError:
             return None
 
-    def count(self, event: str, seconds: float = 0.0) -> None:
-        """Take note of an event.
+    def count(self, event: str) -> None:
+        """Add one to the counter with this name."""
+        counters = self.counters
+        setattr(counters, event, getattr(counters, event) + 1)
 
-        "hits" and "stale" come with the seconds that the value took to be
-        computed, "computed" with those that it takes now; "waits" and
-        "errors" with none.
-        """
+    def count_computation(self, seconds: float) -> None:
+        """Count a value that took so many seconds to be computed."""
+        self.count("computations")
+        self.counters.computation_seconds += seconds
 
     # What a computation needs
 
@@ -410,7 +416,6 @@ class Region:
 
     def failed(self, kind: str, reason: str) -> None:
         """Count and log an error, which the caller does not see."""
-        self.count("errors")
         log_error(self.name, kind, reason)
 
     @property
@@ -423,6 +428,14 @@ class Region:
         return self._codec
 
     # How that is done
+
+    def _computed_for_itself(self, compute: Callable[[], Any]) -> Any:
+        """Return a value that nobody else gets."""
+        self.count("misses")
+        started = time.monotonic()
+        value = compute()
+        self.count_computation(time.monotonic() - started)
+        return value
 
     def _has_generations(self) -> bool:
         """Tell whether values are dropped by a change of their generation.
