@@ -26,8 +26,11 @@ from typing import Any
 from typing import TypeAlias
 from typing import TypeVar
 
+from collective.beaker.caching.counters import Counters
+from collective.beaker.caching.counters import counters_of
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.maintenance.caches import cache_size
 from collective.beaker.maintenance.caches import cache_store
 from collective.beaker.maintenance.slices import last_result_within
 from collective.beaker.maintenance.stored import CannotMaintain
@@ -125,7 +128,50 @@ class StoreCheck:
         return self.error is None
 
 
-@dataclass(frozen=True)
+@dataclass
+class Figures:
+    """What a cache region has done in this process, and what it holds."""
+
+    since: float
+    """When this process began to count: seconds since 1970."""
+
+    hits: int
+    """How many callers got a value that was there and had not expired."""
+
+    stale: int
+    """How many got an expired value while others computed a new one."""
+
+    misses: int
+    """How many got neither, and had to compute the value."""
+
+    computations: int
+    """How many of these have computed it; in the others it failed."""
+
+    waits: int
+    """How many callers waited for others to compute the value."""
+
+    errors: int
+    """How often a store or a value failed, which no caller saw."""
+
+    saved_seconds: float
+    """How long it took to compute what hits and stale values gave."""
+
+    computation_seconds: float
+    """How long all computations took."""
+
+    entries: int | None = None
+    """How many values are in the store, if it can tell that in time."""
+
+    bytes: int | None = None
+    """How large they are together, if the store can tell that."""
+
+    @property
+    def requests(self) -> int:
+        """How often a value was asked for."""
+        return self.hits + self.stale + self.misses
+
+
+@dataclass
 class Region:
     """A cache region; "cache" stands for the caches without one."""
 
@@ -133,6 +179,10 @@ class Region:
     type: str
     expire: int | None
     """The seconds after which a value is computed again; None means never."""
+
+    figures: Figures | None = None
+    """None if this is not the process that uses it, or if another package
+    keeps its values."""
 
 
 @dataclass
@@ -193,8 +243,9 @@ def make_report(
 
     ``in_force`` are the session options that ``ISessionConfig`` provides; by
     default, those of the section.  ``local`` says that they come from a site.
-    ``count_seconds`` limits the time for counting the stored sessions; by
-    default they are not counted.
+    ``count_seconds`` limits the time for counting the stored sessions, and
+    that for counting the values of caches.  By default they are not counted,
+    and there are no figures of what this process has done.
 
     Configured folders are created, as at start-up, and each store is checked.
     """
@@ -216,7 +267,10 @@ def make_report(
         return report
     session = configuration.session if in_force is None else in_force
     report.stores += check_stores(session, configuration.caches)
-    if session is not None and count_seconds is not None:
+    if count_seconds is None:
+        return report
+    add_figures(report, configuration, count_seconds)
+    if session is not None:
         report.sessions = _count_unless_failed(
             session, report.stores, count_seconds
         )
@@ -256,6 +310,12 @@ def settings_of(
             source = _zope_conf_or_default(given, "cache.regions")
             regions = list(configuration.regions)
             yield _make_setting("cache", "regions", regions, source)
+    yield from _metrics_settings(configuration)
+
+
+def _metrics_settings(configuration: Configuration) -> Iterator[Setting]:
+    for option, value in configuration.metrics.items():
+        yield _make_setting("metrics", option, value, ZOPE_CONF)
 
 
 def _cache_settings(
@@ -302,6 +362,37 @@ def regions_of(configuration: Configuration) -> Iterator[Region]:
     for prefix, options in configuration.caches.items():
         name = prefix.removeprefix("cache.")
         yield Region(name, options["type"], options.get("expire"))
+
+
+def add_figures(
+    report: Report, configuration: Configuration, seconds: float
+) -> None:
+    """Add what each region has done in this process, and what it holds.
+
+    No store is asked that has failed, nor one after so many seconds.
+    """
+    working = {check.name for check in report.stores if check.works}
+    end = time.monotonic() + seconds
+    for region, (prefix, options) in zip(
+        report.regions, configuration.caches.items(), strict=True
+    ):
+        if backend_of(options).is_foreign:
+            continue
+        name = prefix.removeprefix("cache").removeprefix(".")
+        region.figures = figures_of(counters_of(name))
+        if prefix in working and time.monotonic() < end:
+            with suppress(StoreUnavailable):
+                size = cache_size(name, options)
+                if size is not None:
+                    region.figures.entries = size.entries
+                    region.figures.bytes = size.bytes
+
+
+def figures_of(counters: Counters) -> Figures:
+    """Return what was counted so far."""
+    return Figures(
+        **{name: getattr(counters, name) for name in Counters.__slots__}
+    )
 
 
 # Stores

@@ -10,6 +10,7 @@ from collective.beaker import wording
 from collective.beaker.browser import messages
 from collective.beaker.browser.base import View
 from collective.beaker.browser.charts import Chart
+from collective.beaker.browser.charts import make_cache_charts
 from collective.beaker.browser.charts import make_charts
 from collective.beaker.browser.tokens import FIELD
 from collective.beaker.browser.tokens import make_token
@@ -175,3 +176,6 @@ class Page(View):
 
     def charts(self, found: Survey) -> list[Chart]:
         return make_charts(found)
+
+    def cache_charts(self) -> list[Chart]:
+        return make_cache_charts(self.report.regions)

@@ -5,8 +5,10 @@ Options are those of a Configuration, with defaults.
 
 from collections.abc import Iterator
 
+from collective.beaker.caching.names import prefix_of
 from collective.beaker.caching.region import Region
 from collective.beaker.caching.region import region_with
+from collective.beaker.interfaces import Size
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.settings.backends import backend_of
@@ -49,6 +51,14 @@ def check_can_clear(configuration: Configuration, region: str) -> None:
 def cache_store(name: str, options: Options) -> ValueStore:
     """Return the store of a region, or of the caches without one, named ""."""
     return region_with(name, options).store
+
+
+def cache_size(name: str, options: Options) -> Size | None:
+    """Return how much a region holds, or None if its store cannot tell.
+
+    Raises StoreUnavailable.
+    """
+    return region_with(name, options).store.size(prefix_of(name))
 
 
 def regions_to_sweep(configuration: Configuration) -> Iterator[Region]:

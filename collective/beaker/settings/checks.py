@@ -37,6 +37,9 @@ _FEWEST_BITS = 32
 """The estimate below which a key of any length causes a warning.  It is some
 50 for 16 random digits of any base from 16 upwards."""
 
+_BEARER = re.compile("[A-Za-z0-9._~+/-]+=*")
+"""What a bearer token consists of (RFC 6750)."""
+
 EXAMPLE_KEY = "replace-this-by"
 """What the keys in the documentation begin with, which anyone can read."""
 
@@ -390,6 +393,31 @@ def _backend_warnings(options: Options, backend: Backend) -> Iterator[str]:
             "session.data_serializer is 'pickle', in cookies: anyone who "
             "knows session.validate_key can run code in Zope. "
             "Set session.data_serializer json."
+        )
+
+
+def metrics_errors(options: Options) -> Iterator[str]:
+    """Refuse a token that might be guessed, or that no header can hold.
+
+    Anyone may try tokens as often as they like.
+    """
+    token = options.get("token", "")
+    if not token:
+        return
+    if (
+        len(token) < SHORT_KEY
+        or _estimated_bits(token) < _FEWEST_BITS
+        or token.startswith(EXAMPLE_KEY)
+    ):
+        yield (
+            f"metrics.token (hidden) has {len(token)} characters and might "
+            f"be guessed. Use {SHORT_KEY} or more, at random, and none from "
+            "an example."
+        )
+    elif not _BEARER.fullmatch(token):
+        yield (
+            "metrics.token (hidden) has characters that an HTTP header cannot "
+            "hold. Use letters, digits and -._~+/ only."
         )
 
 

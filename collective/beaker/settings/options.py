@@ -115,6 +115,14 @@ CACHE_OPTIONS: dict[str, Reader] = {
 }
 """The options of caches, which a cache region may set, too."""
 
+METRICS_OPTIONS: dict[str, Reader] = {"token": text}
+"""The options of the figures for Prometheus.
+
+They are neither of sessions nor of caches: an option of sessions would begin
+sessions where there are only caches, and one of caches belongs to regions,
+too.
+"""
+
 _OWN_DEFAULTS: dict[str, Any] = {
     "absolute_timeout": None,
     "login_policy": "bind",

@@ -22,11 +22,13 @@ from collective.beaker.settings.checks import ReadOptions
 from collective.beaker.settings.checks import backend_errors
 from collective.beaker.settings.checks import cache_errors
 from collective.beaker.settings.checks import cache_warnings
+from collective.beaker.settings.checks import metrics_errors
 from collective.beaker.settings.checks import session_errors
 from collective.beaker.settings.checks import session_warnings
 from collective.beaker.settings.checks import sharing_warnings
 from collective.beaker.settings.options import CACHE_DEFAULTS
 from collective.beaker.settings.options import CACHE_OPTIONS
+from collective.beaker.settings.options import METRICS_OPTIONS
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
 from collective.beaker.settings.options import SESSION_OPTIONS
@@ -45,6 +47,9 @@ class Configuration:
 
     cache: dict[str, Any] | None = None
     """The arguments for a CacheManager, or None if there is no section."""
+
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """The options of the figures for Prometheus that are set."""
 
     errors: list[str] = field(default_factory=list)
     """Messages that name the setting, the value and the remedy."""
@@ -89,7 +94,11 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
     if section is None:
         return found
 
-    groups: dict[str, dict[str, Any]] = {"session": {}, "cache": {}}
+    groups: dict[str, dict[str, Any]] = {
+        "session": {},
+        "cache": {},
+        "metrics": {},
+    }
     for key, value in section.items():
         prefix, _, option = key.removeprefix("beaker.").partition(".")
         if prefix not in groups or not option:
@@ -105,6 +114,7 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
     found.cache = _read_cache(groups["cache"], found)
     if groups["session"]:
         found.session = _read_session(groups["session"], found)
+    found.metrics = _read_metrics(groups["metrics"], found)
     _share_secret(found)
     for prefix, options in found.caches.items():
         found.errors += cache_errors(prefix, options)
@@ -197,6 +207,15 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
         for region, settings in own.items()
     }
     return options | {"cache_regions": configured}
+
+
+def _read_metrics(
+    given: dict[str, Any], found: Configuration
+) -> dict[str, Any]:
+    values = _read_values("metrics", given, METRICS_OPTIONS, found)
+    found.warnings += _unknown("metrics", given, METRICS_OPTIONS, False)
+    found.errors += metrics_errors(values)
+    return values
 
 
 def _read_region(
@@ -363,9 +382,10 @@ def _unknown(
 
 
 def _misplaced(key: str, value: Any) -> str:
-    """Return a warning of a key that is neither cache.* nor session.*."""
+    """Return a warning of a key of none of the groups."""
     known = [f"session.{option}" for option in SESSION_OPTIONS]
     known += [f"cache.{option}" for option in (*CACHE_OPTIONS, "regions")]
+    known += [f"metrics.{option}" for option in METRICS_OPTIONS]
     if key in ("session", "cache"):
         # There is a blank in place of the dot, so the option is in the value.
         # Anything but an option may be a secret.
@@ -376,7 +396,7 @@ def _misplaced(key: str, value: Any) -> str:
         remedy = _did_you_mean(key.replace(" ", "."), known)
     return (
         f"{key} in the beaker section is ignored: settings begin with "
-        f"cache. or session.{remedy}"
+        f"cache., session. or metrics.{remedy}"
     )
 
 

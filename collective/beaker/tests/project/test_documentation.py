@@ -30,6 +30,7 @@ from collective.beaker.session import initializeSession
 from collective.beaker.settings.backends import BACKENDS
 from collective.beaker.settings.checks import EXAMPLE_KEY
 from collective.beaker.settings.options import CACHE_OPTIONS
+from collective.beaker.settings.options import METRICS_OPTIONS
 from collective.beaker.settings.options import SESSION_OPTIONS
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
@@ -81,6 +82,7 @@ def test_every_option_is_explained():
     assert entries == {
         *(f"session.{option}" for option in SESSION_OPTIONS),
         *(f"cache.{option}" for option in (*CACHE_OPTIONS, "regions")),
+        *(f"metrics.{option}" for option in METRICS_OPTIONS),
     }
     for backend in BACKENDS.values():
         for option in backend.options:

@@ -415,7 +415,7 @@ def test_a_key_under_neither_prefix_is_a_warning_with_a_proposal(key, meant):
 
     assert warning == (
         f"{key} in the beaker section is ignored: settings begin with "
-        f"cache. or session. Did you mean {meant}?"
+        f"cache., session. or metrics. Did you mean {meant}?"
     )
 
 
@@ -799,3 +799,32 @@ def test_a_cache_has_room_for_a_value():
     assert read_configuration({"cache.max_entries": "0"}).errors == [
         "cache.max_entries is '0'; allowed is a whole number, 1 or more."
     ]
+
+
+@pytest.mark.parametrize(
+    "token", ["short", "a" * 40, "replace-this-by-a-token-of-your-own"]
+)
+def test_a_token_that_might_be_guessed_is_an_error(token):
+    [error] = read_configuration({"metrics.token": token}).errors
+
+    assert error.startswith("metrics.token (hidden) has ")
+    assert "at random" in error
+    assert token not in error
+
+
+def test_a_token_that_no_header_can_hold_is_an_error():
+    token = "a token of many words and ümlauts"
+    [error] = read_configuration({"metrics.token": token}).errors
+
+    assert "letters, digits" in error
+    assert token not in error
+
+
+def test_a_token_begins_no_sessions():
+    """Else there would be sessions where there are only caches."""
+    configuration = read_configuration({"metrics.token": "kP3vR8xQ2mZ7tY5w"})
+
+    assert configuration.metrics == {"token": "kP3vR8xQ2mZ7tY5w"}
+    assert configuration.session is None
+    assert configuration.errors == []
+    assert configuration.warnings == []
