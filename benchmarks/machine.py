@@ -4,6 +4,8 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,16 +32,31 @@ PROGRAMS = ("redis-server", "memcached", "postgres")
 """The servers whose versions are shown."""
 
 
-def describe_machine() -> str:
-    """Return the machine and the versions, one per line."""
+def describe_machine(distributions: Iterable[str] = DISTRIBUTIONS) -> str:
+    """Return the machine and the versions, one per line.
+
+    A package that is not installed is left out.
+    """
     system = f"{platform.system()} {platform.machine()}"
     lines = [
         f"{_processor()}, {os.cpu_count()} cores, {system}",
         f"Python {platform.python_version()}",
-        *(f"{name} {version(name)}" for name in DISTRIBUTIONS),
+        *(
+            f"{name} {version(name)}"
+            for name in distributions
+            if _is_installed(name)
+        ),
         *(_program_version(program) for program in PROGRAMS),
     ]
     return "\n".join(lines)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _processor() -> str:
