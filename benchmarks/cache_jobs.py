@@ -77,13 +77,13 @@ class Job:
 
     def run(self, times: int) -> float:
         """Return how long a call takes, in microseconds."""
-        run = self._in_threads if self.case.does == THREADED else self._alone
         if self.case.does == NEW:
             times //= 4  # they are all kept
-        elif self.case.does == THREADED:
-            times //= _THREADS
         if self.costs:
-            times = min(times, int(_SECONDS * 1e6 / self.costs[-1]))
+            possible = int(_SECONDS * 1e6 / self.costs[-1])
+            threaded = self.case.does == THREADED
+            times = min(times, possible // (_THREADS if threaded else 1))
+        run = self._in_threads if self.case.does == THREADED else self._alone
         gc.collect(0)
         gc.disable()
         try:

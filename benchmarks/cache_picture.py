@@ -16,6 +16,7 @@ from benchmarks.cache_peers import DOGPILE
 from benchmarks.cache_peers import MEMOIZE
 from benchmarks.cache_peers import RAW
 from benchmarks.cache_peers import TAGGED
+from benchmarks.cache_tables import shown
 
 
 COLOURS = {
@@ -64,7 +65,7 @@ def _draw(panel: Any, jobs: list[Job], title: str) -> None:
         [job.cost for job in jobs],
         color=[COLOURS[job.peer] for job in jobs],
     )
-    panel.bar_label(bars, fmt="%.3g", padding=2, fontsize=7)
+    panel.bar_label(bars, fmt=shown, padding=2, fontsize=7)
     panel.invert_yaxis()
     panel.set_title(title, fontsize=10)
     panel.tick_params(labelsize=7)

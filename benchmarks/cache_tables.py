@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 
 from benchmarks.cache_jobs import HIT
 from benchmarks.cache_jobs import NEW
@@ -56,6 +57,9 @@ LIMITS = (
     *_beside(HIT, MEMCACHED, DOGPILE, 0.75),
     *_beside(HIT, MEMCACHED, RAW, 1.25),
     *_beside(NEW, REDIS, BEAKER, 0.4),
+    *_beside(THREADED, MEMORY, BEAKER, 1.0),
+    *_beside(THREADED, REDIS, RAW, 1.25),
+    *_beside(THREADED, MEMCACHED, RAW, 1.25),
     *(
         Limit(HIT, store, TAGGED, CACHED, 1.5)
         for store in (MEMORY, FILE, REDIS, MEMCACHED)
@@ -63,7 +67,7 @@ LIMITS = (
 )
 
 _FLAT = 1.1
-"""How much more a call may take among many keys, or in many threads."""
+"""How much more a call may take among many keys."""
 
 
 def compare(jobs: list[Job]) -> Table:
@@ -71,7 +75,7 @@ def compare(jobs: list[Job]) -> Table:
     costs = _costs(jobs)
     peers = [peer for peer in PEERS if any(job.peer == peer for job in jobs)]
     rows = [
-        (*_names(case), *(_shown(costs.get((case, peer))) for peer in peers))
+        (*_names(case), *(shown(costs.get((case, peer))) for peer in peers))
         for case in _cases(costs)
     ]
     return [("Store", "Call", "Bytes", "Keys", *peers), *rows]
@@ -81,7 +85,7 @@ def hold_against_limits(jobs: list[Job]) -> Table:
     """Return which limits are met, for each size and number of keys."""
     costs = _costs(jobs)
     heading = ("Store", "Call", "Bytes", "Keys", "What", "Beside", "ratio")
-    rows = [*_beside_others(costs), *_beside_itself(costs)]
+    rows = [*_beside_others(costs), *_among_many(costs)]
     return [(*heading, "limit", "verdict"), *rows]
 
 
@@ -97,23 +101,19 @@ def _beside_others(costs: Costs) -> Iterator[tuple[str, ...]]:
                 yield (*what, *_judge(mine / its, limit.most))
 
 
-def _beside_itself(costs: Costs) -> Iterator[tuple[str, ...]]:
-    """Yield what many keys and many threads make of a call."""
+def _among_many(costs: Costs) -> Iterator[tuple[str, ...]]:
+    """Yield what many keys make of a call."""
     cases = _cases(costs)
+    fewest = min(case.keys for case in cases)
     for case in cases:
-        few = next(
-            each
-            for each in cases
-            if (each.store, each.size) == (case.store, case.size)
-            and each.does == (HIT if case.does == THREADED else case.does)
-        )
+        few = replace(case, keys=fewest)
         if few == case:
             continue
-        beside = "one thread" if case.does == THREADED else f"{few.keys} keys"
-        for peer in (REGION, CACHED, RAW):
+        for peer in (REGION, CACHED):
             if (case, peer) in costs:
                 ratio = costs[case, peer] / costs[few, peer]
-                yield (*_names(case), peer, beside, *_judge(ratio, _FLAT))
+                what = (*_names(case), peer, f"{fewest} keys")
+                yield (*what, *_judge(ratio, _FLAT))
 
 
 def _costs(jobs: list[Job]) -> Costs:
@@ -128,7 +128,8 @@ def _names(case: Case) -> tuple[str, ...]:
     return case.store, case.does, f"{case.size:,}", f"{case.keys:,}"
 
 
-def _shown(cost: float | None) -> str:
+def shown(cost: float | None) -> str:
+    """Return microseconds as text, "" for none."""
     if cost is None:
         return ""
     return f"{cost:.1f}" if cost < 10 else f"{cost:,.0f}"
