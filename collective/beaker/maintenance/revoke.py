@@ -15,8 +15,6 @@ from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.cookies import SIGNATURE_LENGTH
 from collective.beaker.session.moves import has_moved
 from collective.beaker.session.times import CREATED
-from collective.beaker.stores import Record
-from collective.beaker.stores import Store
 
 
 _MOST_WALKS = 10
@@ -60,9 +58,10 @@ def revoke(options: Options, id: str) -> bool:
         raise CannotMaintain("A session ID has 32 hexadecimal digits.")
     inspector = SessionInspector(options)
     record = inspector.store.load(id)
-    if record is not None and inspector.inspect(id, record) is None:
+    inspected = None if record is None else inspector.inspect(id, record)
+    if inspected is None:
         return False
-    return inspector.end(id)
+    return bool(_end_all(inspector, [inspected]))
 
 
 def revoke_all(options: Options) -> Iterator[int]:
@@ -82,13 +81,11 @@ def revoke_all(options: Options) -> Iterator[int]:
                 for each in inspected
                 if not walk or _creation_time(each) <= start
             ]
-            records = [(each.id, each.record) for each in ended]
             try:
-                _remove_all(inspector.store, records)
+                number += _end_all(inspector, ended)
             except StoreUnavailable as error:
                 failure = error
-            found += len(records)
-            number += sum(not has_moved(each.data) for each in ended)
+            found += len(ended)
             yield number
         if failure is not None:
             raise failure
@@ -97,11 +94,25 @@ def revoke_all(options: Options) -> Iterator[int]:
     yield number
 
 
-def _remove_all(store: Store, records: Sequence[tuple[str, Record]]) -> None:
-    """Remove records, including any that have changed in the meantime."""
-    if store.remove(records) < len(records):
-        for id, _ in records:
-            store.delete(id)
+def _end_all(
+    inspector: SessionInspector, inspected: Sequence[InspectedRecord]
+) -> int:
+    """Remove records, including any that have changed in the meantime.
+
+    A session that has moved is ended where it is now: this walk may have been
+    there before.  Returns how many sessions there were.
+    """
+    moved = [each.id for each in inspected if has_moved(each.data)]
+    number = len(inspected) - len(moved) + sum(map(inspector.end, moved))
+    records = [(each.id, each.record) for each in inspected]
+    if inspector.store.remove(records) < len(records):
+        for each in inspected:
+            if each.data is None:
+                # It may be of a kind that cannot be compared.
+                inspector.store.delete(each.id)
+            else:
+                inspector.end(each.id)
+    return number
 
 
 def _creation_time(inspected: InspectedRecord) -> float:

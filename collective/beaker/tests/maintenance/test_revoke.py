@@ -5,15 +5,18 @@ import hashlib
 import pytest
 from beaker.cache import CacheManager
 
+from collective.beaker.interfaces import ISession
 from collective.beaker.maintenance import slices
-from collective.beaker.maintenance.revoke import _remove_all
+from collective.beaker.maintenance.revoke import _end_all
 from collective.beaker.maintenance.revoke import revoke
 from collective.beaker.maintenance.revoke import revoke_all
 from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.tests.helpers.sessions import open_stored
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.stored_sessions import options_of
+from collective.beaker.tests.helpers.visitors import session_id
 from collective.beaker.tests.helpers.visits import count_visit
 
 
@@ -73,12 +76,38 @@ def test_a_session_that_is_changed_meanwhile_is_revoked_all_the_same(
 ):
     sessions = Sessions(options_of(listing_store)).alone()
     visitor.visit(count_visit)
-    records = list(sessions.store.walk())
+    inspector = SessionInspector(sessions.options)
+    inspected = list(inspector.inspect_all())
     visitor.visit(count_visit)
 
-    _remove_all(sessions.store, records)
+    _end_all(inspector, inspected)
 
     assert sessions.ids() == set()
+
+
+@pytest.mark.parametrize("moves_late", [False, True])
+def test_a_session_that_moves_all_the_time_is_revoked(
+    listing_store, config, visitor, moves_late
+):
+    """However often the store is searched, it may be somewhere else."""
+
+    def move(request):
+        session = ISession(request)
+        session.regenerate_id()
+        session.save()
+
+    sessions = Sessions(options_of(listing_store)).alone()
+    visitor.visit(count_visit)
+    former = session_id(visitor)
+    inspector = SessionInspector({**config})
+    if not moves_late:
+        visitor.visit(move)
+    inspected = [each for each in inspector.inspect_all() if each.id == former]
+    visitor.visit(move)
+
+    _end_all(inspector, inspected)
+
+    assert session_id(visitor) not in sessions.ids()
 
 
 def test_a_revoked_session_is_not_brought_back_by_a_request_in_between(
