@@ -27,6 +27,9 @@ from collective.beaker.settings.readers import boolean
 from collective.beaker.settings.readers import choice
 from collective.beaker.settings.readers import seconds
 from collective.beaker.settings.readers import text
+from collective.beaker.settings.sentinels import FORM as SENTINEL_FORM
+from collective.beaker.settings.sentinels import names_sentinels
+from collective.beaker.settings.sentinels import read_sentinel_url
 
 
 _NEVER_FOREIGN = COMMON_OPTIONS | {"region"}
@@ -261,6 +264,8 @@ def _memcached_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
 
 def _redis_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
     url = options.get("url")
+    if isinstance(url, str) and names_sentinels(url):
+        return _sentinel_places(url)
     parts = _redis_options(url) if isinstance(url, str) else None
     if parts is None:
         return frozenset()
@@ -271,6 +276,18 @@ def _redis_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
     return frozenset([(server, parts.get("db") or 0)])
 
 
+def _sentinel_places(url: str) -> frozenset[Hashable]:
+    """Return a place for each sentinel, as another address may name fewer."""
+    try:
+        address = read_sentinel_url(url)
+    except ValueError:
+        return frozenset()
+    database = address.service, address.options.get("db") or 0
+    return frozenset(
+        (_host(host), port, *database) for host, port in address.sentinels
+    )
+
+
 def _host(name: str | None) -> str:
     """Return one name for what is this machine, and others as they are."""
     name = (name or "localhost").lower()
@@ -278,10 +295,16 @@ def _host(name: str | None) -> str:
 
 
 def _redis_error(url: str) -> str | None:
-    if _redis_options(url) is not None:
+    form = "redis://host:port/number"
+    if names_sentinels(url):
+        form = SENTINEL_FORM
+        with suppress(ValueError):
+            read_sentinel_url(url)
+            return None
+    elif _redis_options(url) is not None:
         return None
     percent = ", with user and password percent-encoded" if "@" in url else ""
-    return f"it must look like redis://host:port/number{percent}"
+    return f"it must look like {form}{percent}"
 
 
 def _redis_cluster_error(urls: str) -> str | None:

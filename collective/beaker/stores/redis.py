@@ -1,6 +1,8 @@
-"""Sessions in Redis and in Redis Cluster."""
+"""Sessions in Redis, also behind sentinels, and in Redis Cluster."""
 
+import errno
 import threading
+import time
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
@@ -19,12 +21,19 @@ from redis.connection import SSLConnection
 from redis.connection import parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
+from redis.exceptions import ReadOnlyError
 from redis.exceptions import RedisClusterException
 from redis.exceptions import RedisError
 from redis.exceptions import ResponseError
 from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError
+from redis.sentinel import Sentinel
+from redis.sentinel import SentinelConnectionPool
 
 from collective.beaker.interfaces import Record
+from collective.beaker.settings.sentinels import SentinelAddress
+from collective.beaker.settings.sentinels import names_sentinels
+from collective.beaker.settings.sentinels import read_sentinel_url
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import UNREADABLE
@@ -62,6 +71,10 @@ value of another type, such as a list, counts as an empty record.
 
 _WRONG_TYPE = "WRONGTYPE"
 """What the error begins with if a value is of another type than a record."""
+
+_REFUSALS = ("-READONLY", "NOREPLICAS")
+"""What says in an error that a server has become a replica, which a script's
+error quotes before Redis 7, or that its replicas have left it."""
 
 _SWAP_DIGEST = sha1(_SWAP.encode(), usedforsecurity=False).hexdigest()
 
@@ -190,9 +203,21 @@ def place_of(client: Redis | RedisCluster) -> Hashable:
         nodes = client.get_nodes()  # type: ignore[no-untyped-call]
         return frozenset((node.host, node.port) for node in nodes)
     where = client.get_connection_kwargs()
+    return _server_of(client), where.get("db") or 0
+
+
+def _server_of(client: Redis) -> Hashable:
+    """Return what is the same for all clients of the same server.
+
+    Where sentinels name the server, that is not the server of the moment.
+    """
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        sentinels = pool.sentinel_manager.sentinels
+        return pool.service_name, frozenset(map(_server_of, sentinels))
+    where = client.get_connection_kwargs()
     host = where.get("host", "localhost").replace("localhost", "127.0.0.1")
-    server = where.get("path") or (host, where.get("port", 6379))
-    return server, where.get("db") or 0
+    return where.get("path") or (host, where.get("port", 6379))
 
 
 def scan(client: Redis | RedisCluster, pattern: str) -> Iterator[list[bytes]]:
@@ -239,18 +264,22 @@ def _record_name(key: bytes) -> str | None:
 class Connection(threading.local):
     """A connection to Redis for each thread, to send its commands."""
 
+    _is_open = False
+
     def __init__(self, client: Redis):
         pool = client.connection_pool
         self._connection = pool.connection_class(**pool.connection_kwargs)
 
     def __call__(self, *command: Any, is_again: bool = False) -> Any:
         try:
+            if not self._is_open:
+                self._open()
             self._connection.send_command(*command)
             return self._connection.read_response()
         except BaseException as error:
             # A late answer must not be taken for the next one.
-            self._connection.disconnect()
-            if is_again or not isinstance(error, RedisConnectionError):
+            self._close()
+            if is_again or not _may_be_stale(error):
                 raise
         # The connection may have been stale.  It is replaced once.
         return self(*command, is_again=True)
@@ -264,21 +293,80 @@ class Connection(threading.local):
         """
         connection = self._connection
         try:
+            if not self._is_open:
+                self._open()
             packed = connection.pack_commands(commands)
             connection.send_packed_command(packed)
             return [_answer(connection) for _ in commands]
         except BaseException as error:
-            connection.disconnect()
-            if is_again or not isinstance(error, RedisConnectionError):
+            self._close()
+            if is_again or not _may_be_stale(error):
                 raise
         return self.all(commands, is_again=True)
+
+    def _open(self) -> None:
+        """Connect to the server, or to the one that sentinels name now.
+
+        Without this, the library would connect to the one they named before.
+        """
+        self._connection.connect()
+        self._is_open = True
+
+    def _close(self) -> None:
+        self._is_open = False
+        self._connection.disconnect()
 
 
 def _answer(connection: Any) -> Any:
     try:
         return connection.read_response()
     except ResponseError as error:
+        if _may_be_stale(error):
+            raise
         return error
+
+
+def _may_be_stale(error: BaseException) -> bool:
+    """Tell whether the same may succeed on a new connection.
+
+    That also holds if another server may be the master by now.
+    """
+    if isinstance(error, ResponseError):
+        return isinstance(error, ReadOnlyError) or any(
+            refusal in str(error) for refusal in _REFUSALS
+        )
+    return isinstance(error, RedisConnectionError)
+
+
+class _Sentinels(threading.local, Sentinel):
+    """The servers that know which Redis is the master, for each thread.
+
+    The library moves the sentinel that knew it to the front of a list, and
+    two threads that did so at once could lose another one.
+    """
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Return the address of the master.
+
+        Each sentinel is given its time.  If none knows the master, the
+        library does not say that one of them did not answer.
+        """
+        began = time.monotonic()
+        try:
+            found: tuple[str, int]
+            found = super().discover_master(service_name)  # type: ignore[no-untyped-call]
+        except MasterNotFoundError as error:
+            if time.monotonic() - began < self._patience:
+                raise
+            reason = "No sentinel that answers knows a master"
+            raise TimeoutError(errno.ETIMEDOUT, reason) from error
+        return found
+
+    @property
+    def _patience(self) -> float:
+        """How many seconds a sentinel has to answer."""
+        patience: float = self.sentinel_kwargs["socket_timeout"]
+        return patience
 
 
 def _connection_options(socket_timeout: int) -> dict[str, Any]:
@@ -292,7 +380,23 @@ def _connection_options(socket_timeout: int) -> dict[str, Any]:
 
 
 def redis_client(url: str, socket_timeout: int) -> Redis:
-    return Redis.from_url(url, **_connection_options(socket_timeout))
+    options = _connection_options(socket_timeout)
+    if names_sentinels(url):
+        return _client_of_master(read_sentinel_url(url), options)
+    return Redis.from_url(url, **options)
+
+
+def _client_of_master(
+    address: SentinelAddress, options: dict[str, Any]
+) -> Redis:
+    """Return a client that asks sentinels for its server when it connects."""
+    sentinels = _Sentinels(  # type: ignore[no-untyped-call]
+        address.sentinels, sentinel_kwargs=options | address.sentinel_options
+    )
+    master: Redis = sentinels.master_for(  # type: ignore[no-untyped-call]
+        address.service, **options | address.options
+    )
+    return master
 
 
 def redis_store(

@@ -15,11 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextlib import ExitStack
 from contextlib import closing
 from contextlib import contextmanager
 from contextlib import suppress
+from dataclasses import dataclass
 from fcntl import LOCK_EX
 from fcntl import LOCK_NB
 from fcntl import flock
@@ -255,16 +257,23 @@ def _redis_on(
 ) -> tuple[str, list[str]]:
     """Return the URL of a Redis on a port, and the command that runs it."""
     url = f"redis://127.0.0.1:{port}{database}"
-    command = ["redis-server", "--bind", "127.0.0.1", "--save", ""]
+    command = ["redis-server", *_listening(port, certificate), "--save", ""]
     command += ["--appendonly", "yes", "--appendfsync", "no"]
     if certificate is None:
-        return url, [*command, "--port", str(port)]
-    path, key = map(str, certificate)
-    command += ["--port", "0", "--tls-port", str(port)]
-    command += ["--tls-auth-clients", "no", "--tls-ca-cert-file", path]
-    command += ["--tls-cert-file", path, "--tls-key-file", key]
+        return url, command
     url = url.replace("redis:", "rediss:")
-    return f"{url}?ssl_ca_certs={path}", command
+    return f"{url}?ssl_ca_certs={certificate[0]}", command
+
+
+def _listening(port: int, certificate: Certificate | None) -> list[str]:
+    """Return the options of a Redis that say where it listens, and how."""
+    options = ["--bind", "127.0.0.1"]
+    if certificate is None:
+        return [*options, "--port", str(port)]
+    path, key = map(str, certificate)
+    options += ["--port", "0", "--tls-port", str(port)]
+    options += ["--tls-auth-clients", "no", "--tls-ca-cert-file", path]
+    return [*options, "--tls-cert-file", path, "--tls-key-file", key]
 
 
 @contextmanager
@@ -323,6 +332,136 @@ def _is_ready(node: Redis, replicas: int) -> bool:
         return info["master_link_status"] == "up"
     states = [info[f"slave{n}"] for n in range(info["connected_slaves"])]
     return [state["state"] for state in states] == ["online"] * replicas
+
+
+@dataclass
+class Watched:
+    """Redis servers, one of which is the master that sentinels name."""
+
+    servers: list[Server]
+    sentinels: list[Server]
+    certificate: Certificate | None = None
+
+    @property
+    def url(self) -> str:
+        """The address, without a password."""
+        hosts = ",".join(
+            f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels
+        )
+        if self.certificate is None:
+            return f"redis+sentinel://{hosts}/sky/0"
+        authority = f"ssl_ca_certs={self.certificate[0]}"
+        return f"rediss+sentinel://{hosts}/sky/0?{authority}"
+
+    def start(self) -> None:
+        """Start what has ended; what was the master becomes a replica."""
+        for sentinel in self.sentinels:
+            sentinel.start()
+        wait_until(lambda: len(self.masters()) == 1)
+        (master,) = self.masters()
+        for server in self.servers:
+            if not server.runs:
+                server.start()
+                # The sentinels would say so after ten seconds.
+                with closing(Redis.from_url(server.url)) as client:
+                    client.replicaof("127.0.0.1", master.port)
+        self.wait_for_copies()
+
+    def masters(self) -> list[Server]:
+        """Return those servers that are masters by their own account."""
+        return [server for server in self.servers if _is_master(server)]
+
+    def is_known_to(self, sentinel: Redis) -> bool:
+        """Tell whether a sentinel knows all servers and all others."""
+        state = sentinel.sentinel_masters()["sky"]
+        others = state["num-other-sentinels"], state["num-slaves"]
+        return others == (len(self.sentinels) - 1, len(self.servers) - 1)
+
+    def wait_for_copies(self) -> Server:
+        """Return the master once another server has all that it stored."""
+        wait_until(lambda: len(self.masters()) == 1)
+        (master,) = self.masters()
+        with closing(Redis.from_url(master.url)) as client:
+            # It counts what this client has written.
+            client.set("copied", 1)
+            assert client.wait(1, 1000 * SECONDS) == 1
+        return master
+
+
+def _is_master(server: Server) -> bool:
+    if not server.runs:
+        return False
+    # Sentinels end all connections to a server whose part they change.
+    with (
+        suppress(RedisError),
+        closing(Redis.from_url(server.url)) as client,
+    ):
+        return client.info("replication")["role"] == "master"
+    return False
+
+
+@contextmanager
+def redis_with_sentinels(
+    folder: Path,
+    replicas: int = 1,
+    sentinels: int = 3,
+    certificate: Certificate | None = None,
+    options: Sequence[str] = (),
+    lines: Sequence[str] = (),
+) -> Iterator[Watched]:
+    """Run a master, replicas, and sentinels, which watch them.
+
+    ``options`` are for the servers, and ``lines`` for the configuration of
+    the sentinels.  With a certificate all speak TLS only.
+    """
+    given = ["--repl-diskless-sync-delay", "0", *options]
+    if certificate:
+        given += ["--tls-replication", "yes"]
+    with ExitStack() as stack:
+        servers: list[Server] = []
+        for number in range(1 + replicas):
+            own = folder / str(number)
+            own.mkdir()
+            server = redis_server(own, *given, certificate=certificate)
+            servers.append(stack.enter_context(server))
+            given += ["--replicaof", f"127.0.0.1 {servers[0].port}"]
+        monitor = f"sky 127.0.0.1 {servers[0].port} {sentinels // 2 + 1}"
+        lines = [f"sentinel monitor {monitor}", *_IMPATIENT, *lines]
+        watching = []
+        for number in range(sentinels):
+            own = folder / f"sentinel{number}"
+            own.mkdir()
+            sentinel = _sentinel(own, lines, certificate)
+            watching.append(stack.enter_context(sentinel))
+        group = Watched(servers, watching, certificate)
+        if replicas:
+            group.wait_for_copies()
+        for sentinel in watching:
+            wait_for_redis(sentinel, group.is_known_to)
+        yield group
+
+
+_IMPATIENT = [
+    "sentinel down-after-milliseconds sky 1000",
+    "sentinel failover-timeout sky 3000",
+]
+
+
+def _sentinel(
+    folder: Path, lines: Sequence[str], certificate: Certificate | None
+) -> AbstractContextManager[Server]:
+    """Run a sentinel, which keeps what it finds out in its configuration."""
+    port = free_port()
+    url, _ = _redis_on(port, "", certificate)
+    options = _listening(port, certificate)
+    if certificate:
+        options += ["--tls-replication", "yes"]
+    pairs = zip(options[::2], options[1::2], strict=True)
+    lines = [f"{name[2:]} {value}" for name, value in pairs] + [*lines]
+    file = folder / "sentinel.conf"
+    file.write_text("\n".join([f"dir {folder}", *lines, ""]))
+    command = ["redis-server", str(file), "--sentinel"]
+    return running(command, port, folder / "sentinel.log", url=url)
 
 
 @contextmanager

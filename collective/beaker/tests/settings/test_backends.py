@@ -19,6 +19,9 @@ URLS = {
 }
 
 
+SENTINELS = "it must look like redis+sentinel://host:port,host:port/service/"
+
+
 def session_errors(**options):
     return read(**options).errors
 
@@ -109,6 +112,9 @@ def test_every_option_of_a_backend_is_known_or_refused(prefix, backend):
         "redis://localhost:6379?db=1&socket_timeout=2",
         "rediss://[::1]:6379/0",
         "unix:///run/redis.sock?db=1",
+        "redis+sentinel://a:26379,b:26379,[::1]:26379/sky/0",
+        "redis+sentinel://a/sky",
+        "rediss+sentinel://user:p%2Fw@a:1,b:2/sky/1?sentinel_password=p",
     ],
 )
 def test_what_the_redis_library_understands_is_an_address(url):
@@ -153,6 +159,18 @@ def test_an_address_that_no_cluster_has_is_an_error(urls, wrong):
         ("ext:redis", "redis://my host", "redis://host:port/number"),
         ("ext:redis", "redis://host/0?db=x", "redis://host:port/number"),
         ("ext:redis", "unix://", "redis://host:port/number"),
+        ("ext:redis", "redis+sentinel://a:1,b:2", SENTINELS),
+        ("ext:redis", "redis+sentinel:///sky/0", SENTINELS),
+        ("ext:redis", "redis+sentinel://a:1,/sky/0", SENTINELS),
+        ("ext:redis", "redis+sentinel://a:x/sky/0", SENTINELS),
+        ("ext:redis", "redis+sentinel://a:1/sky/one", SENTINELS),
+        ("ext:redis", "redis+sentinel://a:1/sky/0/1", SENTINELS),
+        ("ext:redis", "redis+sentinel://a:1, b:2/sky/0", SENTINELS),
+        (
+            "ext:redis",
+            "redis+sentinel://a:1/sky?db=x",
+            SENTINELS,
+        ),
         ("ext:memcached", "memcached://localhost", "host:port;host:port"),
         ("ext:mongodb", "mongodb://localhost", "mongodb://host/database"),
         ("ext:database", "sessions.db", "postgresql+psycopg://user@host"),
@@ -181,6 +199,18 @@ def test_an_error_shows_no_password(url):
 
     assert error.startswith("session.url is 'http://")
     assert "sesame" not in error
+
+
+@pytest.mark.parametrize(
+    "accounts", ["u:sesame@a:1,u:sesame@b:2", "u:se/same@a:1,b:2"]
+)
+def test_passwords_of_sentinels_stand_in_front_and_are_not_shown(accounts):
+    url = f"redis+sentinel://{accounts}/sky/0"
+    [error] = session_errors(type="ext:redis", url=url)
+
+    assert error.startswith("session.url is 'redis+sentinel://***@")
+    assert error.endswith("with user and password percent-encoded.")
+    assert "same" not in error
 
 
 def test_a_password_that_breaks_an_address_is_told_and_not_shown():

@@ -262,6 +262,11 @@ def test_a_crypto_type_needs_its_library(monkeypatch):
             "Redis database",
         ),
         (
+            {"type": "ext:redis", "url": "redis+sentinel://a:1,b:2/sky"},
+            {"type": "ext:redis", "url": "redis+sentinel://u:p@B:2/sky/0"},
+            "Redis database",
+        ),
+        (
             {"type": "ext:memcached", "url": "a:11211;b:11211"},
             {"type": "ext:memcached", "url": "c;B"},
             "memcached",

@@ -66,6 +66,10 @@ def test_keys_and_passwords_are_hidden(option):
             "mssql://h/?odbc_connect=PWD%3D***",
         ),
         ("redis://:sesame@a:1,redis://:sesame@b:2", "redis://***@b:2"),
+        (
+            "redis+sentinel://u:sesame@a:1,b:2/sky/0?sentinel_password=sesame",
+            "redis+sentinel://***@a:1,b:2/sky/0?sentinel_password=***",
+        ),
         (60, "60"),
     ],
 )

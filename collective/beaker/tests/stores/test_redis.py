@@ -4,8 +4,10 @@ import pytest
 from redis import Redis
 from redis import RedisCluster
 from redis.connection import ConnectionPool
+from redis.exceptions import ResponseError
 
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores.redis import Connection
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
@@ -64,3 +66,25 @@ def test_a_client_that_code_gives_asks_for_connections_by_itself(redis, id):
 
     assert text(store, id) == "first"
     assert len(asked) >= 2
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "READONLY You cannot write against a read only replica.",
+        "ERR Error running script: -READONLY You cannot write.",
+        "NOREPLICAS Not enough good replicas: You cannot write.",
+    ],
+    ids=["replica", "replica with Redis 6", "left by its replicas"],
+)
+def test_the_connection_to_what_may_be_no_master_any_more_is_dropped(
+    redis, refusal
+):
+    redis.start()
+    connection = Connection(Redis.from_url(redis.url))
+    before = connection("CLIENT", "ID")
+    script = f"return redis.error_reply('{refusal}')"
+
+    with pytest.raises(ResponseError, match="You cannot write"):
+        connection.all([("EVAL", script, 0)])
+    assert connection("CLIENT", "ID") != before
