@@ -88,3 +88,15 @@ def test_the_connection_to_what_may_be_no_master_any_more_is_dropped(
     with pytest.raises(ResponseError, match="You cannot write"):
         connection.all([("EVAL", script, 0)])
     assert connection("CLIENT", "ID") != before
+
+
+def test_a_place_behind_sentinels_is_that_of_their_service():
+    """No server is asked."""
+
+    def place(address):
+        return make_store("ext:redis", url=f"redis+sentinel://{address}").place
+
+    assert place("u:p@a:1,b:2/sky/0") == place("b:2,a:1/sky")
+    assert place("a:1/sky/0") != place("a:1/ground/0")
+    assert place("a:1/sky/0") != place("a:1/sky/1")
+    assert place("a:1/sky/0") != place("b:1/sky/0")
