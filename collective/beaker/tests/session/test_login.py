@@ -207,3 +207,49 @@ def test_what_uses_the_session_before_the_user_is_known(visitor):
     assert visitor.visit(use_early).text == "1 1"
     log_in(visitor, "bert")
     assert visitor.visit(use_early).text == "1 None"
+
+
+# What code that knows of a login tells at once, as in Plone
+
+
+def tell_login(request):
+    ISession(request).log_in("/acl_users\0anna")
+
+
+def tell_logout(request):
+    ISession(request).log_out()
+
+
+def test_a_login_that_is_told_changes_the_id_at_once(visitor):
+    visitor.visit(count)
+    before = visitor.cookies[COOKIE]
+    visitor.visit(tell_login)
+
+    assert visitor.cookies[COOKIE] != before
+    assert visitor.visit(read_count).text == "None"
+    log_in(visitor, "anna")
+    assert visitor.visit(read_count).text == "1"
+
+
+def test_a_logout_that_is_told_ends_the_session(visitor):
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    visitor.visit(tell_logout)
+
+    assert not visitor.cookies
+    assert visitor.visit(read_count).text == "None"
+
+
+@pytest.mark.parametrize("tell", [tell_login, tell_logout])
+def test_what_is_told_begins_no_session(visitor, tell):
+    visitor.visit(tell)
+
+    assert not visitor.cookies
+
+
+def test_with_off_a_logout_that_is_told_ends_nothing(visitor, config):
+    config["login_policy"] = "off"
+    visitor.visit(count)
+    visitor.visit(tell_logout)
+
+    assert visitor.visit(read_count).text == "1"
