@@ -184,11 +184,11 @@ def test_warnings_are_logged(section, caplog):
     section({"session.secret": "hush"})
     load_zcml()
 
-    [record] = caplog.records
-    assert (record.name, record.levelno) == (
-        "collective.beaker",
-        logging.WARNING,
-    )
+    # Plone has something to say, too.
+    [record] = [
+        each for each in caplog.records if each.name == "collective.beaker"
+    ]
+    assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("session.secret has 4 characters")
     assert "hush" not in record.getMessage()
 
