@@ -8,7 +8,6 @@ import pytest
 from collective.beaker.tests.helpers.clients import load_by
 from collective.beaker.tests.helpers.servers import wait_for_redis
 from collective.beaker.tests.helpers.sites import CUT_OFF
-from collective.beaker.tests.helpers.sites import STORES
 from collective.beaker.tests.helpers.sites import ZOPES
 from collective.beaker.tests.helpers.sites import on_stores
 
@@ -82,10 +81,6 @@ def test_a_zope_that_was_started_again_serves(site):
     site.wait_until_served_by(ZOPES)
 
 
-SHARED_CACHES = [name for name in STORES if name != "postgresql"]
-
-
-@on_stores(*SHARED_CACHES)
 def test_what_one_zope_caches_the_others_find(site):
     browser = site.open_browser()
     browser.get("/@@anew")
@@ -95,22 +90,12 @@ def test_what_one_zope_caches_the_others_find(site):
     assert len({answer.process for answer in answers}) == ZOPES
 
 
-@on_stores(*SHARED_CACHES)
 def test_what_one_zope_invalidates_the_others_compute_anew(site):
     browser = site.open_browser()
     for _ in range(4 * ZOPES):
         answer = browser.get("/@@anew")
         assert answer.text == answer.process
         assert browser.get("/@@show").text == answer.process
-
-
-@on_stores("postgresql")
-def test_in_a_database_no_zope_sees_what_another_one_caches(site):
-    browser = site.open_browser()
-    for view in ("anew", "show"):
-        answers = [browser.get(f"/@@{view}") for _ in range(ZOPES)]
-        assert len({answer.process for answer in answers}) == ZOPES
-        assert all(answer.text == answer.process for answer in answers)
 
 
 def has_new_master(node):
@@ -122,15 +107,18 @@ def has_new_master(node):
 
 
 @on_stores("redis")
-def test_while_the_store_of_a_cache_is_down_its_pages_are_errors(site, redis):
+def test_while_the_store_of_a_cache_is_down_its_pages_are_computed(
+    site, redis
+):
     browser = site.open_browser()
     redis.kill()
     answers = [browser.get("/@@show") for _ in range(ZOPES)]
-    assert [answer.status_int for answer in answers] == [500] * ZOPES
+    assert all(answer.text == answer.process for answer in answers)
 
     redis.start()
+    browser.get("/@@anew")
     answers = [browser.get("/@@show") for _ in range(ZOPES)]
-    assert [answer.status_int for answer in answers] == [200] * ZOPES
+    assert len({answer.text for answer in answers}) == 1
 
 
 @on_stores("cluster")
