@@ -162,8 +162,15 @@ def test_an_expired_value_is_returned_while_one_computes(
     ask = way(any_region, lambda: next(answers)())
     assert ask() == "old"
     clock(61)
+
+    def ask_until_computed():
+        # memcached may not have released the claim of the first one yet.
+        while (answer := ask()) == "old":
+            pass
+        return answer
+
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(ask)
+        first = pool.submit(ask_until_computed)
         assert new.started.wait(SECONDS)
 
         assert in_threads(3, ask) == ["old"] * 3
@@ -184,7 +191,9 @@ def test_an_expired_value_is_returned_while_another_process_computes(
             write(b"started")
             threading.Event().wait()
 
-        by_region(shared_region, compute)()
+        # memcached may not have released the claim of the first one yet.
+        while by_region(shared_region, compute)() == "old":
+            pass
 
     with forked(compute_for_ever) as other:
         assert other.output.read(7) == b"started"
