@@ -168,13 +168,6 @@ class IStore(Interface):
         now on.
         """
 
-    def clear_caches() -> int:
-        """Remove everything that caches keep here, and no session.
-
-        Returns how many items were removed.  Raises ``NotImplementedError``
-        if a store cannot list them.
-        """
-
 
 class Claim(NamedTuple):
     """The right to compute one value, which a store of values gave."""

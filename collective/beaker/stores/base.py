@@ -116,9 +116,6 @@ class Store(Guarded, ABC):
     def clean_up(self, dry_run: bool = False) -> Iterator[Leftover | None]:
         yield from self._guarded_items(self._clean_up(dry_run))
 
-    def clear_caches(self) -> int:
-        return self._guarded(self._clear_caches)
-
     def payload(self, record: Record) -> str | None:
         text: str | None = record.raw
         return text
@@ -284,10 +281,6 @@ class Store(Guarded, ABC):
     def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
         """See IStore.clean_up."""
         return iter(())
-
-    def _clear_caches(self) -> int:
-        """See IStore.clear_caches."""
-        raise NotImplementedError
 
 
 class _Lease:

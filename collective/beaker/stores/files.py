@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import suppress
-from functools import partial
 from hashlib import sha1
 from types import ModuleType
 
@@ -30,7 +29,6 @@ from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
 from collective.beaker.stores.container import unpack_namespace
-from collective.beaker.stores.lock_files import held
 from collective.beaker.stores.lock_files import identity
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
@@ -56,9 +54,6 @@ _TEMPORARY_SECONDS = 60 * 60 * 24
 _OF_ONE_FILE = frozenset([errno.EACCES, errno.EPERM, errno.EIO])
 """The errors of files that belong to somebody else or are damaged.  Others
 can be read all the same."""
-
-_DIGEST_LENGTH = 40
-"""The number of digits to which Beaker shortens the name of a cache."""
 
 
 class FolderStore(Store):
@@ -203,31 +198,6 @@ class FolderStore(Store):
             if removed and not dry_run:
                 remove(path)
             yield Leftover.TEMPORARY_FILE if removed else None
-
-    def _clear_caches(self) -> int:
-        # The name of a cache's file may have the form of a long id.  Such ids
-        # are no longer created.
-        caches = [
-            name
-            for name in self._names()
-            if len(name) == _DIGEST_LENGTH or not is_record_name(name)
-        ]
-        for name in caches:
-            # The lock is named by the digest of the cache's name, as its file
-            # usually is.
-            digest = name if len(name) == _DIGEST_LENGTH else _digest(name)
-            path = _scattered(self._lock_folder, digest, ".lock")
-            self._wait(partial(self._remove_cache, name, path))
-        return len(caches)
-
-    def _remove_cache(self, name: str, lock_path: str) -> bool:
-        """Remove a cache if its lock is free; tell whether it was."""
-        make_folder(os.path.dirname(lock_path))
-        make_file(lock_path)
-        with held(lock_path) as is_held:
-            if is_held:
-                self._remove(name)
-            return is_held
 
     def _exists(self, id: str) -> bool:
         return is_taken(self._path(id))

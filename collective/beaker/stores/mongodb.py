@@ -106,13 +106,6 @@ class MongoStore(Store):
     def _estimate(self) -> int:
         return self._records.estimated_document_count()
 
-    def _clear_caches(self) -> int:
-        keys = [found["_id"] for found in self._records.find({}, {"_id": 1})]
-        of_caches = [key for key in keys if not _record_name(key)]
-        for key in of_caches:
-            self._records.delete_one({"_id": key})
-        return len(of_caches)
-
 
 def _record(document: Document) -> Record:
     """Return the record in a document, which may be of any other kind."""

@@ -189,13 +189,6 @@ class RedisStore(Store):
         number: int = self._client.dbsize()
         return number
 
-    def _clear_caches(self) -> int:
-        number = 0
-        for keys in scan(self._client, f"{_PREFIX}*"):
-            of_caches = [key for key in keys if not _record_name(key)]
-            number += sum(send_each(self._client, "delete", of_caches))
-        return number
-
 
 def place_of(client: Redis | RedisCluster) -> Hashable:
     """Return what is the same for all clients of the same database."""

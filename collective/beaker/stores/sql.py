@@ -132,7 +132,6 @@ class _Statements:
         this = id == key
         same = self.matches(key, old)
         self.select = sqlalchemy.select(data).where(this)
-        self.select_ids = sqlalchemy.select(id)
         self.select_some = (
             sqlalchemy.select(id, data)
             .where(id > bindparam("after"))
@@ -282,15 +281,6 @@ class SqlStore(Store):
         number: int
         ((number,),) = self._rows(query.select_from(self._table))
         return number
-
-    def _clear_caches(self) -> int:
-        if not self._database.has_table():
-            return 0
-        rows = self._rows(self._statements.select_ids)
-        of_caches = [name for (name,) in rows if not is_record_name(name)]
-        for name in of_caches:
-            self._delete(name)
-        return len(of_caches)
 
 
 class Database:
