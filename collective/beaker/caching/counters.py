@@ -4,8 +4,9 @@ Threads count without a lock, since that would be a good part of what a hit in
 memory takes.  At worst they lose one of many events.
 """
 
-import os
 import time
+
+from collective.beaker.forks import in_forked_child
 
 
 class Counters:
@@ -65,10 +66,7 @@ def counters_of(region: str) -> Counters:
     return _counters.setdefault(region, Counters())
 
 
+@in_forked_child
 def _begin_anew() -> None:
     for counters in _counters.values():
         counters.begin_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

@@ -1,6 +1,5 @@
 """What a store that failed has to be told as soon as it is back."""
 
-import os
 from threading import Lock
 from threading import Thread
 from time import sleep
@@ -8,6 +7,7 @@ from time import sleep
 from beaker.exceptions import BeakerException
 
 from collective.beaker.caching.region import find_region
+from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import StoreUnavailable
 
 
@@ -79,11 +79,8 @@ def owe(region: str, names: list[str], number: int) -> None:
     _debts.owe(region, names, number)
 
 
+@in_forked_child
 def _begin_anew() -> None:
     """Leave the debts of a parent process to that."""
     global _debts
     _debts = _Debts()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

@@ -5,12 +5,12 @@ nobody waiting.  One thread of this process renews those that are needed for
 longer.
 """
 
-import os
 from threading import Condition
 from threading import Thread
 from time import sleep
 
 from collective.beaker.caching.errors import log_error
+from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values import ValueStore
@@ -82,11 +82,8 @@ def let_go(claim: Claim) -> None:
     _keeper.let_go(claim)
 
 
+@in_forked_child
 def _begin_anew() -> None:
     """Forget the claims of a parent process, whose thread is not here."""
     global _keeper
     _keeper = _Keeper()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

@@ -5,7 +5,6 @@ by their entry points.  ``Value.get_value`` in ``beaker/container.py`` shows in
 which order it calls them.
 """
 
-import os
 import sys
 import threading
 from collections import OrderedDict
@@ -18,6 +17,7 @@ from collective.beaker.caching.computing import Computation
 from collective.beaker.caching.computing import Wanted
 from collective.beaker.caching.region import region_with
 from collective.beaker.caching.values import CachedValue
+from collective.beaker.forks import in_forked_child
 from collective.beaker.stores.values.memory import MemoryValues
 
 
@@ -332,10 +332,7 @@ _in_memory: WeakSet[MemoryNamespace] = WeakSet()
 """The caches in the memory of this process."""
 
 
+@in_forked_child
 def _begin_anew() -> None:
     for namespace in list(_in_memory):
         namespace.begin_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

@@ -4,7 +4,6 @@
 store reaches whoever asks a region for a value: the value is computed.
 """
 
-import os
 import time
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -35,6 +34,7 @@ from collective.beaker.caching.values import Mark
 from collective.beaker.caching.values import NotSigned
 from collective.beaker.caching.values import ObjectCodec
 from collective.beaker.caching.values import make_codec
+from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
@@ -568,10 +568,7 @@ def _are_older(
     return True
 
 
+@in_forked_child
 def _begin_anew() -> None:
     for region in list(_all):
         region.begin_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

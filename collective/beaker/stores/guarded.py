@@ -1,12 +1,12 @@
 """What stores of sessions and of values share: how they deal with failures."""
 
-import os
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 from typing import TypeVar
 from weakref import WeakSet
 
+from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.options import redacted
 from collective.beaker.stores.circuit import PAUSE_SECONDS
@@ -25,14 +25,11 @@ _all: "WeakSet[Guarded]" = WeakSet()
 """All stores of this process."""
 
 
+@in_forked_child
 def _after_fork() -> None:
     # A session or a region may have kept its store.
     for store in list(_all):
         store.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Guarded:

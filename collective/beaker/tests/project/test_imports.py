@@ -13,7 +13,7 @@ PACKAGE = "collective.beaker"
 TESTS = f"{PACKAGE}.tests"
 
 FLOORS = [
-    {"interfaces", "ids", "hidden"},
+    {"interfaces", "forks", "ids", "hidden"},
     {"settings"},
     {"stores"},
     {"session", "caching"},
