@@ -66,8 +66,9 @@ def endOtherSessionsOfUser(event: ICredentialsUpdatedEvent) -> None:
     if options["login_policy"] == OFF:
         return
     session = _session()
-    is_own = session is not None and current_user() == user
-    keep = session.id if session is not None and is_own else None
+    keep = None
+    if session is not None and current_user() == user:
+        keep = session.id
     try:
         for _ in end_sessions_of_user(options, user, keep):
             pass

@@ -254,16 +254,20 @@ class LazySession(SessionMapping):
         otherwise those inside stored values, and the time of access.
         """
         session = self._session or self._open()
-        everything = self._keeps_everything(session)
-        if session.stores_changes(everything):
-            self._give_to_user(session)
-        self._guard(session.save, everything)
+        self._guard(session.save, self._decide_what_to_keep(session))
         cookie = session.cookie
         if cookie is not None:
             self._cookie = cookie
             self._expired_cookies = session.expired_cookies
             # If the session is opened once more, it is that of this cookie.
             self._presented = [cookie.coded_value]
+
+    def _decide_what_to_keep(self, session: OpenedSession) -> bool:
+        """Tell whether all changes are stored, for whoever the user is."""
+        everything = self._keeps_everything(session)
+        if session.stores_changes(everything):
+            self._give_to_user(session)
+        return everything
 
     def _keeps_everything(self, session: OpenedSession) -> bool:
         if self._is_saved or not self._saves_itself:
@@ -331,10 +335,7 @@ class LazySession(SessionMapping):
     def prepare(self) -> None:
         self.knows_user = True
         session = self._open()
-        everything = self._keeps_everything(session)
-        if session.stores_changes(everything):
-            self._give_to_user(session)
-        self._guard(session.prepare, everything)
+        self._guard(session.prepare, self._decide_what_to_keep(session))
 
     def finish(self) -> None:
         try:
