@@ -269,9 +269,8 @@ class Region:
         """
         prefix = prefix_of(self.name)
         try:
-            if not self._has_generations():
-                return self.store.clear(prefix)
-            self.clear()
+            if self._has_generations():
+                self.clear()
             return self.store.clear(prefix)
         except NotImplementedError:
             return None
