@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from collective.beaker.interfaces import Record
-from collective.beaker.settings.backends import backend_of
-from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.factory import make_once
+from collective.beaker.stores.factory import named_backend
 
 
 __all__ = ["Record", "Store", "find_store"]
@@ -30,11 +29,7 @@ def find_store(
 
     Raises LookupError if the options name no store.  No server is needed yet.
     """
-    kind = kind_of(options)
-    try:
-        backend = backend_of(options)
-    except LookupError as error:
-        raise LookupError(f"The type is {kind!r}: {error}.") from None
+    kind, backend = named_backend(options)
     if not backend.store:
         raise LookupError(f"The type is {kind!r}, which has no store.")
     wait = options.get("socket_timeout") or SESSION_DEFAULTS["socket_timeout"]

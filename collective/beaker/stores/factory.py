@@ -4,6 +4,22 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from collective.beaker.settings.backends import Backend
+from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.backends import kind_of
+
+
+def named_backend(options: Mapping[str, Any]) -> tuple[str, Backend]:
+    """Return the type that options name, and its entry in the table.
+
+    Raises LookupError with the type and the reason.
+    """
+    kind = kind_of(options)
+    try:
+        return kind, backend_of(options)
+    except LookupError as error:
+        raise LookupError(f"The type is {kind!r}: {error}.") from None
+
 
 def make_once(factory: str, kind: str, arguments: Mapping[str, Any]) -> Any:
     """Return what a factory makes of a kind of store and its arguments.

@@ -46,14 +46,8 @@ class MongoStore(Store):
         socket_timeout: int,
         timeout: int | None = None,
     ):
-        if isinstance(url, str):
-            super().__init__(kind, url)
-            self._servers: Hashable = frozenset(parse_uri(url)["nodelist"])
-            client = mongo_client(url, socket_timeout)
-        else:
-            super().__init__(kind, "a client of its own")
-            self._servers = id(url)
-            client = url
+        client, address, self._servers = connect(url, socket_timeout)
+        super().__init__(kind, address)
         self._timeout = timeout
         # The name of the collection is Beaker's.
         self._records = client.get_default_database().backer_cache
@@ -113,14 +107,23 @@ def _record(document: Document) -> Record:
     return Record(bytes(value)) if isinstance(value, bytes) else UNREADABLE
 
 
-def mongo_client(url: str, socket_timeout: int) -> MongoClient[Document]:
+def connect(
+    url: str | MongoClient[Document], socket_timeout: int
+) -> tuple[MongoClient[Document], str, Hashable]:
+    """Return a client, its address, and what tells its servers from others.
+
+    ``url`` may be a client that code has made.
+    """
+    if not isinstance(url, str):
+        return url, "a client of its own", id(url)
     milliseconds = socket_timeout * 1000
-    return MongoClient(
+    client: MongoClient[Document] = MongoClient(
         url,
         connectTimeoutMS=milliseconds,
         serverSelectionTimeoutMS=milliseconds,
         socketTimeoutMS=milliseconds,
     )
+    return client, url, frozenset(parse_uri(url)["nodelist"])
 
 
 def _record_name(key: str) -> str | None:

@@ -7,9 +7,8 @@ what it does.
 from collections.abc import Mapping
 from typing import Any
 
-from collective.beaker.settings.backends import backend_of
-from collective.beaker.settings.backends import kind_of
 from collective.beaker.stores.factory import make_once
+from collective.beaker.stores.factory import named_backend
 from collective.beaker.stores.values.base import ValueStore
 
 
@@ -29,11 +28,7 @@ def find_value_store(options: Mapping[str, Any], region: str) -> ValueStore:
     Raises LookupError if the options name no store of values.  No server is
     needed yet.
     """
-    kind = kind_of(options)
-    try:
-        backend = backend_of(options)
-    except LookupError as error:
-        raise LookupError(f"The type is {kind!r}: {error}.") from None
+    kind, backend = named_backend(options)
     if not backend.values:
         raise LookupError(f"The type is {kind!r}, which keeps no values.")
     wait = options.get("socket_timeout") or _SOCKET_TIMEOUT

@@ -1,6 +1,8 @@
 """What all stores of values share: errors, and the tokens of claims."""
 
+import math
 import secrets
+import time
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Hashable
@@ -160,6 +162,11 @@ class ValueStore(Guarded, ABC):
     def _size(self, prefix: str) -> Size | None:
         """See IValueStore.size."""
         return None
+
+
+def end_of(seconds: float | None) -> float:
+    """Return when a record ends that is kept for so many seconds."""
+    return math.inf if seconds is None else time.time() + seconds
 
 
 def new_token() -> str:

@@ -4,7 +4,6 @@ Files have the mode 0600 and folders 0700, whatever the umask.  Readers need no
 lock, as a file is replaced at once.  Writers share one lock for each folder.
 """
 
-import math
 import os
 import struct
 import time
@@ -24,6 +23,7 @@ from collective.beaker.stores.private import read
 from collective.beaker.stores.private import remove
 from collective.beaker.stores.private import replace
 from collective.beaker.stores.values.base import ValueStore
+from collective.beaker.stores.values.base import end_of
 from collective.beaker.stores.values.base import new_token
 
 
@@ -144,7 +144,7 @@ class FileValues(ValueStore):
             _write(path, max(present, number), seconds, _end_of(content))
 
     def _keep(self, keep: Mapping[str, Any], seconds: float | None) -> None:
-        end = _end(seconds)
+        end = end_of(seconds)
         for name, record in keep.items():
             path = self._path(name) + _VALUE
             if _end_of(read(path)) >= end:
@@ -273,15 +273,11 @@ def _has_ended(content: bytes | None) -> bool:
     return _end_of(content) <= time.time()
 
 
-def _end(seconds: float | None) -> float:
-    return math.inf if seconds is None else time.time() + seconds
-
-
 def _write(
     path: str, record: bytes, seconds: float | None, earliest: float = 0
 ) -> None:
     """Store a record, which does not end before the earliest time."""
-    content = _HEADER.pack(max(_end(seconds), earliest)) + record
+    content = _HEADER.pack(max(end_of(seconds), earliest)) + record
     try:
         replace(path, content)
     except FileNotFoundError:

@@ -15,6 +15,7 @@ from typing import Any
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
 from collective.beaker.stores.values.base import ValueStore
+from collective.beaker.stores.values.base import end_of
 from collective.beaker.stores.values.base import new_token
 
 
@@ -192,11 +193,11 @@ class MemoryValues(ValueStore):
         for kept, default in keep.items():
             end = self._later(kept, seconds)
             self._enter(kept, present.get(kept, default), end)
-        self._enter(name, record, _end(seconds))
+        self._enter(name, record, end_of(seconds))
 
     def _later(self, name: str, seconds: float | None) -> float:
         """Return when a record that lives longer may end."""
-        return max(_end(seconds), self.entries.get(name, _MISSING)[1])
+        return max(end_of(seconds), self.entries.get(name, _MISSING)[1])
 
     def _enter(self, name: str, record: Any, end: float) -> None:
         self._remove_ended(time.time())
@@ -223,7 +224,3 @@ class MemoryValues(ValueStore):
                 del self.entries[name]
                 number += 1
         return number
-
-
-def _end(seconds: float | None) -> float:
-    return math.inf if seconds is None else time.time() + seconds

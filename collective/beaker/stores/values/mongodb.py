@@ -4,7 +4,6 @@ There is one document for each name: the record, and the claim on it.  A
 document may have a claim and no record yet.
 """
 
-import math
 import time
 from collections.abc import Hashable
 from collections.abc import Iterator
@@ -15,15 +14,15 @@ from typing import Any
 from bson import Binary
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError
-from pymongo.uri_parser import parse_uri
 
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
 from collective.beaker.stores.mongodb import FAILURES
 from collective.beaker.stores.mongodb import TIME_OUTS
 from collective.beaker.stores.mongodb import Document
-from collective.beaker.stores.mongodb import mongo_client
+from collective.beaker.stores.mongodb import connect
 from collective.beaker.stores.values.base import ValueStore
+from collective.beaker.stores.values.base import end_of
 from collective.beaker.stores.values.base import new_token
 
 
@@ -45,14 +44,8 @@ class MongoValues(ValueStore):
         url: str | MongoClient[Document],
         socket_timeout: int,
     ):
-        if isinstance(url, str):
-            super().__init__(kind, url)
-            self._servers: Hashable = frozenset(parse_uri(url)["nodelist"])
-            client = mongo_client(url, socket_timeout)
-        else:
-            super().__init__(kind, "a client of its own")
-            self._servers = id(url)
-            client = url
+        client, address, self._servers = connect(url, socket_timeout)
+        super().__init__(kind, address)
         self._records = client.get_default_database().beaker_values
 
     @property
@@ -91,7 +84,7 @@ class MongoValues(ValueStore):
         keep: Mapping[str, Any],
     ) -> bool:
         self._keep(keep, seconds)
-        return self._change(claim, _settled(record, _end(seconds)))
+        return self._change(claim, _settled(record, end_of(seconds)))
 
     def _give_up(self, claim: Claim) -> None:
         self._change(claim, _UNCLAIMED)
@@ -104,13 +97,13 @@ class MongoValues(ValueStore):
         keep: Mapping[str, Any],
     ) -> None:
         self._keep(keep, seconds)
-        update = {"$set": _settled(record, _end(seconds))}
+        update = {"$set": _settled(record, end_of(seconds))}
         if not self._upsert({"_id": name}, update):
             # Somebody else has inserted it at this moment.
             self._records.update_one({"_id": name}, update)
 
     def _keep(self, keep: Mapping[str, Any], seconds: float | None) -> None:
-        end = _end(seconds)
+        end = end_of(seconds)
         for name, record in keep.items():
             ended = {"_id": name, "ends": {"$lte": time.time()}}
             if not self._upsert(ended, _stored_until(record, end)):
@@ -126,7 +119,7 @@ class MongoValues(ValueStore):
             {"ends": {"$lte": time.time()}},
             {"value": {"$lt": Binary(number)}},
         ]
-        end = _end(seconds)
+        end = end_of(seconds)
         while not self._upsert(
             {"_id": name, "$or": smaller}, _stored_until(number, end)
         ):
@@ -209,7 +202,3 @@ def _beginning_with(prefix: str) -> Document:
     """Return the condition that a name begins with a prefix."""
     # This character comes after all characters of names.
     return {"_id": {"$gte": prefix, "$lt": f"{prefix}~"}}
-
-
-def _end(seconds: float | None) -> float:
-    return math.inf if seconds is None else time.time() + seconds
