@@ -62,6 +62,9 @@ class _Periodic(threading.Thread):
     changes is a single operation in the store.
     """
 
+    what = ""
+    """What is swept, as the log says it."""
+
     def __init__(self) -> None:
         super().__init__(name="collective.beaker sweep", daemon=True)
         self.stopping = threading.Event()
@@ -80,11 +83,24 @@ class _Periodic(threading.Thread):
 
     def sweep_if_due(self) -> None:
         """Sweep if it is the turn of this process; log any failure."""
+        try:
+            self.sweep()
+        except (CannotMaintain, StoreUnavailable) as error:
+            logger.error("%s were not swept: %s", self.what, error)
+        except Exception as error:
+            # Only the type: the message may hold an id or stored data.
+            name = type(error).__name__
+            logger.error("%s were not swept: %s.", self.what, name)
+
+    def sweep(self) -> None:
+        """Sweep if it is the turn of this process."""
         raise NotImplementedError
 
 
 class ValueSweeper(_Periodic):
     """Sweeps the values of caches."""
+
+    what = "Caches"
 
     def interval(self) -> int | None:
         swept = any(
@@ -93,16 +109,9 @@ class ValueSweeper(_Periodic):
         )
         return _VALUE_SECONDS if swept else None
 
-    def sweep_if_due(self) -> None:
-        try:
-            for region in regions_to_sweep(_configuration()):
-                self._sweep(region.store)
-        except StoreUnavailable as error:
-            logger.error("Caches were not swept: %s", error)
-        except Exception as error:
-            # Only the type: the message may hold stored data.
-            name = type(error).__name__
-            logger.error("Caches were not swept: %s.", name)
+    def sweep(self) -> None:
+        for region in regions_to_sweep(_configuration()):
+            self._sweep(region.store)
 
     def _sweep(self, store: ValueStore) -> None:
         """Sweep a store, unless another process has done so."""
@@ -123,34 +132,28 @@ class ValueSweeper(_Periodic):
 class Sweeper(_Periodic):
     """Sweeps the sessions, until ``sweep_interval`` is no longer set."""
 
+    what = "Sessions"
+
     def __init__(self) -> None:
         super().__init__()
         self.owner = secrets.token_hex(8)
 
     def interval(self) -> int | None:
-        return _sweep_interval()
+        return _global_options().get("sweep_interval")
 
-    def sweep_if_due(self) -> None:
-        try:
-            options = _global_options()
-            swept = self._sweep(options, options["sweep_interval"])
-        except (CannotMaintain, StoreUnavailable) as error:
-            logger.error("Sessions were not swept: %s", error)
-        except Exception as error:
-            # Only the type: the message may hold an id or stored data.
-            name = type(error).__name__
-            logger.error("Sessions were not swept: %s.", name)
-        else:
-            if swept and swept.removed:
-                logger.info(
-                    "Removed %s sessions, %s empty records, %s locks and %s "
-                    "temporary files; kept %s sessions.",
-                    swept.expired,
-                    swept.empty,
-                    swept.locks,
-                    swept.temporary_files,
-                    swept.kept,
-                )
+    def sweep(self) -> None:
+        options = _global_options()
+        swept = self._sweep(options, options["sweep_interval"])
+        if swept and swept.removed:
+            logger.info(
+                "Removed %s sessions, %s empty records, %s locks and %s "
+                "temporary files; kept %s sessions.",
+                swept.expired,
+                swept.empty,
+                swept.locks,
+                swept.temporary_files,
+                swept.kept,
+            )
 
     def _sweep(self, options: Options, interval: int) -> Sweep | None:
         """Sweep in slices; return None if it is another process's turn."""
@@ -173,7 +176,3 @@ def _global_options() -> Options:
     """Return the session options of the whole Zope, as they are now."""
     utilities = getGlobalSiteManager()
     return utilities.queryUtility(ISessionConfig) or {}
-
-
-def _sweep_interval() -> int | None:
-    return _global_options().get("sweep_interval")
