@@ -48,17 +48,14 @@ def presented_values(
     that cannot be ours are left out.
     """
     value = cookies.get(name, "")
-    if not value or header.count(f"{name}=") > 1:
-        values = dict.fromkeys([value, *_cookies_in(header, name)])
-    else:
-        values = {value: None}
-    return [
-        value
-        for value in values
-        if value and value.isascii() and value.isprintable()
-        if " " not in value
-    ][:_MOST_VALUES]
+    if value and header.count(f"{name}=") <= 1:
+        return [value] if _VISIBLE.fullmatch(value) else []
+    values = dict.fromkeys([value, *_cookies_in(header, name)])
+    return list(filter(_VISIBLE.fullmatch, values))[:_MOST_VALUES]
 
+
+_VISIBLE = re.compile("[!-~]+")
+"""What the value of a session cookie consists of: ASCII, without blanks."""
 
 _FORM = re.compile("[0-9a-f]{32}")
 """How the value of a session cookie begins: with an id, or a signature."""

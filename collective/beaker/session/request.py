@@ -143,12 +143,20 @@ class LazySession(SessionMapping):
 
     def _give_to_user(self, session: OpenedSession) -> None:
         """Make what a user's request stores the session of that user."""
-        owners = self._policy_in_force().owners
-        if session.owner is not None or not owners.matter:
-            return
-        user = self._current_user()
+        user = self._user_to_own(session)
         if user is not None:
-            session.belong_to(owners.mark(user))
+            session.belong_to(self._policy_in_force().owners.mark(user))
+
+    def _user_to_own(self, session: OpenedSession) -> str | None:
+        """Return the user who owns the session as soon as it is stored.
+
+        It is None if the session has an owner, or remains nobody's.
+        """
+        if session.owner is not None:
+            return None
+        if not self._policy_in_force().owners.matter:
+            return None
+        return self._current_user()
 
     def _current_user(self) -> str | None:
         return self._user[0] if self._user else current_user()
@@ -265,7 +273,9 @@ class LazySession(SessionMapping):
     def _decide_what_to_keep(self, session: OpenedSession) -> bool:
         """Tell whether all changes are stored, for whoever the user is."""
         everything = self._keeps_everything(session)
-        if session.stores_changes(everything):
+        # The user first: to tell what has changed takes longer.
+        user = self._user_to_own(session)
+        if user is not None and session.stores_changes(everything):
             self._give_to_user(session)
         return everything
 
