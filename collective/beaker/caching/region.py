@@ -536,6 +536,16 @@ def regions_in_force() -> Iterator[Region]:
             yield region
 
 
+def clear_memory() -> None:
+    """Make all values invalid that are in the memory of this process.
+
+    Those of caches without a region are among them.
+    """
+    for region in list(_all):
+        if kind_of(region.options) == "memory":
+            region.clear()
+
+
 def _keeps_values(options: Mapping[str, Any]) -> bool:
     try:
         return bool(backend_of(options).values)

@@ -5,6 +5,8 @@ plone.testing.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 from OFS.Application import Application
@@ -12,6 +14,7 @@ from zope.configuration import xmlconfig
 from zope.configuration.config import ConfigurationMachine
 
 import collective.beaker
+from collective.beaker.caching.region import clear_memory
 from collective.beaker.testing.section import BeakerConfigLayer
 from collective.beaker.testing.section import popBeakerConfig
 from collective.beaker.testing.section import pushBeakerConfig
@@ -32,12 +35,17 @@ except ModuleNotFoundError:
 class BeakerFixture(SandboxLayer):
     """A layer with this package's ZCML and "fake" zope.conf settings.
 
-    Set ``zconfigData`` in a subclass for settings of your own.
+    Set ``zconfigData`` in a subclass for settings of your own, and
+    ``zcmlPackages`` for packages whose ZCML is to be loaded, too.
+
+    Caches in memory are emptied after each test.
     """
 
     defaultBases = (FIXTURE,)
 
     zconfigData: Mapping[str, Any] = BeakerConfigLayer.zconfigData
+
+    zcmlPackages: Sequence[ModuleType] = ()
 
     def setUp(self) -> None:
         pushBeakerConfig(self.zconfigData)
@@ -52,17 +60,23 @@ class BeakerFixture(SandboxLayer):
         super().tearDown()
         popBeakerConfig()
 
+    def testTearDown(self) -> None:
+        super().testTearDown()
+        clear_memory()
+
     def setUpZope(
         self, app: Application, configurationContext: ConfigurationMachine
     ) -> None:
-        """Load our ZCML; PloneSandboxLayer calls this."""
-        xmlconfig.file(
-            "configure.zcml", collective.beaker, context=configurationContext
-        )
+        """Load the ZCML; PloneSandboxLayer calls this."""
+        for package in (collective.beaker, *self.zcmlPackages):
+            xmlconfig.file(
+                "configure.zcml", package, context=configurationContext
+            )
 
     def setUpZCMLFiles(self) -> None:
-        """Load our ZCML; ZCMLSandbox calls this."""
-        self.loadZCMLFile("configure.zcml", collective.beaker)
+        """Load the ZCML; ZCMLSandbox calls this."""
+        for package in (collective.beaker, *self.zcmlPackages):
+            self.loadZCMLFile("configure.zcml", package)
 
 
 BEAKER_FIXTURE = BeakerFixture(module=__name__)

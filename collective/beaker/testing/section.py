@@ -11,6 +11,8 @@ from beaker.cache import cache_managers
 from beaker.cache import cache_regions
 from beaker.container import MemoryNamespaceManager
 
+from collective.beaker.caching.region import clear_memory
+
 
 @contextmanager
 def _beakerSection(settings: Mapping[str, Any]) -> Iterator[None]:
@@ -51,6 +53,7 @@ def _beakerState() -> Iterator[None]:
         for name in memory.keys() - names:
             # Region decorators still refer to it, so it must be emptied, too.
             memory.pop(name).clear()
+        clear_memory()
 
 
 @contextmanager
@@ -99,6 +102,8 @@ class BeakerConfigLayer:
     mix that in.  ``zconfigData`` on ``MyLayer`` itself would be too late: a
     test runner sets up its bases first, including the site.
 
+    Caches in memory are emptied after each test.
+
     With the layers of plone.testing, use ``BEAKER_FIXTURE``.
     """
 
@@ -122,3 +127,7 @@ class BeakerConfigLayer:
     @classmethod
     def tearDown(cls) -> None:
         popBeakerConfig()
+
+    @classmethod
+    def testTearDown(cls) -> None:
+        clear_memory()

@@ -16,6 +16,7 @@ from zope.configuration import xmlconfig
 from zope.testing.cleanup import cleanUp
 
 import collective.beaker
+from collective.beaker.caching import cached
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
@@ -162,6 +163,43 @@ class TestFunctionalTesting(DefaultSettingsTests, unittest.TestCase):
             for visits in ("1", "2", "3"):
                 browser.open(f"http://nohost/@@{VIEW_NAME}")
                 self.assertEqual(browser.contents, visits)
+
+
+class CachesAreEmptyTests:
+    """Two tests that must not see what the other has cached."""
+
+    def check_that_it_is_new(self):
+        cache = getUtility(ICacheManager).get_cache("rates", expire=60)
+        self.assertNotIn("EUR", cache)
+        cache.put("EUR", 1.08)
+        self.assertEqual(cached_count(), 1)
+        self.assertEqual(cached_count(), 1)
+
+    def test_caches_are_new_in_one_test(self):
+        counts[:] = [0]
+        self.check_that_it_is_new()
+
+    def test_caches_are_new_in_another_test(self):
+        counts[:] = [0]
+        self.check_that_it_is_new()
+
+
+counts = [0]
+
+
+@cached("short")
+def cached_count():
+    """Return how often this was computed in a test."""
+    counts[0] += 1
+    return counts[0]
+
+
+class TestCachesOfFixture(CachesAreEmptyTests, unittest.TestCase):
+    layer = BEAKER_FUNCTIONAL_TESTING
+
+
+class TestCachesOfMixin(CachesAreEmptyTests, unittest.TestCase):
+    layer = MixinLayer
 
 
 class BrokenSandbox(SandboxLayer):
