@@ -123,7 +123,10 @@ class Server:
     def _end_by(self, signal: Signals) -> None:
         if not self.runs:
             return
-        self._process.send_signal(signal)
+        if self._popen.get("start_new_session"):
+            os.killpg(self._process.pid, signal)
+        else:
+            self._process.send_signal(signal)
         try:
             self._process.wait(SECONDS)
         except subprocess.TimeoutExpired:

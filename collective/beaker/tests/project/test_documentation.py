@@ -45,6 +45,7 @@ rest = pytest.importorskip("sybil.parsers.rest")
 
 ROOT = Path(__file__).parents[4]
 DOCS = ROOT / "docs"
+SHOP = ROOT / "examples" / "shop" / "src"
 TEST_MODULE = DOCS / "testing.rst"
 OPERATIONS = DOCS / "operations.rst"
 PAGES = sorted({*ROOT.glob("*.rst"), *DOCS.glob("*.rst")} - {TEST_MODULE})
@@ -117,6 +118,14 @@ class Settings:
             if "zope-conf-additional" in part
         )
 
+    def read_instance_yaml(self, example: sybil.Example) -> str | None:
+        """Read what cookiecutter-zope-instance makes a section of."""
+        _, found, lines = example.parsed.partition("    beaker:\n")
+        if not found:
+            return None
+        lines = lines.replace("$INSTANCEHOME", "$INSTANCE")
+        return self._read([re.sub("(?m)^( +\\S+): ", r"\1 ", lines)])
+
     def compare_output(self, example: sybil.Example) -> str | None:
         said, self.said = " ".join(self.said), []
         if example.parsed.split() != said.split():
@@ -155,7 +164,8 @@ def read_zcml(example: sybil.Example) -> None:
     zcml = example.parsed
     if "<configure" not in zcml:
         namespace = "http://namespaces.zope.org/zope"
-        zcml = f'<configure xmlns="{namespace}">{zcml}</configure>'
+        meta = '<include package="Products.Five" file="meta.zcml" />'
+        zcml = f'<configure xmlns="{namespace}">{meta}{zcml}</configure>'
     xmlconfig.string(zcml, execute=False)
 
 
@@ -163,6 +173,7 @@ def parse(page: Path, settings: Settings) -> sybil.Document:
     parsers = [
         rest.CodeBlockParser("apacheconf", settings.read_zope_conf),
         rest.CodeBlockParser("ini", settings.read_buildout_cfg),
+        rest.CodeBlockParser("yaml", settings.read_instance_yaml),
         rest.CodeBlockParser("output", settings.compare_output),
         rest.CodeBlockParser("xml", read_zcml),
         rest.DocTestParser(ELLIPSIS | NORMALIZE_WHITESPACE),
@@ -189,6 +200,7 @@ def names(request_, monkeypatch):
     monkeypatch.setenv("SESSION_URL", "redis://localhost:6379/0")
     monkeypatch.setenv("CACHE_URL", "redis://localhost:6379/1")
     monkeypatch.setitem(cache_regions, "short", {**cache_regions["long"]})
+    monkeypatch.syspath_prepend(SHOP)
     site = Folder("site")
     site.setSiteManager(PersistentComponents())
     return {"request": request_, "site": site}
@@ -265,6 +277,8 @@ def test_the_examples_of_the_page_on_testing_are_a_test_module(tmp_path):
         "zope.testrunner",
         "--path",
         tmp_path,
+        "--path",
+        SHOP,
         "--tests-pattern",
         "test_page",
     )
