@@ -145,7 +145,7 @@ def proxy_before(
     port = free_port()
     text = block_of_page("text", "defaults")
     if certificate:
-        https = block_of_page("text", "frontend site")
+        https = block_of_page("text", "frontend site", "recipes.rst")
         https = https.replace("/etc/haproxy/site.pem", str(certificate))
         text = re.sub("(?s)frontend site.*(?=backend zopes\n)", https, text)
     if checks_health:

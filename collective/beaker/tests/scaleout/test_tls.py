@@ -2,6 +2,7 @@
 
 from http.client import HTTPSConnection
 from ssl import create_default_context
+from types import SimpleNamespace
 from typing import NamedTuple
 from urllib.parse import quote
 from urllib.parse import urlsplit
@@ -168,31 +169,51 @@ def test_a_url_can_be_in_a_file_that_zope_conf_includes(redis_tls, tmp_path):
 # What visitors speak
 
 
-def test_behind_a_proxy_that_speaks_https_the_cookie_is_secure(
-    certificate, tmp_path
-):
-    settings = "session.type  memory"
-    zope_ini = make_instance(tmp_path / "zope", settings, ZCML)
-    pem = tmp_path / "site.pem"
+@pytest.fixture(scope="module")
+def https_site(certificate, tmp_path_factory):
+    """A Zope behind a proxy that speaks https, as the page configures them."""
+    folder = tmp_path_factory.mktemp("https")
+    settings = "session.type memory\nsession.secret a-secret-of-the-tests"
+    zope_ini = make_instance(folder / "zope", settings, ZCML)
+    pem = folder / "site.pem"
     pem.write_text("".join(path.read_text() for path in certificate))
-    trust = create_default_context(cafile=certificate[0])
     with_server(zope_ini)
     with (
         zope_server(zope_ini) as zope,
-        proxy_before([zope], tmp_path, pem) as proxy,
+        proxy_before([zope], folder, pem) as proxy,
     ):
-        connection = HTTPSConnection("127.0.0.1", proxy.port, context=trust)
-        connection.request("GET", "/@@count?client=a")
-        response = connection.getresponse()
-        connection.close()
+        trust = create_default_context(cafile=certificate[0])
+        yield SimpleNamespace(log=zope.log, port=proxy.port, trust=trust)
+
+
+def with_server(zope_ini):
+    """Have Zope served by the page's lines."""
+    served = block_of_page("text", "[server:main]", "recipes.rst")
+    served = served.replace("127.0.0.1:8081", "127.0.0.1:0")
+    rest = zope_ini.read_text().partition("[server:main]")[0]
+    zope_ini.write_text(f"{rest}{served}")
+
+
+def visit(site, client="127.0.0.1", cookie=""):
+    """Visit a site by https, from an address; return the response."""
+    connection = HTTPSConnection(
+        "127.0.0.1", site.port, context=site.trust, source_address=(client, 0)
+    )
+    headers = {"Cookie": cookie} if cookie else {}
+    connection.request("GET", "/@@count?client=a", headers=headers)
+    response = connection.getresponse()
+    connection.close()
+    return response
+
+
+def test_behind_a_proxy_that_speaks_https_the_cookie_is_secure(https_site):
+    response = visit(https_site)
 
     assert response.status == 200
     assert "; secure" in response.headers["Set-Cookie"].lower()
 
 
-def with_server(zope_ini):
-    """Have Zope served by the page's lines."""
-    served = block_of_page("text", "[server:main]")
-    served = served.replace("127.0.0.1:8081", "127.0.0.1:0")
-    rest = zope_ini.read_text().partition("[server:main]")[0]
-    zope_ini.write_text(f"{rest}{served}")
+def test_behind_a_proxy_the_log_has_the_address_of_the_visitor(https_site):
+    visit(https_site, client="127.0.0.9", cookie=f"beaker.session.id={0:072}")
+
+    assert "visitor (127.0.0.9) gets" in https_site.log.read_text()
