@@ -15,6 +15,8 @@ from collective.beaker.report import Count
 from collective.beaker.report import Report
 from collective.beaker.report import StoreCheck
 from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.sites import DOCS
+from collective.beaker.tests.helpers.sites import block_of_page
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.zope import Visitor
 
@@ -144,6 +146,19 @@ def test_prometheus_reads_how_many_sessions_there_are(
     assert found["beaker_sessions",] == 3
     assert found["beaker_sessions_expired",] == 1
     assert found["beaker_sessions_size_bytes",] > 0
+
+
+@pytest.mark.skipif(
+    not DOCS.exists(),
+    reason="an installed package comes without its documentation",
+)
+def test_prometheus_finds_what_the_alerts_of_the_page_ask_for(manager):
+    alerts = block_of_page("yaml", "groups:", "operations.rst")
+    found = figures(manager.get("/@@beaker-metrics").text)
+
+    asked = set(re.findall(r"beaker_\w+", alerts))
+    assert asked
+    assert asked <= {name for name, *labels in found}
 
 
 def test_a_store_that_is_down_is_not_up(manager, config):
