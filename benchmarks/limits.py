@@ -1,9 +1,8 @@
 """What requests may cost, beside what else a Zope could use.
 
-These are the goals of issue 10 for release 2.0, for sessions of one key and
-in CPU time.  Whoever makes the package slower than that should know why.
-Nothing fails where one is missed: a machine that does something else at the
-same time would make it fail, too.
+They are the goals for release 2.0, for sessions with one key and in CPU time.
+Anyone who makes the package slower than that should know why.  Missing a goal
+fails nothing, as it may only mean that the machine was busy.
 """
 
 from dataclasses import dataclass
