@@ -31,21 +31,38 @@ def text_of(name: str) -> str:
     return (PROJECT / name).read_text()
 
 
-def test_pre_commit_runs_the_versions_of_tox(tox):
+def test_pre_commit_runs_the_versions_of_tox():
     config = text_of(".pre-commit-config.yaml")
     versions = re.findall(r"additional_dependencies: \[(.+)\]", config)
+    (group,) = re.findall(
+        r"(?ms)^lint = \[$(.+?)^\]$", text_of("pyproject.toml")
+    )
 
     assert versions
-    assert set(versions) <= set(tox["testenv:lint"]["deps"].split())
+    assert set(versions) <= set(re.findall('"(.+)"', group))
+
+
+def environments_of(label: str, tox: ConfigParser) -> list[str]:
+    labels = tox["tox"]["labels"]
+    return re.search(rf"(?m)^{label} = (.+)$", labels)[1].split(", ")
 
 
 def test_github_runs_the_matrix_of_tox(tox):
-    (matrix,) = re.findall(r"(?m)^matrix = (.+)$", tox["tox"]["labels"])
+    matrix = environments_of("matrix", tox)
     workflow = text_of(".github/workflows/tests.yml")
     environments = re.findall(r"- environment: (\S+)", workflow)
 
-    others = ["faults", "scaleout", "start"]
-    assert environments == [*matrix.split(", "), *others]
+    assert environments == [*matrix, "faults", "scaleout", "start"]
+
+
+def test_ci_runs_each_zope_plone_and_python_of_the_matrix(tox):
+    matrix, ci = (environments_of(label, tox) for label in ("matrix", "ci"))
+    left_out = set("-".join(matrix).split("-")) - set("-".join(ci).split("-"))
+
+    assert set(ci) <= set(matrix)
+    # The README's command runs with 3.11, and Plone with 3.12.
+    assert left_out == {"py311", "py312"}
+    assert tox["testenv:plone62"]["base_python"] == "python3.12"
 
 
 def test_github_runs_the_interpreter_that_an_environment_names():
