@@ -35,11 +35,16 @@ from collective.beaker.tests.helpers.zope import load_application
 from collective.beaker.tests.helpers.zope import make_instance
 
 
-# How fast examples are made depends on what else the machine does.
+# The same examples everywhere, however busy the machine.  To look for others,
+# run pytest with --hypothesis-profile=default.
 settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    __name__,
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("unhurried")
+settings.load_profile(__name__)
 
 
 def pytest_collection_modifyitems(items):

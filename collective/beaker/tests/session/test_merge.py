@@ -6,18 +6,11 @@ from datetime import date
 
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from collective.beaker.session.merge import difference
 from collective.beaker.session.merge import merge
 
-
-# The same examples everywhere, however slow the machine, and no files.
-settings.register_profile(
-    __name__, derandomize=True, deadline=None, database=None, max_examples=300
-)
-settings.load_profile(__name__)
 
 numbers = st.integers(0, 3)
 keys = st.sampled_from(["a", "b", "c", "d", 1, ("a", 1)])
