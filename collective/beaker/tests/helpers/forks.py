@@ -1,5 +1,6 @@
 """Copies of this process, and of the Zope in it, that meet their own end."""
 
+import gc
 import os
 import pickle
 import signal
@@ -40,6 +41,8 @@ def forked(
     pid = os.fork()
     if pid == 0:
         os.close(reader)
+        # It would copy most of what the tests have in memory.
+        gc.disable()
         try:
             action(lambda data: _write(writer, data))
         except BaseException:
