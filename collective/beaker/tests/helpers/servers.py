@@ -472,8 +472,11 @@ def memcached_server(folder: Path, *options: str) -> Iterator[Server]:
     port = free_port()
     command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0"]
     command += ["-u", "nobody", *options]
-    url = f"127.0.0.1:{port}"
-    with running(command, port, folder / "memcached.log", url=url) as server:
+    log = folder / "memcached.log"
+    # It has nothing to keep, and takes a second to end by itself.
+    with running(
+        command, port, log, url=f"127.0.0.1:{port}", end=Signals.SIGKILL
+    ) as server:
         yield server
 
 

@@ -16,7 +16,7 @@ from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.waiting import limited
 
 
-TIMES = 100
+TIMES = 40
 CLIENTS = [f"client{number}" for number in range(8)]
 
 

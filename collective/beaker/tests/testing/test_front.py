@@ -70,33 +70,41 @@ sys.modules["plone"] = None
 """
 
 
-@pytest.mark.parametrize(
-    "name", ["interfaces", "metaconfigure", "session", "testing"]
-)
-def test_modules_import_without_plone(name):
-    result = run_python(
-        "-c", f"{WITHOUT_PLONE}import collective.beaker.{name}"
-    )
+IMPORT_MODULES = """\
+import collective.beaker.interfaces
+import collective.beaker.metaconfigure
+import collective.beaker.session
+import collective.beaker.testing
+"""
+
+
+def test_modules_import_without_plone():
+    result = run_python("-c", WITHOUT_PLONE + IMPORT_MODULES)
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
+IMPORT_LAYERS = """\
+from collective.beaker import testing
+for name in sys.argv[1:]:
+    try:
+        getattr(testing, name)
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_layers_name_what_to_install():
+    names = [
         "BEAKER_FIXTURE",
         "BEAKER_INTEGRATION_TESTING",
         "BEAKER_FUNCTIONAL_TESTING",
-    ],
-)
-def test_layers_name_what_to_install(name):
-    result = run_python(
-        "-c",
-        f"{WITHOUT_PLONE}from collective.beaker.testing import {name}",
-    )
-    message = result.stderr.splitlines()[-1]
-    assert message.startswith(f"ImportError: collective.beaker.testing.{name}")
-    assert "plone.app.testing" in message
-    assert "plone.testing[zope]" in message
+    ]
+    result = run_python("-c", WITHOUT_PLONE + IMPORT_LAYERS, *names)
+    messages = result.stdout.splitlines()
+    for name, message in zip(names, messages, strict=True):
+        assert message.startswith(f"collective.beaker.testing.{name}")
+        assert "plone.app.testing" in message
+        assert "plone.testing[zope]" in message
 
 
 def test_other_names_are_unknown_as_usual():
