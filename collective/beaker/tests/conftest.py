@@ -181,6 +181,9 @@ def cluster_urls(tmp_path_factory):
 
 
 any_store = store_fixture(*SERVER_STORES, "cookie")
+# For rules that hold before a store is asked; a session may be in a cookie.
+either_store = store_fixture("file", "cookie")
+one_store = store_fixture("file")
 server_store = store_fixture(*SERVER_STORES)
 every_store = store_fixture(*SERVER_STORES, "rediscluster", "mongodb")
 cookie_store = store_fixture("cookie")

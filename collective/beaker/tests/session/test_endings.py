@@ -179,7 +179,7 @@ def test_an_error_page_may_read_the_session_after_a_late_failure(visitor):
     ],
 )
 def test_an_error_page_counts_in_the_same_session(
-    any_store, visitor, error, status
+    either_store, visitor, error, status
 ):
     class ErrorPage(BrowserView):
         __roles__ = None
@@ -294,7 +294,7 @@ def test_an_unbound_stream_in_a_new_visitors_request_sends_the_cookie(visitor):
     ],
 )
 def test_what_a_subrequest_does_holds_for_its_outer_request(
-    any_store, visitor, operation, kept
+    either_store, visitor, operation, kept
 ):
     calls = []
 

@@ -35,7 +35,7 @@ def tampered(cookie):
 
 
 def test_a_wrong_signature_is_logged_with_the_visitors_address(
-    any_store, visitor, other_visitor, caplog
+    either_store, visitor, other_visitor, caplog
 ):
     cookie = session_cookie(visitor.visit(count)).coded_value
     caplog.set_level(logging.DEBUG, "collective.beaker")
@@ -54,7 +54,7 @@ def test_a_wrong_signature_is_logged_with_the_visitors_address(
 
 
 def test_a_wrong_signature_is_no_error_with_invalidate_corrupt_off(
-    any_store, config, visitor, other_visitor
+    either_store, config, visitor, other_visitor
 ):
     config["invalidate_corrupt"] = False
     cookie = session_cookie(visitor.visit(count)).coded_value
@@ -75,7 +75,7 @@ def rotate(config):
     return rotate
 
 
-def test_a_secret_can_be_rotated(server_store, config, visitor, rotate):
+def test_a_secret_can_be_rotated(one_store, config, visitor, rotate):
     visitor.visit(count)
     rotate("secret", "secret_fallbacks")
     response = visitor.visit(count)
@@ -109,7 +109,7 @@ def test_several_processes_can_be_given_a_new_secret_one_after_the_other(
         assert visitor.visit(count).text == str(number)
 
 
-def test_reading_signs_with_the_new_secret(server_store, visitor, rotate):
+def test_reading_signs_with_the_new_secret(one_store, visitor, rotate):
     visitor.visit(count)
     rotate("secret", "secret_fallbacks")
 
@@ -118,7 +118,7 @@ def test_reading_signs_with_the_new_secret(server_store, visitor, rotate):
 
 
 def test_a_former_secret_that_was_removed_opens_nothing(
-    server_store, config, visitor, rotate
+    one_store, config, visitor, rotate
 ):
     visitor.visit(count)
     rotate("secret", "secret_fallbacks")
@@ -128,7 +128,7 @@ def test_a_former_secret_that_was_removed_opens_nothing(
 
 
 def test_former_keys_that_code_gives_as_text_are_keys_not_letters(
-    server_store, config, visitor, other_visitor
+    one_store, config, visitor, other_visitor
 ):
     config["secret"] = "d"
     cookie = session_cookie(visitor.visit(count)).coded_value
@@ -165,7 +165,7 @@ def test_reading_signs_a_cookie_session_with_the_new_key(
 
 @pytest.mark.parametrize("serializer", ["pickle", "json"])
 def test_encrypted_sessions_outlive_a_rotation(
-    server_store, config, visitor, rotate, serializer
+    one_store, config, visitor, rotate, serializer
 ):
     config.update(
         encrypt_key="to encrypt",
@@ -185,7 +185,7 @@ def test_encrypted_sessions_outlive_a_rotation(
 
 @pytest.mark.parametrize("view", [read_count, count])
 def test_a_response_that_depends_on_the_session_says_so(
-    any_store, visitor, view
+    either_store, visitor, view
 ):
     visitor.visit(count)
 
@@ -199,7 +199,7 @@ def test_a_response_that_does_not_use_the_session_varies_not(visitor):
     assert "Cache-Control" not in response.headers
 
 
-def test_reading_leaves_the_cache_control_alone(server_store, visitor):
+def test_reading_leaves_the_cache_control_alone(one_store, visitor):
     def cacheable(request):
         request.response.setHeader("Cache-Control", "public, max-age=60")
         return read_count(request)
@@ -217,7 +217,7 @@ def set_public(request):
 
 
 @pytest.mark.parametrize("when", ["before", "after", "before commit"])
-def test_a_response_with_the_cookie_is_private(any_store, visitor, when):
+def test_a_response_with_the_cookie_is_private(either_store, visitor, when):
     """When headers for caches come, as those of plone.app.caching."""
 
     def page(request):
@@ -343,7 +343,7 @@ def test_the_error_names_the_limit_the_size_and_the_remedy(
     ],
 )
 def test_the_cookie_is_secure_where_it_should_be(
-    any_store, config, visitor, setting, scheme, sent
+    either_store, config, visitor, setting, scheme, sent
 ):
     config["secure"] = setting
     environ = {"wsgi.url_scheme": scheme}
@@ -374,7 +374,7 @@ def test_virtual_hosting_knows_the_visitors_url(visitor, scheme, sent):
     ],
 )
 def test_what_could_break_out_of_the_header_is_refused(
-    any_store, visitor, attribute, value
+    either_store, visitor, attribute, value
 ):
     def restrict(request):
         session = ISession(request)
@@ -413,7 +413,7 @@ def test_what_is_said_of_a_wrong_path_shows_no_id(visitor, form):
     ],
 )
 def test_options_that_were_changed_are_checked_when_the_cookie_is_sent(
-    any_store, config, visitor, options
+    either_store, config, visitor, options
 ):
     config.update(options)
 
@@ -422,7 +422,7 @@ def test_options_that_were_changed_are_checked_when_the_cookie_is_sent(
 
 
 def test_a_host_cookie_with_the_right_settings_is_sent(
-    any_store, config, visitor
+    either_store, config, visitor
 ):
     config.update(key="__Host-session", secure=True)
 
@@ -433,7 +433,7 @@ def test_a_host_cookie_with_the_right_settings_is_sent(
 
 
 def test_the_scope_that_code_has_set_holds_for_the_deleting_cookie(
-    any_store, visitor
+    either_store, visitor
 ):
     def restrict(request):
         session = ISession(request)
@@ -454,7 +454,7 @@ def test_the_scope_that_code_has_set_holds_for_the_deleting_cookie(
     assert deleting["samesite"] == "Lax"
 
 
-def test_a_new_scope_is_not_sent_without_save(any_store, visitor):
+def test_a_new_scope_is_not_sent_without_save(either_store, visitor):
     def restrict(request):
         ISession(request).path = "/shop"
 
@@ -465,7 +465,7 @@ def test_a_new_scope_is_not_sent_without_save(any_store, visitor):
 
 @pytest.mark.parametrize("end", ["delete", "invalidate", "regenerate_id"])
 def test_a_new_visitor_who_ends_nothing_gets_no_cookie(
-    any_store, visitor, end
+    either_store, visitor, end
 ):
     def end_session(request):
         getattr(ISession(request), end)()
@@ -476,7 +476,7 @@ def test_a_new_visitor_who_ends_nothing_gets_no_cookie(
 @pytest.mark.parametrize("first", ["delete", "invalidate", "regenerate_id"])
 @pytest.mark.parametrize("second", ["delete", "invalidate", "regenerate_id"])
 def test_whatever_happens_one_cookie_is_sent(
-    any_store, visitor, first, second
+    either_store, visitor, first, second
 ):
     def use(request):
         session = ISession(request)
@@ -490,7 +490,9 @@ def test_whatever_happens_one_cookie_is_sent(
     assert session_cookie(visitor.visit(use)) is not None
 
 
-def test_after_invalidate_the_next_request_has_the_same_id(any_store, visitor):
+def test_after_invalidate_the_next_request_has_the_same_id(
+    either_store, visitor
+):
     def invalidate(request):
         ISession(request).invalidate()
         return ISession(request).id
@@ -500,7 +502,7 @@ def test_after_invalidate_the_next_request_has_the_same_id(any_store, visitor):
     assert visitor.visit(invalidate).text == visitor.visit(read_id).text
 
 
-def test_a_new_scope_of_a_known_session_is_sent_once(any_store, visitor):
+def test_a_new_scope_of_a_known_session_is_sent_once(either_store, visitor):
     def restrict(request):
         session = ISession(request)
         session.path = "/@@beaker-test-view"

@@ -536,21 +536,21 @@ def test_httponly_is_on_under_a_utility_that_does_not_mention_it(
     ],
 )
 def test_an_option_reaches_the_cookie(
-    any_store, config, visitor, option, value, attribute, sent
+    either_store, config, visitor, option, value, attribute, sent
 ):
     config[option] = value
 
     assert session_cookie(visitor.visit(count))[attribute] == sent
 
 
-def test_the_cookie_has_the_configured_name(any_store, config, visitor):
+def test_the_cookie_has_the_configured_name(either_store, config, visitor):
     config["key"] = "shop"
 
     assert session_cookie(visitor.visit(count), "shop") is not None
     assert visitor.visit(count).text == "2"
 
 
-def test_code_may_set_domain_and_path_of_the_cookie(any_store, visitor):
+def test_code_may_set_domain_and_path_of_the_cookie(either_store, visitor):
     def restrict(request):
         session = ISession(request)
         session.domain = "localhost"
@@ -563,7 +563,7 @@ def test_code_may_set_domain_and_path_of_the_cookie(any_store, visitor):
 
 
 def test_the_cookie_that_deletes_has_the_attributes_of_the_one_that_set(
-    any_store, config, visitor
+    either_store, config, visitor
 ):
     def delete(request):
         ISession(request).delete()
@@ -583,7 +583,7 @@ def test_the_cookie_that_deletes_has_the_attributes_of_the_one_that_set(
     ['{"json": [1, 2]}', "a b=c", '"quoted"', "=", "x=[1,2]", "x={}; a b"],
 )
 def test_another_applications_cookie_does_not_hide_ours(
-    any_store, visitor, other
+    either_store, visitor, other
 ):
     cookie = session_cookie(visitor.visit(count))
     header = f"{other}; {COOKIE}={cookie.coded_value}"
@@ -594,7 +594,7 @@ def test_another_applications_cookie_does_not_hide_ours(
     assert again.text == "2"
 
 
-def test_a_cookie_that_cannot_be_ours_is_no_session(any_store, visitor):
+def test_a_cookie_that_cannot_be_ours_is_no_session(either_store, visitor):
     header = f"{COOKIE}=%00%0d%0aSet-Cookie:x"
 
     assert visitor.visit(count, headers={"Cookie": header}).text == "1"
@@ -610,13 +610,13 @@ def test_an_id_with_a_wrong_signature_is_no_session(
     assert other_visitor.visit(read_count, headers=header).text == "None"
 
 
-def test_without_use_cookies_no_cookie_is_sent(server_store, config, visitor):
+def test_without_use_cookies_no_cookie_is_sent(one_store, config, visitor):
     config["use_cookies"] = False
 
     assert session_cookie(visitor.visit(count)) is None
 
 
-def test_the_cookie_is_sent_once(server_store, visitor):
+def test_the_cookie_is_sent_once(one_store, visitor):
     assert session_cookie(visitor.visit(count)) is not None
     assert session_cookie(visitor.visit(count)) is None
     assert session_cookie(visitor.visit(read_count)) is None

@@ -84,44 +84,44 @@ def leftovers(store):
 
 @odd_ids
 def test_an_id_that_is_not_stored_is_no_session(
-    server_store, visitor, other_visitor, secret, id
+    one_store, visitor, other_visitor, secret, id
 ):
     other_visitor.visit(count)
-    before = leftovers(server_store)
+    before = leftovers(one_store)
     response = visitor.visit(read_count, headers=header_for(id, secret))
 
     assert response.text == "None"
     assert session_cookie(response) is None
-    assert leftovers(server_store) == before
+    assert leftovers(one_store) == before
 
 
 @odd_ids
 def test_a_visitor_with_an_id_that_is_not_stored_gets_another(
-    server_store, config, visitor, id
+    one_store, config, visitor, id
 ):
-    before = records_of(server_store).ids()
+    before = records_of(one_store).ids()
     headers = header_for(id, config["secret"])
     response = visitor.visit(count, headers=headers)
 
     assert response.text == "1"
     assert session_cookie(response) is not None
     assert session_id(visitor) != id
-    after = records_of(server_store).ids()
+    after = records_of(one_store).ids()
     assert after - before == {session_id(visitor)}
 
 
 @odd_ids
 def test_get_by_id_gives_none_for_an_id_that_is_not_stored(
-    any_store, visitor, id
+    either_store, visitor, id
 ):
     def look(request):
         return str(ISession(request).get_by_id(id))
 
     visitor.visit(count)
-    before = sorted(any_store.folder.rglob("*"))
+    before = sorted(either_store.folder.rglob("*"))
 
     assert visitor.visit(look).text == "None"
-    assert sorted(any_store.folder.rglob("*")) == before
+    assert sorted(either_store.folder.rglob("*")) == before
 
 
 def store_with_beaker(store, config, id):
@@ -148,13 +148,13 @@ def test_an_id_of_each_of_beakers_forms_is_a_session_if_it_is_stored(
 
 @pytest.mark.parametrize("id", ["admin", "0" * 31, "0123456789ABCDEF" * 2])
 def test_an_id_of_another_form_is_no_session_although_it_is_stored(
-    server_store, config, visitor, secret, id
+    one_store, config, visitor, secret, id
 ):
-    store_with_beaker(server_store, config, id)
+    store_with_beaker(one_store, config, id)
     header = header_for(id, secret)
 
     assert visitor.visit(read_count, headers=header).text == "None"
-    records_of(server_store).remove(id)
+    records_of(one_store).remove(id)
 
 
 def test_an_expired_id_is_no_session_and_not_given_again(
@@ -192,7 +192,7 @@ def test_a_tampered_signature_is_logged_once_with_the_clients_address(
 
 
 @pytest.mark.parametrize("form", ["new", "invalidate", "regenerate_id"])
-def test_new_ids_are_random_throughout(any_store, visitor, form):
+def test_new_ids_are_random_throughout(either_store, visitor, form):
     """A UUID is not: its 13th digit is always a 4."""
     visitor.visit(count)
     ids = []
@@ -584,7 +584,7 @@ def test_neither_log_nor_page_shows_anything_of_a_session_in_a_cookie(
 
 @pytest.mark.parametrize("state", ["unused", "read", "saved", "deleted"])
 def test_the_representation_of_a_session_shows_nothing_of_it(
-    any_store, visitor, state
+    either_store, visitor, state
 ):
     def show(request):
         session = ISession(request)
