@@ -1,3 +1,4 @@
+import gc
 import os
 import time
 from contextlib import ExitStack
@@ -52,6 +53,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if not is_chosen(item):
             item.add_marker("product")
+
+
+def pytest_collection_finish():
+    """Have no garbage collected among what stays there to the end."""
+    gc.freeze()
 
 
 SETTINGS = """
