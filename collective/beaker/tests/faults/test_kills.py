@@ -17,8 +17,9 @@ from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import published
 
 
-KILLS = 100
 CLIENTS = 4
+MOMENTS = 17
+KILLS = 3 * MOMENTS
 
 lasting_store = store_fixture("file", "sqlite", "redis", "postgresql")
 
@@ -62,7 +63,7 @@ def test_a_zope_that_is_killed_while_it_writes_leaves_no_broken_session(
             action = count_without_pause(application, cookies)
             with forked(action) as zope:
                 # Another moment each time.
-                for _ in range(CLIENTS + number % 17):
+                for _ in range(CLIENTS + number % MOMENTS):
                     client, text = zope.output.readline().split()
                     last[int(client)] = int(text)
                 zope.kill()

@@ -14,7 +14,7 @@ from collective.beaker.tests.helpers import soak
 )
 def test_with_a_timeout_memory_does_not_grow_with_the_number_of_visitors():
     run = subprocess.run(
-        [sys.executable, "-m", soak.__name__, "20000", "200000"],
+        [sys.executable, "-m", soak.__name__, "5000", "50000"],
         capture_output=True,
         text=True,
     )
