@@ -15,6 +15,7 @@ from typing import Any
 from AccessControl import getSecurityManager
 from Acquisition import aq_inner
 from Acquisition import aq_parent
+from ZPublisher.HTTPRequest import HTTPRequest
 
 
 BIND = "bind"
@@ -84,8 +85,20 @@ class Owners:
         return Right.IGNORE if self.login_policy == BIND else Right.USE
 
 
+def user_of(request: HTTPRequest) -> str | None:
+    """Return the name of the user whom Zope has found for a request.
+
+    None stands for nobody, and for a user who is not known yet.
+    """
+    user = request.other.get("AUTHENTICATED_USER")
+    return None if user is None else name_of(user)
+
+
 def current_user() -> str | None:
-    """Return the name of the user of the current request; None for nobody."""
+    """Return the name of the user as whom code runs now; None for nobody.
+
+    That is the user of the request, until code acts as somebody else.
+    """
     return name_of(getSecurityManager().getUser())
 
 

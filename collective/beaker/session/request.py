@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from http.cookies import Morsel
 from typing import Any
 from typing import TypeVar
-from weakref import ReferenceType
 from weakref import ref
 
 from zExceptions import HTTPServiceUnavailable
@@ -33,6 +32,7 @@ from collective.beaker.session.opened import OpenedSession
 from collective.beaker.session.opening import open_session
 from collective.beaker.session.owners import Right
 from collective.beaker.session.owners import current_user
+from collective.beaker.session.owners import user_of
 from collective.beaker.session.participation import join
 from collective.beaker.session.policy import Policy
 from collective.beaker.session.policy import policy_for
@@ -62,13 +62,16 @@ class LazySession(SessionMapping):
     """The values of the visitor's cookies, once they are known."""
 
     _is_used = _is_saved = _has_joined = _is_closed = False
-    _closed_request: "ReferenceType[HTTPRequest] | None" = None
     _is_transactional = _saves_itself = False
     knows_user = False
     """Whether the user of the request is known, as after traversal."""
 
     _is_judged = False
     """Whether it is certain that this user may use the session."""
+
+    _keeps_nothing = False
+    """Whether nothing is stored, as the session may be that of the user, who
+    is not known."""
 
     _user: tuple[str | None, ...] = ()
     """The user who has logged in, or out, in this request."""
@@ -79,6 +82,7 @@ class LazySession(SessionMapping):
     def __init__(self, request: HTTPRequest):
         # Not the request: its environment holds this session, and a cycle
         # would keep it until garbage is collected.
+        self._request = ref(request)
         self._cookies = request.cookies
         environ = request.environ
         self._cookie_header = environ.get("HTTP_COOKIE", "")
@@ -95,7 +99,7 @@ class LazySession(SessionMapping):
         session = self._session
         if session is None:
             session = self._open_presented()
-        if self.knows_user and not self._is_judged:
+        if not self._is_judged and (self.knows_user or self._has_failed()):
             session = self._respect_owner(session)
         if self._is_transactional and not self._has_joined:
             self._has_joined = join(self)
@@ -132,34 +136,62 @@ class LazySession(SessionMapping):
         """Return the session that the user of this request may use."""
         self._is_judged = True
         policy = self._policy_in_force()
-        right = policy.owners.right_to(session.owner, self._current_user())
+        right = self._right_to(session, policy)
         if policy.options.get("id") or right is Right.USE:
             return session
         if right is Right.REPLACE:
             session.invalidate()
             return session
+        # A visitor who is refused has to log in, for which plugins may need
+        # a session.
+        self._keeps_nothing = not self.knows_user and self._status() != 401
         session = self._session = self._guard(open_session, policy, [])
         return session
 
-    def _give_to_user(self, session: OpenedSession) -> None:
-        """Make what a user's request stores the session of that user."""
-        user = self._user_to_own(session)
-        if user is not None:
-            session.belong_to(self._policy_in_force().owners.mark(user))
+    def _right_to(self, session: OpenedSession, policy: Policy) -> Right:
+        """Return what the user may do with a session.
 
-    def _user_to_own(self, session: OpenedSession) -> str | None:
-        """Return the user who owns the session as soon as it is stored.
-
-        It is None if the session has an owner, or remains nobody's.
+        Code that acts as somebody else for a while ends no session.
         """
-        if session.owner is not None:
-            return None
-        if not self._policy_in_force().owners.matter:
-            return None
-        return self._current_user()
+        right, acting = (
+            policy.owners.right_to(session.owner, user)
+            for user in (self._user_of_request(), self._user_at_end())
+        )
+        return acting if acting is Right.USE else right
 
-    def _current_user(self) -> str | None:
-        return self._user[0] if self._user else current_user()
+    def _give_to(self, user: str | None, session: OpenedSession) -> None:
+        """Make what a user's request stores the session of that user."""
+        owners = self._policy_in_force().owners
+        if user is not None and session.owner is None and owners.matter:
+            session.belong_to(owners.mark(user))
+
+    def _user_of_request(self) -> str | None:
+        """Return the user whom Zope has found, or who has logged in."""
+        if self._user:
+            return self._user[0]
+        request = self._request()
+        return None if request is None else user_of(request)
+
+    def _user_at_end(self) -> str | None:
+        """Return the same, or else the user as whom code runs by now.
+
+        Code may have logged in a visitor without telling.
+        """
+        user = self._user_of_request()
+        if self._user or user is not None or not self.knows_user:
+            return user
+        return current_user()
+
+    def _has_failed(self) -> bool:
+        """Tell whether Zope makes the page of an error.
+
+        It may not know the user yet.
+        """
+        return self._status() >= 400
+
+    def _status(self) -> int:
+        request = self._request()
+        return 200 if request is None else request.response.status
 
     def _is_presented(self) -> bool:
         """Tell whether there may be a session, without opening it."""
@@ -173,7 +205,7 @@ class LazySession(SessionMapping):
         self._user = (user,)
         self.knows_user, self._is_judged = True, False
         if self._is_presented():
-            self._give_to_user(self._open())
+            self._give_to(user, self._open())
 
     def log_out(self) -> None:
         """End the session, if there is one, of a user who has logged out."""
@@ -233,7 +265,7 @@ class LazySession(SessionMapping):
     def save(self) -> None:
         session = self._open()
         if self.knows_user:
-            self._give_to_user(session)
+            self._give_to(self._user_of_request(), session)
         self._is_saved = True
         self._store_if_late()
 
@@ -262,6 +294,9 @@ class LazySession(SessionMapping):
         otherwise those inside stored values, and the time of access.
         """
         session = self._session or self._open()
+        if self._keeps_nothing:
+            self._log_that_nothing_is_kept()
+            return
         self._guard(session.save, self._decide_what_to_keep(session))
         cookie = session.cookie
         if cookie is not None:
@@ -270,13 +305,20 @@ class LazySession(SessionMapping):
             # If the session is opened once more, it is that of this cookie.
             self._presented = [cookie.coded_value]
 
+    def _log_that_nothing_is_kept(self) -> None:
+        if self._is_saved:
+            logger.info(
+                "A request failed before its user was known, and has a user's "
+                "session. What the request changed in it is not kept."
+            )
+
     def _decide_what_to_keep(self, session: OpenedSession) -> bool:
         """Tell whether all changes are stored, for whoever the user is."""
         everything = self._keeps_everything(session)
         # The user first: to tell what has changed takes longer.
-        user = self._user_to_own(session)
+        user = self._user_at_end() if session.owner is None else None
         if user is not None and session.stores_changes(everything):
-            self._give_to_user(session)
+            self._give_to(user, session)
         return everything
 
     def _keeps_everything(self, session: OpenedSession) -> bool:
@@ -293,11 +335,9 @@ class LazySession(SessionMapping):
         if self._is_closed:
             return
         self._is_closed = True
-        # Not the request itself: see __init__.
-        self._closed_request = ref(request)
+        self._request = ref(request)
         if not self._is_used:
             return
-        self.knows_user = True
         if self._session is not None and not self._is_judged:
             self._respect_owner(self._session)
         depend_on_cookie(request.response)
@@ -319,7 +359,7 @@ class LazySession(SessionMapping):
         """Store at once what is changed after the session was closed."""
         if not self._is_closed:
             return
-        request = self._closed_request() if self._closed_request else None
+        request = self._request()
         # Zope empties a request before it sends the answer.
         if request is not None and request.other:
             depend_on_cookie(request.response)
@@ -343,7 +383,6 @@ class LazySession(SessionMapping):
     # The part in a transaction.  See participation.Participant.
 
     def prepare(self) -> None:
-        self.knows_user = True
         session = self._open()
         self._guard(session.prepare, self._decide_what_to_keep(session))
 

@@ -128,11 +128,17 @@ class WorkingCopy:
         self.data[USER] = self.loaded[USER] = mark
 
     def revert(self) -> None:
-        """Take back all changes, also those inside values."""
+        """Take back all changes, also those inside values.
+
+        A session that was given to a user stays that of the user.
+        """
         if self.text is None:
             self.begin(_without_times(self.own))
-        else:
-            self.hold(self.codec.decode(self.text), self.text)
+            return
+        mark = self.loaded.get(USER)
+        self.hold(self.codec.decode(self.text), self.text)
+        if mark is not None:
+            self.belong_to(mark)
 
     def to_store(self, everything: bool) -> Data:
         """Return the data to be stored.

@@ -1,13 +1,21 @@
 """Sessions across logins: whose they become, and who may use them."""
 
+from contextlib import contextmanager
+
 import pytest
 from AccessControl import getSecurityManager
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.SecurityManagement import setSecurityManager
+from Products.Five.browser import BrowserView
+from ZPublisher.interfaces import IPubStart
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.visitors import COOKIE
 from collective.beaker.tests.helpers.zope import Visitor
+from collective.beaker.tests.helpers.zope import error_page
+from collective.beaker.tests.helpers.zope import subscribed
 
 
 @pytest.fixture(autouse=True)
@@ -207,6 +215,148 @@ def test_what_uses_the_session_before_the_user_is_known(visitor):
     assert visitor.visit(use_early).text == "1 1"
     log_in(visitor, "bert")
     assert visitor.visit(use_early).text == "1 None"
+
+
+def test_a_session_stays_that_of_its_user_when_it_is_reverted(visitor):
+    visitor.visit(count)
+    log_in(visitor, "anna")
+
+    def save_and_revert(request):
+        ISession(request).save()
+        ISession(request).revert()
+
+    visitor.visit(save_and_revert)
+    log_out(visitor)
+    assert visitor.visit(read_count).text == "None"
+
+
+# Error pages, some of which Zope makes before it looks for the user
+
+
+class CountingPage(BrowserView):
+    """An error page that uses and saves the session."""
+
+    def __call__(self):
+        return count(self.request)
+
+
+def fail(visitor, path="/nothing"):
+    """Have Zope make an error page, in a thread that has served somebody."""
+    former = Visitor(visitor.browser.app)
+    log_in(former, "bert")
+    with error_page(CountingPage):
+        return visitor.browser.get(path, status="*")
+
+
+unknown_user = pytest.mark.parametrize("path", ["/nothing", "/?size:int=x"])
+
+
+@unknown_user
+def test_an_error_page_does_not_show_the_session_of_a_user(visitor, path):
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    log_out(visitor)
+
+    assert fail(visitor, path).text == "1"
+
+
+@unknown_user
+def test_an_error_page_does_not_end_the_session_of_a_user(
+    visitor, path, caplog
+):
+    caplog.set_level("INFO", "collective.beaker")
+    log_in(visitor, "anna")
+    visitor.visit(count)
+
+    assert "Set-Cookie" not in fail(visitor, path).headers
+    assert visitor.visit(read_count).text == "1"
+    assert "failed before its user was known" in caplog.text
+
+
+@unknown_user
+def test_an_error_page_keeps_an_anonymous_session(visitor, path):
+    visitor.visit(count)
+
+    assert fail(visitor, path).text == "2"
+    assert visitor.visit(read_count).text == "2"
+
+
+def test_what_is_saved_before_an_error_is_not_taken_from_a_user(visitor):
+    def count_early(event):
+        count(event.request)
+
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    with subscribed(count_early, IPubStart):
+        fail(visitor)
+
+    assert visitor.visit(read_count).text == "1"
+
+
+def test_a_visitor_who_must_log_in_again_gets_a_session(visitor):
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    log_out(visitor)
+
+    assert fail(visitor, "/manage_main").status_int == 401
+    assert visitor.visit(count).text == "2"
+
+
+# Code that acts as another user for a while
+
+
+@contextmanager
+def acting_as_bert(request):
+    """Do what adopt_user of plone.api does."""
+    former, users = getSecurityManager(), request["PARENTS"][-1].acl_users
+    newSecurityManager(request, users.getUser("bert").__of__(users))
+    try:
+        yield
+    finally:
+        setSecurityManager(former)
+
+
+def count_as_bert(request):
+    with acting_as_bert(request):
+        return count(request)
+
+
+@pytest.mark.parametrize("name", ["anna", None])
+def test_acting_as_another_user_leaves_the_session_as_it_is(visitor, name):
+    if name:
+        log_in(visitor, name)
+    visitor.visit(count)
+
+    assert visitor.visit(count_as_bert).text == "2"
+    assert visitor.visit(count).text == "3"
+
+
+def test_acting_as_another_user_does_not_end_what_is_ignored(visitor):
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    log_out(visitor)
+
+    def read_as_bert(request):
+        with acting_as_bert(request):
+            return read_count(request)
+
+    assert visitor.visit(read_as_bert).text == "None"
+    log_in(visitor, "anna")
+    assert visitor.visit(read_count).text == "1"
+
+
+def test_a_login_that_nobody_tells_counts_at_the_end(visitor):
+    visitor.visit(count)
+    before = visitor.cookies[COOKIE]
+
+    def log_in_and_count(request):
+        users = request["PARENTS"][-1].acl_users
+        newSecurityManager(request, users.getUser("bert").__of__(users))
+        return count(request)
+
+    assert visitor.visit(log_in_and_count).text == "2"
+    assert visitor.cookies[COOKIE] != before
+    assert visitor.visit(read_count).text == "None"
 
 
 # What code that knows of a login tells at once, as in Plone
