@@ -166,6 +166,9 @@ class SessionData:
         name: str = self._session.key
         return name
 
+    # It is for the manager, which asks for a permission.
+    security.declarePrivate("find_other")
+
     def find_other(self, key: str) -> "SessionData | None":
         """Return a stored session by its ``getContainerKey()``."""
         other = self._session.get_by_id(key)

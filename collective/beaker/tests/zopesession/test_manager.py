@@ -157,6 +157,7 @@ def stored_manager(visitor):
         for name, text in {
             "count": SCRIPT,
             "peek": "context.session_data_manager.getSessionDataByKey('a')",
+            "look": "context.REQUEST.SESSION.find_other('a')",
         }.items():
             script = PythonScript(name)
             script.write(text)
@@ -175,10 +176,11 @@ def test_a_script_may_acquire_it(visitor, stored_manager):
     assert texts == ["1", "2"]
 
 
+@pytest.mark.parametrize("script", ["peek", "look"])
 def test_a_script_must_not_read_the_sessions_of_others(
-    visitor, stored_manager
+    visitor, stored_manager, script
 ):
-    assert visitor.browser.get("/site/peek", status="*").status_int == 401
+    assert visitor.browser.get(f"/site/{script}", status="*").status_int == 401
 
 
 @pytest.mark.parametrize(
