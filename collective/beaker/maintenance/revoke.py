@@ -103,16 +103,21 @@ def _end_all(
     there before.  Returns how many sessions there were.
     """
     moved = [each.id for each in inspected if has_moved(each.data)]
-    number = len(inspected) - len(moved) + sum(map(inspector.end, moved))
+    try:
+        ended = inspector.end(moved)
+    finally:
+        # If one cannot be ended, the others are.
+        _remove(inspector, inspected)
+    return len(inspected) - len(moved) + ended
+
+
+def _remove(
+    inspector: SessionInspector, inspected: Sequence[InspectedRecord]
+) -> None:
+    """Remove records, even if they have changed."""
     records = [(each.id, each.record) for each in inspected]
     if inspector.store.remove(records) < len(records):
-        for each in inspected:
-            if each.data is None:
-                # It may be of a kind that cannot be compared.
-                inspector.store.delete(each.id)
-            else:
-                inspector.end(each.id)
-    return number
+        inspector.end(each.id for each in inspected)
 
 
 def _creation_time(inspected: InspectedRecord) -> float:

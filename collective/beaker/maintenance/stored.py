@@ -4,6 +4,7 @@ Options are those of ``ISessionConfig``; an option that is missing has its
 default.
 """
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,9 @@ from typing import NamedTuple
 
 from collective.beaker.ids import LONGEST_ID
 from collective.beaker.ids import is_id
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session.moves import end_session
+from collective.beaker.session.moves import follow
 from collective.beaker.session.policy import make_policy
 from collective.beaker.session.times import Timeouts
 from collective.beaker.settings.backends import Backend
@@ -97,9 +100,27 @@ class SessionInspector:
         """The store of the sessions."""
         return self._policy.store
 
-    def end(self, id: str) -> bool:
-        """End a session, wherever it moves; return whether there was one."""
-        return end_session(self._policy, id)
+    def end(self, ids: Iterable[str]) -> int:
+        """End sessions, wherever they move; return how many there were.
+
+        If one cannot be ended, the others are, and then StoreUnavailable is
+        raised.
+        """
+        number, failure = 0, None
+        for id in ids:
+            try:
+                number += end_session(self._policy, id)
+            except StoreUnavailable as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return number
+
+    def follow(self, moved: InspectedRecord) -> Iterator[InspectedRecord]:
+        """Yield the session, if any, that has left this tombstone."""
+        for id, record in follow(self._policy, moved.id):
+            if inspected := self.inspect(id, record):
+                yield inspected
 
     def estimate(self) -> int:
         """Return roughly how many records there are; 0 if unknown."""

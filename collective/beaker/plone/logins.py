@@ -66,9 +66,10 @@ def endOtherSessionsOfUser(event: ICredentialsUpdatedEvent) -> None:
     if options["login_policy"] == OFF:
         return
     session = _session()
-    keep = None
+    keep = set[str]()
     if session is not None and current_user() == user:
-        keep = session.id
+        # Code may have given it a new id, under which it is not stored yet.
+        keep = session.ids()
     try:
         for _ in end_sessions_of_user(options, user, keep):
             pass

@@ -185,6 +185,9 @@ class ForeignSession:
     def path(self, path: str) -> None:
         self._with_own_keys().path = self._own[PATH] = path
 
+    stored_id = None
+    """The class knows."""
+
     def settle_id(self) -> None:
         """The class has its own ways."""
 

@@ -27,6 +27,7 @@ class CookieSession(SessionOfCopy):
     was used last, can change its id, and remembers that it was invalidated.
     """
 
+    stored_id = None
     _has_former_key = False
     _sent_id: str | None = None
     """The id in the visitor's cookie."""

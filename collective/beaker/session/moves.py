@@ -8,6 +8,7 @@ session follows it.  No cookie leads there.
 
 import hmac
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from collective.beaker.ids import is_id
@@ -132,6 +133,22 @@ def _replace(
         if record is None or tombstone is not None:
             return False, tombstone
     raise StoreUnavailable(store.kind, store.address, "it never stores")
+
+
+def follow(policy: Policy, id: str) -> Iterator[tuple[str, Record]]:
+    """Yield where a session may be now that has moved, with what is there.
+
+    Raises StoreUnavailable.
+    """
+    waiting, met = [id], set[str]()
+    while waiting:
+        each = waiting.pop()
+        record = None if each in met else policy.store.load(each)
+        met.add(each)
+        tombstone = read_tombstone(policy, record)
+        waiting += _new_ids(policy, each, tombstone)
+        if record is not None and tombstone is None:
+            yield each, record
 
 
 def _new_ids(

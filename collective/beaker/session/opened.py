@@ -70,6 +70,10 @@ class OpenedSession(Protocol):
         """The id under which ``save`` stores the session."""
 
     @property
+    def stored_id(self) -> str | None:
+        """The id under which it is in a store now, if it is in one."""
+
+    @property
     def created(self) -> float:
         """When the session began: seconds since 1970."""
 

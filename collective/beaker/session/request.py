@@ -207,6 +207,11 @@ class LazySession(SessionMapping):
         if self._is_presented():
             self._give_to(user, self._open())
 
+    def ids(self) -> set[str]:
+        """Return the ids under which the session is, and will be, stored."""
+        session = self._open()
+        return {session.id, session.stored_id or session.id}
+
     def log_out(self) -> None:
         """End the session, if there is one, of a user who has logged out."""
         if self._is_presented() and self._policy_in_force().owners.matter:

@@ -186,6 +186,10 @@ class StoredSession(SessionOfCopy):
 
     # What code sees
 
+    @property
+    def stored_id(self) -> str | None:
+        return self._stored_id
+
     def settle_id(self) -> None:
         """Take another id if the server of a new one does not answer."""
         if self.id not in (self._stored_id, self._settled_id):

@@ -23,6 +23,7 @@ from beaker.synchronization import file_synchronizer
 
 from collective.beaker.interfaces import Leftover
 from collective.beaker.interfaces import Record
+from collective.beaker.interfaces import StoreLocked
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import UNREADABLE
@@ -150,16 +151,21 @@ class FolderStore(Store):
         """Load one record of many, none of which must hide the others."""
         try:
             return self._load(name)
+        except StoreLocked:
+            return UNREADABLE
         except OSError as error:
             if error.errno not in _OF_ONE_FILE:
                 raise
             return UNREADABLE
 
     def _remove_unchanged(self, records: Sequence[tuple[str, Record]]) -> int:
-        number, failure = 0, None
+        number = 0
+        failure: Exception | None = None
         for name, old in records:
             try:
                 number += self._is_removed(name, old)
+            except StoreLocked as error:
+                failure = error
             except OSError as error:
                 if error.errno not in _OF_ONE_FILE:
                     raise

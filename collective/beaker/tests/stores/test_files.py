@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from beaker.exceptions import MissingCacheParameter
 
+from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.sweep import sweep
 from collective.beaker.stores import base
+from collective.beaker.stores.lock_files import hold
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.stores import make_store
@@ -180,3 +182,19 @@ def test_a_session_that_a_transaction_has_locked_stays(
         assert removing.result(SECONDS) == 1
 
     assert sessions.ids() == {id}
+
+
+def test_a_dbm_file_that_somebody_has_locked_hides_no_other(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("collective.beaker.stores.base.WAIT_SECONDS", 0)
+    sessions = Sessions({"type": "dbm", "data_dir": str(tmp_path)})
+    locked = min(sessions.make(), sessions.make())
+
+    with hold(sessions.store._lock_path(locked), 1):
+        records = list(sessions.store.walk())
+        with pytest.raises(StoreLocked):
+            sessions.store.remove(records)
+
+    assert len(records) == 2
+    assert sessions.ids() == {locked}

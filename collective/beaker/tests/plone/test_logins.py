@@ -1,0 +1,51 @@
+"""What a new password does to sessions, with the events of PAS in Zope."""
+
+import pytest
+from AccessControl import getSecurityManager
+
+from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.views import count
+from collective.beaker.tests.helpers.views import read_count
+
+
+events = pytest.importorskip("Products.PluggableAuthService.events")
+logins = pytest.importorskip("collective.beaker.plone.logins")
+
+USER, PASSWORD = "anna", "secret"
+
+
+@pytest.fixture
+def anna(visitor, config):
+    """A visitor who has logged in."""
+
+    def add(request):
+        folder = request["PARENTS"][-1].acl_users
+        folder._doAddUser(USER, PASSWORD, [], [])
+
+    def remove(request):
+        request["PARENTS"][-1].acl_users._doDelUsers([USER])
+
+    visitor.visit(add)
+    visitor.browser.authorization = ("Basic", (USER, PASSWORD))
+    yield visitor
+    visitor.visit(remove)
+
+
+@pytest.mark.parametrize("gets_new_id", [False, True])
+def test_a_new_password_does_not_end_the_session_in_which_it_was_set(
+    anna, gets_new_id
+):
+    """Code may give the session a new id then (OWASP)."""
+
+    def set_password(request):
+        if gets_new_id:
+            ISession(request).regenerate_id()
+        user = getSecurityManager().getUser()
+        event = events.CredentialsUpdated(user, "another secret")
+        logins.endOtherSessionsOfUser(event)
+        ISession(request).save()
+
+    anna.visit(count)
+    anna.visit(set_password)
+
+    assert anna.visit(read_count).text == "1"
