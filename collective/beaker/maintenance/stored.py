@@ -92,8 +92,18 @@ class SessionInspector:
         return self._timeouts.have_ended(data)
 
     def marks_of_user(self, user: str) -> list[str]:
-        """Return what the sessions of a user may hold of the user."""
-        return self._policy.owners.marks(user)
+        """Return what the sessions of a user may hold of the user.
+
+        Raises CannotMaintain if sessions know no users.
+        """
+        owners = self._policy.owners
+        if not owners.matter:
+            raise CannotMaintain(
+                f"session.login_policy is {owners.login_policy!r}, so that "
+                "sessions do not know their users. Set it to bind or rotate; "
+                "until then, only all sessions can be ended."
+            )
+        return owners.marks(user)
 
     @property
     def store(self) -> Store:

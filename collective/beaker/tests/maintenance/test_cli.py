@@ -778,6 +778,25 @@ def test_the_user_of_another_folder_is_another_one(files, users):
     assert files.ids() == set(users.values())
 
 
+def test_the_id_of_a_user_may_have_slashes(files):
+    name = name_of_path("/site/acl_users", "https://id.example.org/anna")
+    files.make(_user=files.session.policy.owners.mark(name))
+    options = ("--user", "/site/acl_users/https://id.example.org/anna")
+    result = invoke(files.zope_conf, "sessions", *options)
+
+    assert result.stdout == "The user has 1 session.\n"
+
+
+@pytest.mark.parametrize("command", ["sessions", "revoke"])
+def test_users_of_sessions_that_know_none_are_refused(command, tmp_path):
+    settings = section({"data_dir": tmp_path, "login_policy": "off"})
+    path = zope_conf(tmp_path, settings)
+    result = invoke(path, command, "--user", "/acl_users/anna")
+
+    assert result.exit_code == 2
+    assert "session.login_policy is 'off'" in result.stderr
+
+
 def test_a_user_without_a_folder_is_refused(files):
     result = invoke(files.zope_conf, "sessions", "--user", "anna")
 
