@@ -74,6 +74,10 @@ _CONFLICTS = frozenset([1205, 1213, "40001", "40P01"])
 """The codes of conflicts: lock waits and deadlocks of MySQL and MariaDB, and
 serialization failures and deadlocks in standard SQL and PostgreSQL."""
 
+_SQLITE_BUSY = "database is locked"
+"""The error of SQLite if another process holds the lock for too long.  Before
+Python 3.11, it has no code."""
+
 _CODES = ("sqlstate", "pgcode", "sqlite_errorname")
 """The attributes in which drivers of PostgreSQL and SQLite keep the code of an
 error.  SQLite's exists since Python 3.11."""
@@ -294,6 +298,7 @@ class Database:
         self._file = sqlite_file(engine.url)
         self.time_outs: tuple[type[Exception], ...] = (
             TimeoutError,
+            exc.TimeoutError,
             *_time_outs_of(engine),
         )
 
@@ -339,7 +344,8 @@ class Database:
         A stale connection, for example after a restart of the server, is
         replaced once.  It fails at once, so a request that had to wait for
         the failure does not wait again.  If two statements conflict, the
-        database may refuse one, which is then executed again.
+        database may refuse one, which is then executed again.  Who waited for
+        the lock of SQLite in vain gets an error caused by a TimeoutError.
         """
         deadline = time.monotonic() + _STALE_SECONDS
         attempts, stale = 0, False
@@ -352,6 +358,8 @@ class Database:
                 late = time.monotonic() > deadline
                 if error.connection_invalidated and not (stale or late):
                     stale = True
+                elif str(error.orig) == _SQLITE_BUSY:
+                    raise error from TimeoutError()
                 elif attempts > _MOST_ATTEMPTS or not _is_conflict(error):
                     raise
 

@@ -2,12 +2,14 @@
 
 import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 import sqlalchemy
 from beaker.ext.sqla import SqlaNamespaceManager
 from beaker.ext.sqla import make_cache_table
 from sqlalchemy import exc
+from sqlalchemy.pool import QueuePool
 
 from collective.beaker.ids import lease_name
 from collective.beaker.ids import new_id
@@ -310,3 +312,42 @@ def test_a_database_removes_large_records_in_several_statements(
         sessions.make()
 
     assert sessions.store.remove(list(sessions.store.walk())) == 3
+
+
+def test_a_lock_of_sqlite_is_waited_for_once(id, tmp_path):
+    file = tmp_path / "sessions.db"
+    store = make_store(
+        "ext:database",
+        url=f"sqlite:///{file}",
+        sa_opts={"connect_args": {"timeout": 0.01}},
+    )
+    store.swap(id, None, "first")
+
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable, match="OperationalError"):
+            store.load(id)
+        with pytest.raises(StoreUnavailable, match="left alone"):
+            store.load(id)
+
+
+def test_a_connection_that_others_do_not_give_back_is_waited_for_once(
+    id, tmp_path
+):
+    engine = sqlalchemy.create_engine(
+        f"sqlite:///{tmp_path}/sessions.db",
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=0.01,
+    )
+    SqlaNamespaceManager._init_dependencies()
+    table = make_cache_table(sqlalchemy.MetaData())
+    store = make_store("ext:sqla", bind=engine, table=table)
+    store.swap(id, None, "first")
+
+    with engine.connect():
+        with pytest.raises(StoreUnavailable, match="TimeoutError"):
+            store.load(id)
+        with pytest.raises(StoreUnavailable, match="left alone"):
+            store.load(id)
