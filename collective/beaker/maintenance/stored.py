@@ -52,6 +52,9 @@ class InspectedRecord(NamedTuple):
     data: dict[Any, Any] | None
     """The data of the session, or None if it cannot be read."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
 
 class SessionInspector:
     """Reads the stored sessions of a configuration.

@@ -71,7 +71,7 @@ class BoundedJson(JsonSerializer):
         return json.loads(expand(data))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Encryption:
     """Beaker's encryption of session data.
 

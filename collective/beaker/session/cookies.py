@@ -111,7 +111,7 @@ def sign(content: str, key: str) -> str:
     return signer.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CookieMaker:
     """Verifies session cookies, and makes them as the options say."""
 

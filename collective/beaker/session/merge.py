@@ -24,7 +24,7 @@ _IMMUTABLE = _COMPARABLE | {float, date, datetime, time, timedelta}
 """Types whose values cannot be changed in place."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Changes:
     """The keys that were set, with their values, and those removed."""
 

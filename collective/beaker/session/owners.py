@@ -41,7 +41,7 @@ class Right(Enum):
     """It is the session of a user who is not logged in: leave it alone."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Owners:
     """Tells users apart, by marks that do not show who they are."""
 

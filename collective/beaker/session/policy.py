@@ -36,7 +36,7 @@ That is for requests which began before it moved.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Policy:
     """What sessions with certain options are made of.
 

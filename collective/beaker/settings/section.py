@@ -38,7 +38,7 @@ from collective.beaker.settings.readers import Reader
 from collective.beaker.settings.readers import names
 
 
-@dataclass
+@dataclass(repr=False)
 class Configuration:
     """What a beaker section configures."""
 

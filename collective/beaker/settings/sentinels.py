@@ -22,7 +22,7 @@ _OF_ALL = ("ssl", "socket_timeout", "socket_connect_timeout")
 """What options begin with that hold for the sentinels, too."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SentinelAddress:
     """What an address says, for the client library."""
 

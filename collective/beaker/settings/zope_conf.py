@@ -24,7 +24,7 @@ class ZopeConfError(Exception):
     """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZopeConf:
     """What this package needs of a zope.conf."""
 

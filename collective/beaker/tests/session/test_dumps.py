@@ -1,5 +1,6 @@
 """What code sees of the cookie, and what Zope's error log shows of it."""
 
+import re
 import xmlrpc.client
 
 import pytest
@@ -8,6 +9,14 @@ from ZPublisher.interfaces import IPubFailure
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.interfaces import Record
+from collective.beaker.maintenance.stored import InspectedRecord
+from collective.beaker.session.codec import make_codec
+from collective.beaker.session.merge import difference
+from collective.beaker.session.policy import make_policy
+from collective.beaker.settings.section import read_configuration
+from collective.beaker.settings.sentinels import read_sentinel_url
+from collective.beaker.settings.zope_conf import ZopeConf
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import ignore_session
 from collective.beaker.tests.helpers.views import read_count
@@ -187,3 +196,28 @@ def test_a_session_may_be_opened_after_the_cookie_was_masked(visitor):
         assert visitor.fails(fail_after(ignore_session))
 
     assert found == [1]
+
+
+def test_what_holds_a_secret_does_not_show_it(tmp_path):
+    """Tools that collect errors keep the variables of each function."""
+    key, data = "a-key-of-the-tests-0123456789", {"city": "Lisbon"}
+    options = {"secret": key, "validate_key": key, "encrypt_key": key}
+    section = {f"session.{name}": key for name in options}
+    policy = make_policy({"data_dir": str(tmp_path), **options})
+    zope_conf = ZopeConf(section, str(tmp_path), {"PASSWORD": key})
+    address = f"redis+sentinel://:{key}@one/main/0"
+
+    shown = [
+        repr(policy),
+        repr(policy.owners),
+        repr(policy.cookies),
+        repr(make_codec(policy.options)._encryption),
+        repr(read_configuration(section)),
+        repr(zope_conf),
+        repr(read_sentinel_url(address)),
+        repr(difference({}, data)),
+        repr(InspectedRecord("0" * 32, Record(b""), data)),
+    ]
+
+    for text in shown:
+        assert not re.search(f"{key}|Lisbon|0000", text), text
