@@ -122,12 +122,14 @@ def _groups(configuration: Configuration) -> dict[str, dict[str, Any]]:
 
 
 def _create(folder: str) -> str | None:
-    """Create a folder, if missing, and write to it.
+    """Create a folder and those above it, if missing, and write to it.
 
     Returns what went wrong, or None.
     """
+    path = Path(os.path.abspath(folder))
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        for each in reversed([path, *path.parents]):
+            each.mkdir(mode=0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return None
     except OSError as error:
