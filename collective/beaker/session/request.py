@@ -115,6 +115,7 @@ class LazySession(SessionMapping):
             name = policy.cookies.name
             header = self._cookie_header
             values = presented_values(self._cookies, header, name)
+            self._presented = values
         session = self._session = self._guard(open_session, policy, values)
         self._is_used = True
         options = policy.options
@@ -139,6 +140,10 @@ class LazySession(SessionMapping):
         right = self._right_to(session, policy)
         if policy.options.get("id") or right is Right.USE:
             return session
+        other = self._find_other(policy)
+        if other is not None:
+            self._session = other
+            return other
         if right is Right.REPLACE:
             session.invalidate()
             return session
@@ -147,6 +152,15 @@ class LazySession(SessionMapping):
         self._keeps_nothing = not self.knows_user and self._status() != 401
         session = self._session = self._guard(open_session, policy, [])
         return session
+
+    def _find_other(self, policy: Policy) -> OpenedSession | None:
+        """Return the first session of another cookie that the user may use."""
+        values = self._presented or ()
+        for start in range(1, len(values)):
+            other = self._guard(open_session, policy, values[start:])
+            if not other.is_new and self._right_to(other, policy) is Right.USE:
+                return other
+        return None
 
     def _right_to(self, session: OpenedSession, policy: Policy) -> Right:
         """Return what the user may do with a session.

@@ -359,6 +359,44 @@ def test_a_login_that_nobody_tells_counts_at_the_end(visitor):
     assert visitor.visit(read_count).text == "None"
 
 
+# Several cookies, one of which is that of another user's session
+
+
+@pytest.mark.parametrize("name", ["anna", None])
+def test_the_session_of_another_user_does_not_hide_a_good_one(
+    visitor, other_visitor, name
+):
+    """A sub-domain may have planted it."""
+    log_in(other_visitor, "bert")
+    other_visitor.visit(count)
+    if name:
+        log_in(visitor, name)
+    visitor.visit(count)
+    values = [other_visitor.cookies[COOKIE], visitor.cookies[COOKIE]]
+    header = "; ".join(f"{COOKIE}={value}" for value in values)
+    both = {"HTTP_COOKIE": header}
+
+    assert visitor.visit(count, extra_environ=both).text == "2"
+    assert visitor.visit(read_count).text == "2"
+    assert other_visitor.visit(read_count).text == "1"
+
+
+def test_a_cookie_of_a_narrow_path_does_not_hide_an_anonymous_session(
+    visitor, sites
+):
+    def count_narrowly(request):
+        ISession(request).path = "/plain"
+        return count(request)
+
+    log_in(visitor, "anna")
+    visitor.visit(count_narrowly, "/plain")
+    log_out(visitor)
+
+    assert [visitor.visit(count, "/plain").text for _ in "12"] == ["1", "2"]
+    log_in(visitor, "anna")
+    assert visitor.visit(read_count, "/plain").text == "1"
+
+
 # What code that knows of a login tells at once, as in Plone
 
 
