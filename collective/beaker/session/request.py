@@ -176,7 +176,10 @@ class LazySession(SessionMapping):
     def _give_to(self, user: str | None, session: OpenedSession) -> None:
         """Make what a user's request stores the session of that user."""
         owners = self._policy_in_force().owners
-        if user is not None and session.owner is None and owners.matter:
+        if user is None or session.owner is not None or not owners.matter:
+            return
+        # What was deleted stays that.
+        if session.stores_changes(True):
             session.belong_to(owners.mark(user))
 
     def _user_of_request(self) -> str | None:
@@ -359,6 +362,9 @@ class LazySession(SessionMapping):
             return
         if self._session is not None and not self._is_judged:
             self._respect_owner(self._session)
+        if self.knows_user:
+            # What comes late may run in another thread.
+            self._user = (self._user_at_end(),)
         depend_on_cookie(request.response)
         is_stored = self._is_transactional and not self._is_saved
         self._is_transactional = False
@@ -385,7 +391,10 @@ class LazySession(SessionMapping):
             self.persist()
             self._send_cookie(request)
             copy_answer(request.response, self.key)
-        elif self._open().needs_cookie:
+            return
+        session = self._open()
+        self._decide_what_to_keep(session)
+        if session.needs_cookie:
             logger.warning(
                 "A session was to be stored after its response was sent, "
                 "which cannot take its cookie any more. What was changed so "

@@ -1,5 +1,8 @@
 """Views that use the session, for tests to publish."""
 
+from zope.interface import implementer
+from ZPublisher.Iterators import IUnboundStreamIterator
+
 from collective.beaker.interfaces import ISession
 
 
@@ -63,3 +66,24 @@ def removing(*keys):
 
 def delete(request):
     ISession(request).delete()
+
+
+def streaming(*views):
+    """Return a view whose response calls views while it is sent."""
+
+    @implementer(IUnboundStreamIterator)
+    class Chunks:
+        def __init__(self, request):
+            self.parts = (view(request) or "-" for view in views)
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return next(self.parts).encode()
+
+    def view(request):
+        ISession(request).get("count")
+        return Chunks(request)
+
+    return view

@@ -4,10 +4,8 @@ import pytest
 from Products.Five.browser import BrowserView
 from zExceptions import Redirect
 from zope.component import getGlobalSiteManager
-from zope.interface import implementer
 from ZPublisher.interfaces import IPubFailure
 from ZPublisher.interfaces import IPubSuccess
-from ZPublisher.Iterators import IUnboundStreamIterator
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.session import persistSessionOnFailure
@@ -18,6 +16,7 @@ from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import delete
 from collective.beaker.tests.helpers.views import ignore_session
 from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import streaming
 from collective.beaker.tests.helpers.visitors import session_cookie
 from collective.beaker.tests.helpers.visitors import session_id
 from collective.beaker.tests.helpers.zope import error_page
@@ -153,27 +152,6 @@ def test_a_subscriber_may_change_the_id_wherever_zcml_has_put_it(
     expected = "None" if method == "invalidate" else "1"
     assert session_cookie(response) is not None
     assert visitor.visit(read_count).text == expected
-
-
-def streaming(*views):
-    """Return a view whose response calls views while it is sent."""
-
-    @implementer(IUnboundStreamIterator)
-    class Chunks:
-        def __init__(self, request):
-            self.parts = (view(request) or "-" for view in views)
-
-        def __iter__(self):
-            return self
-
-        def __next__(self):
-            return next(self.parts).encode()
-
-    def view(request):
-        ISession(request).get("count")
-        return Chunks(request)
-
-    return view
 
 
 def test_what_an_iterator_saves_is_stored_at_once(visitor, caplog):

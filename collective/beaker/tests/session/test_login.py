@@ -12,6 +12,7 @@ from ZPublisher.interfaces import IPubStart
 from collective.beaker.interfaces import ISession
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import streaming
 from collective.beaker.tests.helpers.visitors import COOKIE
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import error_page
@@ -88,6 +89,18 @@ def test_reading_in_a_users_request_leaves_the_session_as_it_is(visitor):
 
     assert visitor.visit(read_count).text == "1"
     assert visitor.cookies[COOKIE] == before
+
+
+def test_what_was_deleted_is_not_given_to_the_user(visitor):
+    visitor.visit(count)
+    log_in(visitor, "anna")
+
+    def delete_and_save(request):
+        ISession(request).delete()
+        ISession(request).save()
+
+    visitor.visit(delete_and_save)
+    assert not visitor.cookies
 
 
 def test_the_id_is_final_once_the_session_is_saved(visitor):
@@ -228,6 +241,14 @@ def test_a_session_stays_that_of_its_user_when_it_is_reverted(visitor):
     visitor.visit(save_and_revert)
     log_out(visitor)
     assert visitor.visit(read_count).text == "None"
+
+
+def test_what_a_user_saves_too_late_for_the_cookie_costs_no_session(visitor):
+    visitor.visit(count)
+    log_in(visitor, "anna")
+    visitor.visit(streaming(count))
+
+    assert visitor.visit(read_count).text == "1"
 
 
 # Error pages, some of which Zope makes before it looks for the user
