@@ -228,6 +228,20 @@ def answer_by(error: BaseException | None) -> None:
         error.headers = _Headers(getattr(error, "headers", {}))
 
 
+def takes_cookie(
+    error: BaseException | None, response: HTTPBaseResponse
+) -> bool:
+    """Tell whether the visitor of a request that failed gets its cookie.
+
+    That is so if the error itself is an answer, or has a page.
+    """
+    if isinstance(error, HTTPException):
+        return True
+    # It is not there yet when a request has malformed input.
+    debugged = getattr(response, "debug_exceptions", False)
+    return response.status >= 400 and not debugged
+
+
 def copy_answer(response: HTTPBaseResponse, name: str) -> None:
     """Have the exception that is to answer say the same as a response.
 

@@ -21,6 +21,7 @@ from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.session.answers import answer_by
 from collective.beaker.session.answers import copy_answer
 from collective.beaker.session.answers import forget_answer
+from collective.beaker.session.answers import takes_cookie
 from collective.beaker.session.dumps import mask_cookies
 from collective.beaker.session.request import LazySession
 
@@ -103,10 +104,11 @@ def persistSessionOnFailure(event: IPubFailure) -> None:
         return
     request, error = event.request, event.exc_info[1]
     answer_by(error)
-    closeSession(request)
     session = request.environ.get(ENVIRON_KEY)
     if not isinstance(session, LazySession):
         return
+    session.takes_cookie = takes_cookie(error, request.response)
+    closeSession(request)
     if session.is_unavailable and isinstance(error, HTTPServiceUnavailable):
         # If an error page answers, Zope makes its status 500.
         request.response.setStatus(HTTPServiceUnavailable.status)

@@ -76,6 +76,9 @@ class LazySession(SessionMapping):
     _user: tuple[str | None, ...] = ()
     """The user who has logged in, or out, in this request."""
 
+    takes_cookie = True
+    """Whether the answer can take the cookie."""
+
     is_unavailable = False
     """Whether this request has met a store that cannot be used."""
 
@@ -319,7 +322,17 @@ class LazySession(SessionMapping):
         if self._keeps_nothing:
             self._log_that_nothing_is_kept()
             return
-        self._guard(session.save, self._decide_what_to_keep(session))
+        everything = self._decide_what_to_keep(session)
+        moves = session.stored_id not in (None, session.id)
+        if moves and not self.takes_cookie:
+            # The visitor would lose it, whose cookie has the former id.
+            logger.warning(
+                "A session was to get a new id in a request that fails "
+                "without an error page, so that its cookie cannot be sent. "
+                "What the request changed in it is not kept."
+            )
+            return
+        self._guard(session.save, everything)
         cookie = session.cookie
         if cookie is not None:
             self._cookie = cookie

@@ -380,6 +380,21 @@ def test_a_login_that_nobody_tells_counts_at_the_end(visitor):
     assert visitor.visit(read_count).text == "None"
 
 
+def test_an_error_without_a_page_costs_no_session(visitor, caplog):
+    """The answer of the server has no cookie, so the id must not change."""
+
+    def count_and_fail(request):
+        count(request)
+        raise ValueError
+
+    visitor.visit(count)
+    log_in(visitor, "anna")
+
+    assert visitor.fails(count_and_fail)
+    assert visitor.visit(read_count).text == "1"
+    assert "without an error page" in caplog.text
+
+
 # Several cookies, one of which is that of another user's session
 
 
