@@ -130,6 +130,25 @@ class IStore(Interface):
         what is too large for the store is refused now.  Raises as ``swap``.
         """
 
+    # An index, which says which sessions are marked as a user's.  It is a
+    # hint: a session may be missing, or no longer be there.
+
+    has_index = Attribute(
+        "Whether the store has an index. Without one, nothing is noted in it."
+    )
+
+    def add_to_index(mark: str, id: str) -> None:
+        """Note that the session with this id has this mark.
+
+        It is forgotten no sooner than the session, if that expires.
+        """
+
+    def find_in_index(mark: str) -> Sequence[str]:
+        """Return the ids of the sessions that were noted for a mark."""
+
+    def remove_from_index(mark: str, ids: Sequence[str]) -> None:
+        """Forget some of the sessions that were noted for a mark."""
+
     # For maintenance
 
     place = Attribute(
@@ -327,10 +346,10 @@ class ISession(IMutableMapping):
     that requests that run at the same time keep each other's changes.
 
     The keys ``_creation_time``, ``_accessed_time``, ``_domain``, ``_path``
-    and ``_id`` are Beaker's own, and ``_user`` is that of this package.  They
-    appear among the others, and may be removed like them, but are stored all
-    the same.  To assign to one of them raises ``ValueError``; ``update`` and
-    ``|=`` leave them out.
+    and ``_id`` are Beaker's own, and ``_user`` and ``_client`` are those of
+    this package.  They appear among the others, and may be removed like them,
+    but are stored all the same.  To assign to one of them raises
+    ``ValueError``; ``update`` and ``|=`` leave them out.
 
     Any use may raise ``zExceptions.HTTPServiceUnavailable``, if the store
     cannot be reached.

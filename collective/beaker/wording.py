@@ -3,11 +3,13 @@
 The command and the page share them, so that both use the same words.
 """
 
+import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from itertools import pairwise
 
 from collective.beaker.maintenance.sweep import Sweep
+from collective.beaker.maintenance.users import UserSession
 
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -76,6 +78,15 @@ def emptied(region: str, removed: int | None) -> str:
     if removed is None:
         return f"Emptied {region}."
     return f"Emptied {region}: {number(removed, 'value')} removed."
+
+
+def user_session(session: UserSession) -> str:
+    """Return a line about a session of a user."""
+    now = time.time()
+    used = duration(max(0, now - session.last_used))
+    begun = duration(max(0, now - session.created))
+    client = session.client or "unknown client"
+    return f"{client}, last used {used} ago, begun {begun} ago"
 
 
 def kept(swept: Sweep, verb: str = "Kept") -> str:

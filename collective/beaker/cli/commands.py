@@ -22,6 +22,7 @@ from collective.beaker.cli.printing import describe_store
 from collective.beaker.cli.printing import print_report
 from collective.beaker.cli.printing import print_survey
 from collective.beaker.cli.printing import print_sweep
+from collective.beaker.cli.printing import print_user_sessions
 from collective.beaker.maintenance.caches import clear_region
 from collective.beaker.maintenance.caches import regions_to_sweep
 from collective.beaker.maintenance.caches import sweep_values
@@ -34,7 +35,7 @@ from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import sweep as sweep_sessions
 from collective.beaker.maintenance.users import end_sessions_of_user
-from collective.beaker.maintenance.users import sessions_of_user
+from collective.beaker.maintenance.users import list_sessions_of_user
 from collective.beaker.report import Report
 from collective.beaker.report import make_report
 from collective.beaker.settings.backends import backend_of
@@ -137,17 +138,17 @@ _of_user = click.option(
 @_subcommand
 @_of_user
 def sessions(path: str, user: str | None) -> None:
-    """Count the stored sessions, by age and by size.
+    """Count the stored sessions, or list those of one user.
 
-    Some stores, such as memcached, cannot list their sessions.
+    They are counted by age and by size. Some stores, such as memcached, cannot
+    list their sessions.
     """
     with errors_as_failures():
         options = read_session_options(path)
-        inspector = SessionInspector(options)
         if user is not None:
-            number = sum(1 for _ in sessions_of_user(inspector, user))
-            click.echo(f"The user has {wording.number(number, 'session')}.")
+            print_user_sessions(list_sessions_of_user(options, user, True))
             return
+        inspector = SessionInspector(options)
         found = show_progress(
             survey(options),
             inspector,
@@ -252,13 +253,15 @@ def _revoke_user(
     options: Options, inspector: SessionInspector, user: str, yes: bool
 ) -> None:
     if not yes:
-        number = sum(1 for _ in sessions_of_user(inspector, user))
+        number = len(list_sessions_of_user(options, user, True))
         if not number:
             raise Failure("The user has no session.")
         what = wording.number(number, "session")
         confirm(f"End {what} in {describe_store(inspector.store)}?")
     number = show_progress(
-        end_sessions_of_user(options, user), inspector, lambda number: number
+        end_sessions_of_user(options, user, search_all=True),
+        inspector,
+        lambda number: number,
     )
     click.echo(f"Ended {wording.number(number, 'session')}.")
 

@@ -10,6 +10,7 @@ from collective.beaker.maintenance.survey import AGES
 from collective.beaker.maintenance.survey import SIZES
 from collective.beaker.maintenance.survey import Survey
 from collective.beaker.maintenance.sweep import Sweep
+from collective.beaker.maintenance.users import UserSession
 from collective.beaker.report import DEFAULT
 from collective.beaker.report import INHERITED
 from collective.beaker.report import Report
@@ -108,6 +109,13 @@ def _print_chart(
     for label, number in zip(labels, numbers, strict=True):
         bar = "#" * -(-number * _BAR // longest)
         click.echo(f"  {label:20} {number:>9,}  {bar}".rstrip())
+
+
+def print_user_sessions(sessions: Sequence[UserSession]) -> None:
+    number = wording.number(len(sessions), "session")
+    click.echo(f"The user has {number}{':' if sessions else '.'}")
+    for session in sessions:
+        click.echo(f"  {wording.user_session(session)}")
 
 
 def print_sweep(swept: Sweep, dry_run: bool) -> None:

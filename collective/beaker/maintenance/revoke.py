@@ -43,9 +43,7 @@ def find_id(text: str) -> str:
 
 def is_stored(options: Options, id: str) -> bool:
     """Tell whether there is a session with an id."""
-    inspector = SessionInspector(options)
-    record = inspector.store.load(id)
-    return record is not None and inspector.inspect(id, record) is not None
+    return SessionInspector(options).load(id) is not None
 
 
 def revoke(options: Options, id: str) -> bool:
@@ -57,8 +55,7 @@ def revoke(options: Options, id: str) -> bool:
     if not is_id(id):
         raise CannotMaintain("A session ID has 32 hexadecimal digits.")
     inspector = SessionInspector(options)
-    record = inspector.store.load(id)
-    inspected = None if record is None else inspector.inspect(id, record)
+    inspected = inspector.load(id)
     if inspected is None:
         return False
     return bool(_end_all(inspector, [inspected]))

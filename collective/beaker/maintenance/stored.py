@@ -108,6 +108,10 @@ class SessionInspector:
             )
         return owners.marks(user)
 
+    def token(self, id: str) -> str:
+        """Return what names a session to its user, who is not told its id."""
+        return self._policy.owners.token(id)
+
     @property
     def store(self) -> Store:
         """The store of the sessions."""
@@ -129,10 +133,12 @@ class SessionInspector:
             raise failure
         return number
 
-    def follow(self, moved: InspectedRecord) -> Iterator[InspectedRecord]:
-        """Yield the session, if any, that has left this tombstone."""
-        for id, record in follow(self._policy, moved.id):
-            if inspected := self.inspect(id, record):
+    def follow(self, id: str) -> Iterator[InspectedRecord]:
+        """Yield the session that is, or was, under an id, where it is now."""
+        if not is_id(id):
+            return
+        for place, record in follow(self._policy, id):
+            if inspected := self.inspect(place, record):
                 yield inspected
 
     def estimate(self) -> int:
@@ -151,6 +157,11 @@ class SessionInspector:
                 f"session.type is {self.store.kind!r}, a store that cannot "
                 f"list its sessions. {self._backend.session_remedy}"
             ) from None
+
+    def load(self, id: str) -> InspectedRecord | None:
+        """Return the record of a session, with its data, if there is one."""
+        record = self.store.load(id) if is_id(id) else None
+        return None if record is None else self.inspect(id, record)
 
     def inspect(self, id: str, record: Record) -> InspectedRecord | None:
         """Return a record with its data; None if it is not a session's.

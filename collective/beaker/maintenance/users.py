@@ -1,36 +1,117 @@
-"""The sessions of one user: list them, and end them."""
+"""The sessions of one user: list them, end one, and end all, or all others.
 
+A user is named as ``owners.name_of`` names one.
+"""
+
+import time
 from collections.abc import Iterator
+from collections.abc import Sequence
 from collections.abc import Set
+from dataclasses import dataclass
+from dataclasses import field
 
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.session.clients import LONGEST
 from collective.beaker.session.moves import has_moved
+from collective.beaker.session.times import ACCESSED
+from collective.beaker.session.times import CREATED
+from collective.beaker.session.working_copy import CLIENT
 from collective.beaker.session.working_copy import USER
 
 
+@dataclass(frozen=True)
+class UserSession:
+    """A session of a user; times are seconds since 1970."""
+
+    id: str = field(repr=False)
+    token: str
+    """What names it to its user, who is not told the id."""
+
+    created: float
+    last_used: float
+    client: str
+    """With what the user has begun it, such as "Firefox on Linux", or ""."""
+
+
 def sessions_of_user(
-    inspector: SessionInspector, user: str
-) -> Iterator[InspectedRecord]:
+    options: Options, user: str, search_all: bool = False
+) -> Iterator[UserSession]:
     """Yield the stored sessions of a user, in no order.
 
-    ``user`` is a name as ``owners.name_of`` returns it.  All sessions of the
-    store are read for that.  Raises CannotMaintain if the store cannot list
-    its records.
+    The index of the store names them, if it has one.  Otherwise, or with
+    ``search_all``, all sessions in the store are read, and the index is
+    completed.  Raises CannotMaintain if sessions know no users, or if there
+    is no index and the store cannot list its records.
     """
-    marks, met = inspector.marks_of_user(user), set[str]()
+    inspector = SessionInspector(options)
+    marks = inspector.marks_of_user(user)
+    uses_index = inspector.store.has_index and not search_all
+    find = _find_noted if uses_index else _search
+    for each in find(inspector, marks):
+        yield _described(inspector, each)
+
+
+def list_sessions_of_user(
+    options: Options, user: str, search_all: bool = False
+) -> list[UserSession]:
+    """Return the sessions of a user, the one last used first.
+
+    Raises as ``sessions_of_user``.
+    """
+    found = sessions_of_user(options, user, search_all)
+    return sorted(found, key=lambda each: each.last_used, reverse=True)
+
+
+def end_session_of_user(options: Options, user: str, token: str) -> bool:
+    """End the session of a user that a token names.
+
+    Returns whether there was one.  Raises as ``sessions_of_user``.
+    """
+    inspector = SessionInspector(options)
+    for each in sessions_of_user(options, user):
+        if each.token == token:
+            return bool(inspector.end([each.id]))
+    return False
+
+
+def end_sessions_of_user(
+    options: Options,
+    user: str,
+    keep: Set[str] = frozenset(),
+    search_all: bool = False,
+) -> Iterator[int]:
+    """End all sessions of a user; yield the number so far.
+
+    Those with the ids to ``keep`` stay.  Raises as ``sessions_of_user``.  If
+    one cannot be ended, the others are, and then StoreUnavailable is raised.
+    """
+    inspector, number = SessionInspector(options), 0
+    failure: StoreUnavailable | None = None
+    yield number
+    for found in slices(sessions_of_user(options, user, search_all)):
+        try:
+            number += inspector.end({each.id for each in found} - keep)
+        except StoreUnavailable as error:
+            failure = error
+        yield number
+    if failure is not None:
+        raise failure
+
+
+def _search(
+    inspector: SessionInspector, marks: Sequence[str]
+) -> Iterator[InspectedRecord]:
+    """Yield the sessions with one of these marks; note them in the index."""
+    met: set[str] = set()
     for inspected in _with_those_that_move(inspector):
-        id, _, data = inspected
-        if (
-            data
-            and data.get(USER) in marks
-            and id not in met
-            and not inspector.has_expired(data)
-        ):
-            met.add(id)
+        mark = _mark_of(inspector, inspected)
+        if mark is not None and mark in marks and inspected.id not in met:
+            met.add(inspected.id)
+            inspector.store.add_to_index(mark, inspected.id)
             yield inspected
 
 
@@ -43,28 +124,52 @@ def _with_those_that_move(
     """
     for inspected in inspector.inspect_all():
         if has_moved(inspected.data):
-            yield from inspector.follow(inspected)
+            yield from inspector.follow(inspected.id)
         else:
             yield inspected
 
 
-def end_sessions_of_user(
-    options: Options, user: str, keep: Set[str] = frozenset()
-) -> Iterator[int]:
-    """End all sessions of a user; yield the number so far.
+def _find_noted(
+    inspector: SessionInspector, marks: Sequence[str]
+) -> Iterator[InspectedRecord]:
+    """Yield the sessions that the index has for these marks.
 
-    Those with the ids to ``keep`` stay.  Raises CannotMaintain as
-    ``sessions_of_user``.  If one cannot be ended, the others are, and then
-    StoreUnavailable is raised.
+    What it has wrong is removed.  A session that has moved a moment ago may
+    not be there yet.
     """
-    inspector, number = SessionInspector(options), 0
-    failure: StoreUnavailable | None = None
-    yield number
-    for found in slices(sessions_of_user(inspector, user)):
-        try:
-            number += inspector.end({each.id for each in found} - keep)
-        except StoreUnavailable as error:
-            failure = error
-        yield number
-    if failure is not None:
-        raise failure
+    store = inspector.store
+    for mark in marks:
+        noted, met = store.find_in_index(mark), set[str]()
+        for id in noted:
+            for inspected in inspector.follow(id):
+                is_theirs = _mark_of(inspector, inspected) == mark
+                if is_theirs and inspected.id not in met:
+                    met.add(inspected.id)
+                    yield inspected
+        store.remove_from_index(mark, [id for id in noted if id not in met])
+
+
+def _mark_of(
+    inspector: SessionInspector, inspected: InspectedRecord
+) -> str | None:
+    """Return the mark of a session that has not ended."""
+    data = inspected.data
+    if not data or inspector.has_expired(data):
+        return None
+    mark = data.get(USER)
+    return mark if isinstance(mark, str) else None
+
+
+def _described(
+    inspector: SessionInspector, inspected: InspectedRecord
+) -> UserSession:
+    data, now = inspected.data or {}, time.time()
+    created = data.get(CREATED, now)
+    client = data.get(CLIENT)
+    return UserSession(
+        id=inspected.id,
+        token=inspector.token(inspected.id),
+        created=created,
+        last_used=data.get(ACCESSED, created),
+        client=client[:LONGEST] if isinstance(client, str) else "",
+    )

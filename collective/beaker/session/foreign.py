@@ -135,7 +135,7 @@ class ForeignSession:
     owner = None
     """The class knows no users."""
 
-    def belong_to(self, mark: str) -> None:
+    def belong_to(self, mark: str, client: str) -> None:
         """Leave it nobody's."""
 
     def stores_changes(self, everything: bool) -> bool:

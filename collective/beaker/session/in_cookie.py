@@ -93,6 +93,10 @@ class CookieSession(SessionOfCopy):
         id: str = self._copy.get_own(ID)
         return id
 
+    def belong_to(self, mark: str, client: str) -> None:
+        # Nobody can list it, so the client would only take space.
+        super().belong_to(mark, "")
+
     def invalidate(self) -> None:
         """Begin a new session under a new id."""
         self.was_invalidated = True

@@ -13,6 +13,7 @@ from collective.beaker.ids import without_ids
 from collective.beaker.session.opened import OpenedSession
 from collective.beaker.session.times import ACCESSED
 from collective.beaker.session.times import CREATED
+from collective.beaker.session.working_copy import CLIENT
 from collective.beaker.session.working_copy import DOMAIN
 from collective.beaker.session.working_copy import ID
 from collective.beaker.session.working_copy import OWN_KEYS
@@ -200,6 +201,7 @@ class SessionMapping(DictionaryMethods):
 
 _INSTEAD = {
     ACCESSED: "It is set whenever the session is used.",
+    CLIENT: "It is set when a user stores the session.",
     CREATED: "Call invalidate() to begin a new session.",
     DOMAIN: "Set the attribute domain of the session.",
     ID: "Call regenerate_id() for a new id.",

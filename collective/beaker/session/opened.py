@@ -98,8 +98,8 @@ class OpenedSession(Protocol):
     def owner(self) -> str | None:
         """The mark of the user whose session it is; None if nobody's."""
 
-    def belong_to(self, mark: str) -> None:
-        """Make a session that is nobody's that of a user.
+    def belong_to(self, mark: str, client: str) -> None:
+        """Make a session that is nobody's that of a user with a client.
 
         What was stored gets a new id.
         """
@@ -226,10 +226,10 @@ class SessionOfCopy:
     def settle_id(self) -> None:
         """The id is that of ``save`` from the beginning."""
 
-    def belong_to(self, mark: str) -> None:
+    def belong_to(self, mark: str, client: str) -> None:
         if self._copy.text is not None:
             self.regenerate_id()
-        self._copy.belong_to(mark)
+        self._copy.belong_to(mark, client)
         self.owner = mark
 
     def regenerate_id(self) -> None:

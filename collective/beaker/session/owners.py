@@ -64,13 +64,14 @@ class Owners:
         Without a secret, anyone who can read the store can try out names.
         """
         return [
-            hmac.digest(
-                f"user of a session\0{secret}".encode(),
-                user.encode("utf-8", "surrogatepass"),
-                "sha256",
-            ).hex()[:32]
+            _digest(f"user of a session\0{secret}", user, 32)
             for secret in self.secrets or [""]
         ]
+
+    def token(self, id: str) -> str:
+        """Return what names a session to its user, who is not told its id."""
+        secret = self.secrets[0] if self.secrets else ""
+        return _digest(f"token of a session\0{secret}", id, 24)
 
     def right_to(self, mark: str | None, user: str | None) -> Right:
         """Tell what a user may do with a session that holds this mark.
@@ -92,6 +93,12 @@ def user_of(request: HTTPRequest) -> str | None:
     """
     user = request.other.get("AUTHENTICATED_USER")
     return None if user is None else name_of(user)
+
+
+def _digest(key: str, text: str, length: int) -> str:
+    """Return so many digits that nobody finds without the key."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return hmac.digest(key.encode(), encoded, "sha256").hex()[:length]
 
 
 def current_user() -> str | None:

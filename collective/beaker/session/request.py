@@ -25,6 +25,7 @@ from collective.beaker.session.answers import keep_private
 from collective.beaker.session.answers import send_cookie
 from collective.beaker.session.by_id import SessionById
 from collective.beaker.session.by_id import find_by_id
+from collective.beaker.session.clients import describe_client
 from collective.beaker.session.cookies import presented_values
 from collective.beaker.session.mapping import SessionMapping
 from collective.beaker.session.opened import BEAKERS_ATTRIBUTES
@@ -90,6 +91,7 @@ class LazySession(SessionMapping):
         environ = request.environ
         self._cookie_header = environ.get("HTTP_COOKIE", "")
         self._testing = environ.get("paste.testing_variables")
+        self._user_agent = environ.get("HTTP_USER_AGENT", "")
         self._client_address = request.getClientAddr()
 
     def __repr__(self) -> str:
@@ -183,7 +185,8 @@ class LazySession(SessionMapping):
             return
         # What was deleted stays that.
         if session.stores_changes(True):
-            session.belong_to(owners.mark(user))
+            client = describe_client(self._user_agent)
+            session.belong_to(owners.mark(user), client)
 
     def _user_of_request(self) -> str | None:
         """Return the user whom Zope has found, or who has logged in."""

@@ -265,6 +265,8 @@ class StoredSession(SessionOfCopy):
                 self._update(everything)
             case _Step.TOUCH:
                 self._touch()
+        if self.owner is not None and self._stored_id is not None:
+            self._note(self.owner, self._stored_id)
         self._end_former()
 
     def stores_changes(self, everything: bool) -> bool:
@@ -428,6 +430,16 @@ class StoredSession(SessionOfCopy):
         text = self._policy.codec.encode(self._copy.to_store(False))
         try:
             self._policy.store.swap(self.id, self._record, text)
+        except StoreUnavailable as error:
+            logger.error("%s", error)
+
+    def _note(self, owner: str, id: str) -> None:
+        """Have the store find the session by its user, if it can.
+
+        What is not noted now is noted when it is stored again.
+        """
+        try:
+            self._policy.store.add_to_index(owner, id)
         except StoreUnavailable as error:
             logger.error("%s", error)
 

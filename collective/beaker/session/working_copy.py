@@ -27,10 +27,13 @@ ID = "_id"
 USER = "_user"
 """The key of the mark of the user whose session it is.  See owners.py."""
 
+CLIENT = "_client"
+"""The key of the client with which it became the user's.  See clients.py."""
+
 MOVED = "_moved"
 """The key of the new id, in a tombstone."""
 
-OWN_KEYS = frozenset([ACCESSED, CREATED, DOMAIN, ID, PATH, USER])
+OWN_KEYS = frozenset([ACCESSED, CLIENT, CREATED, DOMAIN, ID, PATH, USER])
 """The keys that Beaker or this package needs for itself.
 
 Code sees them among its own keys.  Whatever it does to them, they are
@@ -123,9 +126,11 @@ class WorkingCopy:
         self._own = {**self._own, key: value}
         self.data[key] = value
 
-    def belong_to(self, mark: str) -> None:
-        """Set the mark of the user, which is stored even without ``save``."""
+    def belong_to(self, mark: str, client: str) -> None:
+        """Set the user's mark and client, stored even without ``save``."""
         self.data[USER] = self.loaded[USER] = mark
+        if client:
+            self.data[CLIENT] = self.loaded[CLIENT] = client
 
     def revert(self) -> None:
         """Take back all changes, also those inside values.
@@ -135,10 +140,10 @@ class WorkingCopy:
         if self.text is None:
             self.begin(_without_times(self.own))
             return
-        mark = self.loaded.get(USER)
+        mark, client = self.loaded.get(USER), self.loaded.get(CLIENT)
         self.hold(self.codec.decode(self.text), self.text)
         if mark is not None:
-            self.belong_to(mark)
+            self.belong_to(mark, client or "")
 
     def to_store(self, everything: bool) -> Data:
         """Return the data to be stored.

@@ -66,8 +66,11 @@ class Store(Guarded, ABC):
     """The base class of all stores.  See IStore.
 
     A subclass implements ``_load``, ``_swap``, ``_delete`` and, if it can list
-    its records, ``_walk``.
+    its records, ``_walk``.  If it has an index, it says so in ``has_index``,
+    and implements ``_add_to_index`` and its like.
     """
+
+    has_index = False
 
     def __init__(self, kind: str, address: Any = ""):
         super().__init__(kind, address)
@@ -102,6 +105,17 @@ class Store(Guarded, ABC):
 
     def walk_all(self) -> Iterator[tuple[str, Record]]:
         yield from self._guarded_items(self._walk())
+
+    def add_to_index(self, mark: str, id: str) -> None:
+        if self.has_index:
+            self._guarded(self._add_to_index, mark, id)
+
+    def find_in_index(self, mark: str) -> Sequence[str]:
+        return self._guarded(self._find_in_index, mark)
+
+    def remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
+        if ids:
+            self._guarded(self._remove_from_index, mark, ids)
 
     @property
     def place(self) -> Hashable:
@@ -262,6 +276,21 @@ class Store(Guarded, ABC):
         """See IStore.walk_all."""
         raise NotImplementedError
 
+    def _add_to_index(self, mark: str, id: str) -> None:
+        """See IStore.add_to_index."""
+        raise NotImplementedError
+
+    def _find_in_index(self, mark: str) -> Sequence[str]:
+        """See IStore.find_in_index."""
+        return []
+
+    def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
+        """See IStore.remove_from_index."""
+
+    def _walk_index(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield marks, and ids of sessions that do not expire there."""
+        return iter(())
+
     def _remove_unchanged(self, records: Sequence[tuple[str, Record]]) -> int:
         """See IStore.remove."""
         return sum(self._is_removed(name, old) for name, old in records)
@@ -280,7 +309,12 @@ class Store(Guarded, ABC):
 
     def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
         """See IStore.clean_up."""
-        return iter(())
+        for mark, ids in self._walk_index():
+            gone = [id for id in ids if self._load(id) is None]
+            if gone and not dry_run:
+                self._remove_from_index(mark, gone)
+            # What is a hint only is not counted.
+            yield None
 
 
 class _Lease:

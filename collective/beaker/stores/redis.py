@@ -69,6 +69,19 @@ The whole old record is sent, since computing a digest of it takes longer.  A
 value of another type, such as a list, counts as an empty record.
 """
 
+_NOTE = """\
+local id, now, lifetime = unpack(ARGV)
+redis.call("ZADD", KEYS[1], now, id)
+if lifetime ~= "" then
+    redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now - lifetime)
+    redis.call("EXPIRE", KEYS[1], lifetime)
+end
+"""
+"""Notes a session in the set of its user, in one round trip.
+
+Those that were noted so long ago that they have expired are forgotten.
+"""
+
 _WRONG_TYPE = "WRONGTYPE"
 """What the error begins with if a value is of another type than a record."""
 
@@ -85,6 +98,9 @@ _SUFFIX = ":session"
 
 _key = f"{_PREFIX}{{}}{_SUFFIX}".format
 """Returns the key of a session's id."""
+
+_index_key = "beaker_user:{}".format
+"""Returns the key of the sessions with a mark."""
 
 Command = tuple[Any, ...]
 """The name of a command, and its arguments."""
@@ -117,9 +133,13 @@ def redis_reason_of(error: BaseException) -> str:
 
 
 class RedisStore(Store):
-    """Keeps records as Beaker's ext:redis and ext:rediscluster do."""
+    """Keeps records as Beaker's ext:redis and ext:rediscluster do.
+
+    The index has a sorted set for each mark: ids, and when they were noted.
+    """
 
     failures = FAILURES
+    has_index = True
 
     def __init__(
         self,
@@ -172,6 +192,24 @@ class RedisStore(Store):
 
     def _delete(self, id: str) -> None:
         self._ask("DEL", _key(id))
+
+    def _add_to_index(self, mark: str, id: str) -> None:
+        arguments = (_index_key(mark), id, int(time.time()), self._timeout)
+        self._ask("EVAL", _NOTE, 1, *arguments)
+
+    def _find_in_index(self, mark: str) -> Sequence[str]:
+        ids = self._ask("ZRANGE", _index_key(mark), 0, -1)
+        return [id.decode("ascii", "replace") for id in ids]
+
+    def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
+        self._ask("ZREM", _index_key(mark), *ids)
+
+    def _walk_index(self) -> Iterator[tuple[str, Sequence[str]]]:
+        if self._timeout == "":
+            for keys in scan(self._client, _index_key("*")):
+                for key in keys:
+                    mark = key.decode("ascii", "replace").rpartition(":")[2]
+                    yield mark, self._find_in_index(mark)
 
     @property
     def place(self) -> Hashable:

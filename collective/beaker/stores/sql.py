@@ -1,5 +1,6 @@
 """Sessions in a table of a relational database."""
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -7,7 +8,11 @@ from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from typing import TypeVar
 
@@ -42,6 +47,8 @@ from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import make_file
 from collective.beaker.stores.sql_waits import limit_waits
 
+
+logger = logging.getLogger("collective.beaker")
 
 _CONNECT_TIMEOUT = {
     "mysqlconnector": "connection_timeout",
@@ -161,6 +168,40 @@ class _Statements:
         return (self._id == id) & (self._data == data)
 
 
+class _IndexStatements:
+    """The table of the index, and all statements on it."""
+
+    def __init__(self, sessions: Table, dialect: str):
+        self.table = Table(
+            f"{sessions.name}_users",
+            sqlalchemy.MetaData(),
+            Column("user_mark", _Id(64), primary_key=True),
+            Column("session_id", _Id(64), primary_key=True),
+            schema=sessions.schema,
+        )
+        mark: BindParameter[str] = bindparam("mark")
+        id: BindParameter[str] = bindparam("id")
+        columns = self.table.c
+        self.insert = (
+            _insert_into(self.table, dialect)
+            .inline()
+            .values(user_mark=mark, session_id=id)
+        )
+        of_mark = columns.user_mark == mark
+        self.select = sqlalchemy.select(columns.session_id).where(of_mark)
+        ids: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
+        self.delete = self.table.delete().where(
+            of_mark & columns.session_id.in_(ids)
+        )
+        row = sqlalchemy.tuple_(columns.user_mark, columns.session_id)
+        self.select_some = (
+            sqlalchemy.select(columns.user_mark, columns.session_id)
+            .where(row > sqlalchemy.tuple_(mark, id))
+            .order_by(columns.user_mark, columns.session_id)
+            .limit(_BATCH)
+        )
+
+
 def _insert_into(table: Table, dialect: str) -> sqlalchemy.Insert:
     """Return an insert that leaves a row alone that is there already.
 
@@ -179,6 +220,9 @@ class SqlStore(Store):
 
     The engine must commit each statement at once.  A swap is an update of the
     row that still holds the old data.
+
+    The index is a table of its own, as Beaker's must stay as it is.  It is
+    made when it is first needed.
     """
 
     failures = (exc.SQLAlchemyError, OSError)
@@ -189,6 +233,9 @@ class SqlStore(Store):
         self._database = Database(engine, table)
         self._table = table
         self._statements = _Statements(table, engine.dialect.name)
+        self._of_index = _IndexStatements(table, engine.dialect.name)
+        self._index = Database(engine, self._of_index.table)
+        self.has_index = True
         self.time_outs = self._database.time_outs
 
     def after_fork(self) -> None:
@@ -262,6 +309,54 @@ class SqlStore(Store):
     ) -> Sequence[Sequence[Any]]:
         return self._database.run(lambda use: use.execute(query, values).all())
 
+    def _add_to_index(self, mark: str, id: str) -> None:
+        if not self._can_make_index():
+            return
+        insert, values = self._of_index.insert, {"mark": mark, "id": id}
+        # It may be there already.
+        with suppress(exc.IntegrityError):
+            self._index.run(partial(_execute, insert, values))
+
+    def _can_make_index(self) -> bool:
+        """Make the table of the index; tell whether it is there."""
+        try:
+            self._index.make_table()
+        except exc.SQLAlchemyError as error:
+            # This raises another error if the database does not answer.
+            self.has_index = self._index.has_table()
+            if not self.has_index:
+                logger.warning(
+                    "The table %s cannot be made (%s). Until it is there and "
+                    "Zope is restarted, all sessions are read to find those "
+                    "of one user.",
+                    self._of_index.table.fullname,
+                    self._reason(error),
+                )
+        return self.has_index
+
+    def _find_in_index(self, mark: str) -> Sequence[str]:
+        if not self._index.has_table():
+            return []
+        return [id for (id,) in self._rows(self._of_index.select, mark=mark)]
+
+    def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
+        if not self._index.has_table():
+            return
+        delete = self._of_index.delete
+        for start in range(0, len(ids), _BATCH):
+            values = {"mark": mark, "ids": ids[start : start + _BATCH]}
+            self._index.run(partial(_execute, delete, values))
+
+    def _walk_index(self) -> Iterator[tuple[str, Sequence[str]]]:
+        if not self._index.has_table():
+            return
+        mark = id = ""
+        query = self._of_index.select_some
+        while rows := self._rows(query, mark=mark, id=id):
+            mark, id = rows[-1]
+            for of_mark, found in groupby(rows, itemgetter(0)):
+                yield of_mark, [id for _, id in found]
+
     @property
     def place(self) -> Hashable:
         return self._database.place
@@ -285,6 +380,10 @@ class SqlStore(Store):
         number: int
         ((number,),) = self._rows(query.select_from(self._table))
         return number
+
+
+def _execute(statement: Executable, values: _Values, use: Connection) -> None:
+    use.execute(statement, values)
 
 
 class Database:

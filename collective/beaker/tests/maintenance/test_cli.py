@@ -749,15 +749,29 @@ def users(files):
     """The sessions of two users, and one that is nobody's."""
     marks = files.session.policy.owners
     return {
-        name: files.make(_user=marks.mark(name_of_path("/acl_users", name)))
+        name: files.make(
+            _user=marks.mark(name_of_path("/acl_users", name)),
+            _client="Firefox on Linux",
+            idle=1800,
+            age=86400,
+        )
         for name in ("anna", "bert")
     } | {"nobody": files.make(city="Lisbon")}
 
 
-def test_the_sessions_of_a_user_are_counted(files, users):
+def test_the_sessions_of_a_user_are_listed(files, users):
     result = invoke(files.zope_conf, "sessions", "--user", "/acl_users/anna")
 
-    assert result.stdout == "The user has 1 session.\n"
+    assert result.stdout.splitlines() == [
+        "The user has 1 session:",
+        "  Firefox on Linux, last used 30 minutes ago, begun 1 day ago",
+    ]
+
+
+def test_a_user_without_sessions_has_none_listed(files):
+    result = invoke(files.zope_conf, "sessions", "--user", "/acl_users/anna")
+
+    assert result.stdout == "The user has 0 sessions.\n"
 
 
 def test_the_sessions_of_a_user_are_ended(files, users):

@@ -1,29 +1,253 @@
-"""The sessions of one user."""
+"""The sessions of one user: listed and ended, over an index or without."""
 
 import pytest
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.revoke import revoke_all
-from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.maintenance.stored import CannotMaintain
+from collective.beaker.maintenance.users import end_session_of_user
 from collective.beaker.maintenance.users import end_sessions_of_user
+from collective.beaker.maintenance.users import list_sessions_of_user
 from collective.beaker.maintenance.users import sessions_of_user
 from collective.beaker.session.moves import make_tombstone
-from collective.beaker.session.owners import name_of_path
 from collective.beaker.stores import base
 from collective.beaker.stores.lock_files import hold
 from collective.beaker.tests.helpers.sessions import open_stored
+from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
+from collective.beaker.tests.helpers.stored_sessions import options_of
+from collective.beaker.tests.helpers.stores import store_fixture
 
 
-ANNA = name_of_path("/acl_users", "anna")
+ANNA, BERT = "/acl_users\0anna", "/acl_users\0bert"
+
+kept_in = store_fixture("file", "sqlite", "redis")
+indexed_in = store_fixture("sqlite", "redis")
+
+
+class SessionsOfUsers(Sessions):
+    """Sessions in a store, each of which may be a user's."""
+
+    def make_for(self, user, client="Firefox on Linux", **values):
+        """Store a session as a request of a user does; return its id."""
+        session = open_stored(**self.options)
+        session.data.update(values)
+        session.belong_to(self.mark(user), client)
+        session.save()
+        return session.id
+
+    def mark(self, user):
+        return self.session.policy.owners.mark(user)
+
+    def ids_of(self, user):
+        return {each.id for each in sessions_of_user(self.options, user)}
+
+
+def sessions_in(store, **more):
+    options = {"timeout": 3600, "secret": "a-long-secret-of-the-tests"}
+    return SessionsOfUsers({**options_of(store), **options, **more}).alone()
+
+
+@pytest.fixture
+def sessions(kept_in):
+    return sessions_in(kept_in)
+
+
+@pytest.fixture
+def indexed(indexed_in):
+    return sessions_in(indexed_in)
+
+
+def test_a_user_s_sessions_are_listed_the_one_last_used_first(sessions, clock):
+    before = sessions.make_for(ANNA, "Safari on iPhone")
+    clock(60)
+    after = sessions.make_for(ANNA)
+    sessions.make_for(BERT)
+    sessions.make()
+
+    first, second = list_sessions_of_user(sessions.options, ANNA)
+    assert (first.id, first.client) == (after, "Firefox on Linux")
+    assert (second.id, second.client) == (before, "Safari on iPhone")
+    assert first.created - second.created == 60
+    assert first.last_used - second.last_used == 60
+    assert first.token != second.token
+    assert before not in repr(second) + second.token
+
+
+def test_an_expired_session_is_not_listed(sessions, clock):
+    sessions.make_for(ANNA)
+    clock(3601)
+
+    assert sessions.ids_of(ANNA) == set()
+
+
+def test_the_token_of_a_session_ends_it(sessions):
+    kept, ended = sessions.make_for(ANNA), sessions.make_for(ANNA)
+    tokens = {
+        each.id: each.token
+        for each in sessions_of_user(sessions.options, ANNA)
+    }
+
+    assert end_session_of_user(sessions.options, ANNA, tokens[ended])
+    assert sessions.ids() == {kept}
+    assert not end_session_of_user(sessions.options, ANNA, tokens[ended])
+
+
+def test_the_token_of_somebody_else_s_session_ends_nothing(sessions):
+    ids = {sessions.make_for(ANNA), sessions.make_for(BERT)}
+    (berts,) = sessions_of_user(sessions.options, BERT)
+
+    for given in (berts.token, berts.id, "", "\N{SNOWMAN}"):
+        assert not end_session_of_user(sessions.options, ANNA, given)
+    assert sessions.ids() == ids
+
+
+def test_all_sessions_but_one_are_ended(sessions):
+    kept, *_ = (sessions.make_for(ANNA) for _ in range(3))
+    berts = sessions.make_for(BERT)
+
+    assert last(end_sessions_of_user(sessions.options, ANNA, {kept})) == 2
+    assert sessions.ids() == {kept, berts}
+    assert last(end_sessions_of_user(sessions.options, ANNA)) == 1
+    assert sessions.ids() == {berts}
+
+
+def test_the_secret_may_have_changed_meanwhile(sessions):
+    former = sessions.make_for(ANNA)
+    sessions.options |= {
+        "secret": "another-secret-of-the-tests",
+        "secret_fallbacks": sessions.options["secret"],
+    }
+
+    assert sessions.ids_of(ANNA) == {former}
+
+
+# With an index
+
+
+def test_an_index_makes_it_unnecessary_to_read_all_sessions(
+    indexed, monkeypatch
+):
+    id = indexed.make_for(ANNA)
+    monkeypatch.delattr(type(indexed.store), "_walk")
+
+    assert indexed.ids_of(ANNA) == {id}
+
+
+def test_what_the_index_has_wrong_is_left_out_and_removed(indexed):
+    mine, berts = indexed.make_for(ANNA), indexed.make_for(BERT)
+    gone, mark = new_id(), indexed.mark(ANNA)
+    for id in (berts, gone, "no id"):
+        indexed.store.add_to_index(mark, id)
+
+    assert indexed.ids_of(ANNA) == {mine}
+    assert indexed.store.find_in_index(mark) == [mine]
+
+
+def forget(indexed, *ids):
+    indexed.store.remove_from_index(indexed.mark(ANNA), ids)
+
+
+def test_what_the_index_has_lost_is_back_once_it_is_stored(indexed):
+    id = indexed.make_for(ANNA)
+    forget(indexed, id)
+    assert indexed.ids_of(ANNA) == set()
+    session = open_stored(**indexed.options)
+    session.open_id(id)
+    session.data["city"] = "Lisbon"
+    session.save()
+
+    assert indexed.ids_of(ANNA) == {id}
+
+
+def test_what_the_index_has_lost_is_back_once_it_is_used(indexed, clock):
+    id = indexed.make_for(ANNA)
+    forget(indexed, id)
+    clock(600)
+    session = open_stored(**indexed.options)
+    session.open_id(id)
+    session.save(everything=False)
+
+    assert indexed.ids_of(ANNA) == {id}
+
+
+def test_a_search_finds_what_the_index_has_lost_and_puts_it_back(indexed):
+    id = indexed.make_for(ANNA)
+    forget(indexed, id)
+
+    (found,) = sessions_of_user(indexed.options, ANNA, search_all=True)
+    assert found.id == id
+    assert indexed.ids_of(ANNA) == {id}
+
+
+def test_a_session_that_is_moving_is_found_where_it_goes(indexed):
+    former = indexed.make_for(ANNA)
+    session = open_stored(**indexed.options)
+    session.open_id(former)
+    session.regenerate_id()
+    session.save()
+    # As if its process had been killed before it told the index.
+    forget(indexed, session.id)
+
+    assert indexed.ids_of(ANNA) == {session.id}
+
+
+def test_where_another_user_s_session_took_its_place_it_is_left_alone(indexed):
+    annas = indexed.make_for(ANNA)
+    session = open_stored(**indexed.options)
+    session.open_id(annas)
+    session.invalidate()
+    session.belong_to(indexed.mark(BERT), "")
+    session.save()
+
+    assert indexed.ids_of(ANNA) == set()
+    assert last(end_sessions_of_user(indexed.options, ANNA)) == 0
+    assert indexed.ids_of(BERT) == {session.id}
+
+
+def test_nobody_s_sessions_are_not_in_the_index(indexed, monkeypatch):
+    def note(store, mark, id):
+        raise AssertionError("A session that is nobody's was noted.")
+
+    monkeypatch.setattr(type(indexed.store), "add_to_index", note)
+    session = open_stored(**indexed.options)
+    session.data["city"] = "Lisbon"
+    session.save()
+
+    assert indexed.ids() == {session.id}
+
+
+# Where it cannot be done
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"type": "cookie", "validate_key": "a" * 32}, "in the visitors'"),
+        ({"type": "memory", "login_policy": "off"}, "login_policy is 'off'"),
+    ],
+)
+def test_where_sessions_cannot_be_told_apart_it_says_so(options, told):
+    with pytest.raises(CannotMaintain, match=told):
+        list_sessions_of_user(options, ANNA)
+
+
+def test_where_sessions_cannot_be_listed_it_says_so(memcached):
+    memcached.start()
+    options = {"type": "ext:memcached", "url": memcached.url}
+
+    with pytest.raises(CannotMaintain, match="cannot list its sessions"):
+        list_sessions_of_user(options, ANNA)
+
+
+# What happens meanwhile
 
 
 @pytest.fixture
 def make(file_sessions):
     """Return a function that stores a session of Anna's, and tells its id."""
-    inspector = SessionInspector(file_sessions.options)
-    (mark,) = inspector.marks_of_user(ANNA)
+    mark = file_sessions.session.policy.owners.mark(ANNA)
     return lambda: file_sessions.make(_user=mark)
 
 
@@ -32,7 +256,7 @@ def test_a_session_that_moves_meanwhile_is_found(
     file_sessions, make, monkeypatch, times
 ):
     ids = {make(), make()}
-    found = sessions_of_user(SessionInspector(file_sessions.options), ANNA)
+    found = sessions_of_user(file_sessions.options, ANNA)
     (id,) = ids - {next(found).id}
     # The first folders, where the search has been already.
     new_ids = iter(["0" * 32, "1".rjust(32, "0")])

@@ -433,6 +433,35 @@ def test_a_cookie_of_a_narrow_path_does_not_hide_an_anonymous_session(
     assert visitor.visit(read_count, "/plain").text == "1"
 
 
+# With which client it became the user's
+
+
+def test_a_session_holds_the_client_with_which_it_became_the_user_s(visitor):
+    visitor.browser.extra_environ["HTTP_USER_AGENT"] = "curl/8.14.1"
+    visitor.visit(count)
+
+    def tell_client(request):
+        return str(ISession(request).get("_client"))
+
+    assert visitor.visit(tell_client).text == "None"
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    visitor.browser.extra_environ["HTTP_USER_AGENT"] = "Wget/1.25.0"
+    visitor.visit(count)
+    assert visitor.visit(tell_client).text == "curl"
+
+
+def test_a_session_in_a_cookie_holds_no_client(visitor, config):
+    config.update(type="cookie", validate_key="a key of the tests, long")
+    visitor.browser.extra_environ["HTTP_USER_AGENT"] = "curl/8.14.1"
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    keys = visitor.visit(lambda request: " ".join(ISession(request))).text
+
+    assert "_user" in keys
+    assert "_client" not in keys
+
+
 # What code that knows of a login tells at once, as in Plone
 
 
