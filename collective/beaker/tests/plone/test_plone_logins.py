@@ -1,75 +1,26 @@
 """Logins and logouts in a Plone site, for zope.testrunner; see test_plone."""
 
-import json
 import unittest
 
 import transaction
 from zope.component import getUtility
-from zope.configuration import xmlconfig
 
 
 try:
-    import plone.restapi
     from plone.app.testing import SITE_OWNER_NAME
     from plone.app.testing import SITE_OWNER_PASSWORD
     from plone.app.testing import TEST_USER_ID
     from plone.app.testing import TEST_USER_NAME
     from plone.app.testing import TEST_USER_PASSWORD
-    from plone.app.testing import FunctionalTesting
-    from plone.app.testing import PloneSandboxLayer
-    from plone.app.testing import applyProfile
-    from plone.testing.zope import Browser
 
-    from collective.beaker.tests.helpers.plone import BrowserTestCase
+    from collective.beaker.tests.helpers.plone import LoginTestCase
 except ModuleNotFoundError as error:
     raise unittest.SkipTest(f"Plone is not installed: {error}") from error
 
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.testing import BEAKER_FIXTURE
-from collective.beaker.tests.helpers import visits
 
 
 __test__ = False  # pytest knows no layers
-
-
-class LoginLayer(PloneSandboxLayer):
-    """The layer of a site with sessions and plone.restapi."""
-
-    defaultBases = (BEAKER_FIXTURE,)
-
-    def setUpZope(self, app, configurationContext):
-        self.loadZCML(package=plone.restapi)
-        xmlconfig.string(visits.ZCML, context=configurationContext)
-
-    def setUpPloneSite(self, portal):
-        applyProfile(portal, "plone.restapi:default")
-
-
-LOGIN_FUNCTIONAL_TESTING = FunctionalTesting(
-    bases=(LoginLayer(),), name="LoginLayer:Functional"
-)
-
-
-class LoginTestCase(BrowserTestCase):
-    layer = LOGIN_FUNCTIONAL_TESTING
-
-    @property
-    def cookie(self):
-        """The session cookie of the browser, or None."""
-        cookies = self.browser.cookies
-        return cookies.get(getUtility(ISessionConfig)["key"])
-
-    def new_browser(self):
-        self.browser = Browser(self.layer["app"])
-        return self.browser
-
-    def rest(self, path, **data):
-        """Post JSON to plone.restapi; return what it answers."""
-        self.browser.addHeader("Accept", "application/json")
-        self.browser.post(
-            f"{self.url}/{path}", json.dumps(data), "application/json"
-        )
-        return json.loads(self.browser.contents or "null")
 
 
 class TestLogin(LoginTestCase):
