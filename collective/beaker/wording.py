@@ -80,6 +80,14 @@ def emptied(region: str, removed: int | None) -> str:
     return f"Emptied {region}: {number(removed, 'value')} removed."
 
 
+def user_sessions(sessions: Sequence[UserSession], most: int) -> str:
+    """Return a sentence about the sessions of a user, and the first ones."""
+    told = f"The user has {number(len(sessions), 'session')}"
+    shown = [user_session(each) for each in sessions[:most]]
+    more = ["…"] if len(sessions) > most else []
+    return f"{told}: {'; '.join(shown + more)}." if shown else f"{told}."
+
+
 def user_session(session: UserSession) -> str:
     """Return a line about a session of a user."""
     now = time.time()

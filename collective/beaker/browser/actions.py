@@ -23,12 +23,18 @@ from collective.beaker.maintenance.slices import last_result_within
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.sweep import sweep
+from collective.beaker.maintenance.users import end_sessions_of_user
+from collective.beaker.maintenance.users import list_sessions_of_user
+from collective.beaker.maintenance.users import named_user
 from collective.beaker.report import describe_error
 from collective.beaker.settings.backends import backend_of
 
 
 SWEEP_SECONDS = 10
 """How long a button sweeps."""
+
+_MOST_LISTED = 10
+"""How many sessions of a user are listed: the message is in a cookie."""
 
 _STALE = (
     "Nothing was done: the form is too old, or comes from another site. Press "
@@ -112,6 +118,17 @@ class Actions(View):
         if not revoke(self._session_options(), id):
             raise CannotMaintain("There is no session with this ID.")
         return "Ended the session."
+
+    @on_post
+    def user(self) -> str:
+        """List the sessions of a user, or end them."""
+        options = self._session_options()
+        user = named_user(self._field("user").strip())
+        if "end" not in self.request.form:
+            found = list_sessions_of_user(options, user)
+            return wording.user_sessions(found, _MOST_LISTED)
+        *_, number = end_sessions_of_user(options, user)
+        return f"Ended {wording.number(number, 'session')}."
 
     def _refuse(self) -> str:
         """Return the page, with the message that a form is not valid."""

@@ -10,15 +10,13 @@ from typing import TypeVar
 import click
 
 from collective.beaker import wording
+from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.maintenance.users import named_user
 from collective.beaker.report import describe_error
-from collective.beaker.session.owners import name_of_path
 
 
 _Result = TypeVar("_Result")
-
-_USER_FOLDER = "/acl_users"
-"""The name that every user folder has, in a path."""
 
 ERRORS = 2
 """The exit status of a command that failed."""
@@ -65,16 +63,10 @@ class UserPath(click.ParamType):  # type: ignore[type-arg]
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> str:
-        # The id may have slashes, too, such as the address of an OpenID.
-        site, found, id = value.partition(f"{_USER_FOLDER}/")
-        if not (found and id and site[:1] in ("", "/")):
-            self.fail(
-                f"{value!r} is not the path of a user. Write the path of the "
-                "user folder, and the user's ID: /Plone/acl_users/erika.",
-                param,
-                ctx,
-            )
-        return name_of_path(site + _USER_FOLDER, id)
+        try:
+            return named_user(value)
+        except CannotMaintain as error:
+            self.fail(str(error), param, ctx)
 
 
 @contextmanager

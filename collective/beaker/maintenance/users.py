@@ -12,15 +12,21 @@ from dataclasses import field
 
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.slices import slices
+from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.clients import LONGEST
 from collective.beaker.session.moves import has_moved
+from collective.beaker.session.owners import name_of_path
 from collective.beaker.session.times import ACCESSED
 from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import CLIENT
 from collective.beaker.session.working_copy import USER
+
+
+_USER_FOLDER = "/acl_users"
+"""The name that every user folder has, in a path."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,21 @@ class UserSession:
     last_used: float
     client: str
     """With what the user has begun it, such as "Firefox on Linux", or ""."""
+
+
+def named_user(path: str) -> str:
+    """Return the user whom the path of a user folder and an id name.
+
+    Raises CannotMaintain for anything else.
+    """
+    # The id may have slashes, too, such as the address of an OpenID.
+    site, found, id = path.partition(f"{_USER_FOLDER}/")
+    if not (found and id and site[:1] in ("", "/")):
+        raise CannotMaintain(
+            f"{path!r} is not the path of a user. Write the path of the user "
+            "folder, and the user's ID: /Plone/acl_users/erika."
+        )
+    return name_of_path(site + _USER_FOLDER, id)
 
 
 def sessions_of_user(

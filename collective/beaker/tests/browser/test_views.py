@@ -33,7 +33,12 @@ from collective.beaker.tests.helpers.zope import Visitor
 
 
 VIEWS = ["@@beaker", "@@beaker-status.json", "@@beaker-metrics"]
-BUTTONS = ["@@beaker-sweep", "@@beaker-clear", "@@beaker-revoke"]
+BUTTONS = [
+    "@@beaker-sweep",
+    "@@beaker-clear",
+    "@@beaker-revoke",
+    "@@beaker-user",
+]
 USERS = {"manager": ["Manager"], "other": ["Manager"], "visitor": []}
 
 
@@ -76,15 +81,23 @@ def text_of(response, id):
     return " ".join(response.html.find(id=id).get_text(" ").split())
 
 
-def press(browser, form, **fields):
+def press(browser, form, button=None, **fields):
     """Press a button of the page; return the text that the page then shows."""
     form = browser.get("/@@beaker").forms[form]
     for name, value in fields.items():
         form[name] = value
-    response = form.submit()
+    response = form.submit(button)
     assert response.status_int == 303
     assert response.location.endswith("/@@beaker")
     return text_of(response.follow(), "message")
+
+
+def visit_as(browser, user_agent):
+    """Have the user of a browser visit a view that stores a session."""
+    visitor = Visitor(browser.app)
+    visitor.browser.authorization = browser.authorization
+    visitor.browser.extra_environ["HTTP_USER_AGENT"] = user_agent
+    visitor.visit(count_visit)
 
 
 # Who may look
@@ -626,6 +639,48 @@ def test_an_id_of_no_session_is_an_error(
     assert press(manager, "revoke", id=id) == text
     # It is one of the user, not of the site.
     assert "failed" not in caplog.text
+
+
+def test_the_sessions_of_a_user_are_listed(manager, file_sessions):
+    visit_as(manager, "curl/8.14.1")
+    (id,) = file_sessions.ids()
+
+    text = press(manager, "user", "list", user="/acl_users/manager")
+
+    assert text.startswith("The user has 1 session: curl, last used ")
+    assert file_sessions.ids() == {id}
+
+
+def test_no_more_than_the_ten_sessions_last_used_are_listed(
+    manager, file_sessions
+):
+    mark = file_sessions.session.policy.owners.mark("/acl_users\0manager")
+    for minutes in range(11):
+        idle = minutes * 60
+        id = file_sessions.make(idle, _user=mark, _client=f"a{minutes}")
+        file_sessions.store.add_to_index(mark, id)
+
+    text = press(manager, "user", "list", user="/acl_users/manager")
+
+    assert text.startswith("The user has 11 sessions: a0, last used")
+    assert "a9, last used" in text
+    assert "a10" not in text
+
+
+def test_the_sessions_of_a_user_are_ended(manager, file_sessions):
+    visit_as(manager, "curl/8.14.1")
+    other = file_sessions.make()
+
+    text = press(manager, "user", "end", user=" /acl_users/manager ")
+
+    assert text == "Ended 1 session."
+    assert file_sessions.ids() == {other}
+
+
+def test_what_names_no_user_is_an_error(manager, file_sessions):
+    text = press(manager, "user", "end", user="erika")
+
+    assert "'erika' is not the path of a user" in text
 
 
 def test_a_region_is_emptied_and_no_other(manager):

@@ -153,8 +153,7 @@ def test_what_the_index_has_lost_is_back_once_it_is_stored(indexed):
     id = indexed.make_for(ANNA)
     forget(indexed, id)
     assert indexed.ids_of(ANNA) == set()
-    session = open_stored(**indexed.options)
-    session.open_id(id)
+    session = open_stored(id, **indexed.options)
     session.data["city"] = "Lisbon"
     session.save()
 
@@ -164,9 +163,11 @@ def test_what_the_index_has_lost_is_back_once_it_is_stored(indexed):
 def test_what_the_index_has_lost_is_back_once_it_is_used(indexed, clock):
     id = indexed.make_for(ANNA)
     forget(indexed, id)
+    session = open_stored(id, **indexed.options)
+    session.save(everything=False)
+    assert indexed.ids_of(ANNA) == set()
     clock(600)
-    session = open_stored(**indexed.options)
-    session.open_id(id)
+    session = open_stored(id, **indexed.options)
     session.save(everything=False)
 
     assert indexed.ids_of(ANNA) == {id}
@@ -183,8 +184,7 @@ def test_a_search_finds_what_the_index_has_lost_and_puts_it_back(indexed):
 
 def test_a_session_that_is_moving_is_found_where_it_goes(indexed):
     former = indexed.make_for(ANNA)
-    session = open_stored(**indexed.options)
-    session.open_id(former)
+    session = open_stored(former, **indexed.options)
     session.regenerate_id()
     session.save()
     # As if its process had been killed before it told the index.
@@ -195,8 +195,7 @@ def test_a_session_that_is_moving_is_found_where_it_goes(indexed):
 
 def test_where_another_user_s_session_took_its_place_it_is_left_alone(indexed):
     annas = indexed.make_for(ANNA)
-    session = open_stored(**indexed.options)
-    session.open_id(annas)
+    session = open_stored(annas, **indexed.options)
     session.invalidate()
     session.belong_to(indexed.mark(BERT), "")
     session.save()
