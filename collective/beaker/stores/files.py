@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import suppress
+from glob import escape
+from glob import iglob
 from hashlib import sha1
 from types import ModuleType
 
@@ -52,15 +54,22 @@ _TEMPORARY = ".temp"
 _TEMPORARY_SECONDS = 60 * 60 * 24
 """The age at which a temporary file is removed: no write takes that long."""
 
+_INDEX = "users"
+"""The folder of the index.  Those of sessions have names of one letter."""
+
 _OF_ONE_FILE = frozenset([errno.EACCES, errno.EPERM, errno.EIO])
 """The errors of files that belong to somebody else or are damaged.  Others
 can be read all the same."""
 
 
 class FolderStore(Store):
-    """A folder with one file, or a few files, for each session."""
+    """A folder with one file, or a few files, for each session.
+
+    The index has a folder for each mark, and in it an empty file for each id.
+    """
 
     failures: tuple[type[Exception], ...] = (OSError,)
+    has_index = True
     suffix = ""
 
     def __init__(
@@ -194,7 +203,32 @@ class FolderStore(Store):
         locks = _paths(self._lock_folder, ".lock")
         return sum(1 for _ in self._names()) + sum(1 for _ in locks)
 
+    def _index_folder(self, mark: str) -> str:
+        return f"{self._folder}/{_INDEX}/{mark[:2]}/{mark}"
+
+    def _add_to_index(self, mark: str, id: str) -> None:
+        path = f"{self._index_folder(mark)}/{id}"
+        try:
+            make_file(path)
+        except FileNotFoundError:
+            make_folder(os.path.dirname(path))
+            make_file(path)
+
+    def _find_in_index(self, mark: str) -> Sequence[str]:
+        folder = self._index_folder(mark)
+        return os.listdir(folder) if exists(folder) else []
+
+    def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
+        for id in ids:
+            remove(f"{self._index_folder(mark)}/{id}")
+
+    def _walk_index(self) -> Iterator[tuple[str, Sequence[str]]]:
+        for folder in iglob(f"{escape(self._folder)}/{_INDEX}/*/*"):
+            mark = os.path.basename(folder)
+            yield mark, self._find_in_index(mark)
+
     def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
+        yield from super()._clean_up(dry_run)
         remove_lock = is_free if dry_run else remove_free
         for path in _paths(self._lock_folder, ".lock"):
             removed = _age(path) > _LOCK_SECONDS and remove_lock(path)

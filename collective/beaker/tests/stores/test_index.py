@@ -1,5 +1,7 @@
 """The index of a store, which names the sessions of a user without a walk."""
 
+import stat
+
 import pytest
 import sqlalchemy
 from beaker.ext.database import DatabaseNamespaceManager
@@ -13,11 +15,19 @@ from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import store_fixture
 
 
-INDEXING_STORES = ("sqlite", "postgresql", "mariadb", "redis", "rediscluster")
+INDEXING_STORES = (
+    "file",
+    "dbm",
+    "sqlite",
+    "postgresql",
+    "mariadb",
+    "redis",
+    "rediscluster",
+)
 
 indexing_store = store_fixture(*INDEXING_STORES)
 database = store_fixture("sqlite", "postgresql", "mariadb")
-plain_store = store_fixture("memory", "file", "dbm", "memcached", "mongodb")
+plain_store = store_fixture("memory", "memcached", "mongodb")
 
 
 def store_of(options, **more):
@@ -110,6 +120,18 @@ def test_redis_forgets_what_has_expired(redis, clock, mark):
 
     assert store.find_in_index(mark) == [late]
     assert client.ttl(f"beaker_user:{mark}") == 3600
+
+
+def test_the_files_of_the_index_are_for_their_owner_only(
+    tmp_path, umask, id, mark
+):
+    store = make_store("file", data_dir=str(tmp_path))
+    store.add_to_index(mark, id)
+    folder = tmp_path / "container_file" / "users"
+
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
+    assert modes == {0o600, 0o700}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 # The table
