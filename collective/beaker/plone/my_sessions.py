@@ -64,7 +64,8 @@ class MySessions:
 
     def end_others(self) -> int:
         """End all sessions but that of the request; return their number."""
-        options, keep = self._options(), self._current_id()
+        options, current = self._options(), self._current_id()
+        keep = set() if current is None else {current}
         *_, number = end_sessions_of_user(options, self._user, keep)
         end_other_logins(self._request)
         return number

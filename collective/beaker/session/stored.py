@@ -265,8 +265,8 @@ class StoredSession(SessionOfCopy):
                 self._update(everything)
             case _Step.TOUCH:
                 self._touch()
-        if self.owner is not None and self._stored_id is not None:
-            self._note(self.owner, self._stored_id)
+        if self.owner is not None and self._must_be_noted(step):
+            self._note(self.owner)
         self._end_former()
 
     def stores_changes(self, everything: bool) -> bool:
@@ -433,13 +433,24 @@ class StoredSession(SessionOfCopy):
         except StoreUnavailable as error:
             logger.error("%s", error)
 
-    def _note(self, owner: str, id: str) -> None:
+    def _must_be_noted(self, step: _Step) -> bool:
+        """Tell whether the index of users may lack the session.
+
+        It is noted at a new id, and as often as the time of access is stored:
+        the index may have lost it, and forgets what is not used.
+        """
+        is_due = self._policy.timeouts.is_access_due(self.last_accessed)
+        return is_due or step in (_Step.CREATE, _Step.MOVE)
+
+    def _note(self, owner: str) -> None:
         """Have the store find the session by its user, if it can.
 
-        What is not noted now is noted when it is stored again.
+        What is not noted now is noted later.
         """
+        if self._stored_id is None:
+            return
         try:
-            self._policy.store.add_to_index(owner, id)
+            self._policy.store.add_to_index(owner, self._stored_id)
         except StoreUnavailable as error:
             logger.error("%s", error)
 
