@@ -31,6 +31,7 @@ from collective.beaker.session.mapping import SessionMapping
 from collective.beaker.session.opened import BEAKERS_ATTRIBUTES
 from collective.beaker.session.opened import OpenedSession
 from collective.beaker.session.opening import open_session
+from collective.beaker.session.orphans import warn_of_orphan
 from collective.beaker.session.owners import Right
 from collective.beaker.session.owners import current_user
 from collective.beaker.session.owners import user_of
@@ -395,6 +396,12 @@ class LazySession(SessionMapping):
         response = request.response
         send_cookie(response, self._cookie, secure, self._expired_cookies)
         keep_private(response)
+        policy = self._policy_in_force()
+        name, header = policy.cookies.name, self._cookie_header
+        if not (
+            policy.in_browser or presented_values(self._cookies, header, name)
+        ):
+            warn_of_orphan(request)
 
     def _store_if_late(self) -> None:
         """Store at once what is changed after the session was closed."""

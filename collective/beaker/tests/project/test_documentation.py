@@ -171,6 +171,7 @@ def read_zcml(example: sybil.Example) -> None:
 
 def parse(page: Path, settings: Settings) -> sybil.Document:
     parsers = [
+        rest.SkipParser(),
         rest.CodeBlockParser("apacheconf", settings.read_zope_conf),
         rest.CodeBlockParser("ini", settings.read_buildout_cfg),
         rest.CodeBlockParser("yaml", settings.read_instance_yaml),
