@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import suppress
 from dataclasses import asdict
@@ -46,6 +47,7 @@ from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.options import redacted
 from collective.beaker.settings.options import with_defaults
 from collective.beaker.settings.section import Configuration
+from collective.beaker.settings.section import check_session_options
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.stores import Store
 from collective.beaker.stores import find_store
@@ -202,6 +204,21 @@ class Count:
 
 
 @dataclass
+class SiteReport:
+    """What a site configures for itself, in the database of Zope."""
+
+    path: str
+    settings: list[Setting]
+    errors: list[str]
+    """Mistakes that make requests of the site fail, each with its remedy."""
+
+    warnings: list[str]
+    stores: list[StoreCheck]
+    """Empty if there are errors, and if sessions are not in a store that this
+    process can reach."""
+
+
+@dataclass
 class Report:
     """Everything an administrator would like to know."""
 
@@ -221,12 +238,19 @@ class Report:
 
     versions: dict[str, str] = field(default_factory=dict)
 
+    sites: list[SiteReport] = field(default_factory=list)
+    """Empty if they were not looked for."""
+
     @property
     def verdict(self) -> str:
         """One of error, warning and ok."""
-        if self.errors or not all(check.works for check in self.stores):
+        parts: list[Report | SiteReport] = [self, *self.sites]
+        stores = [store for part in parts for store in part.stores]
+        if any(part.errors for part in parts) or not all(
+            store.works for store in stores
+        ):
             return "error"
-        return "warning" if self.warnings else "ok"
+        return "warning" if any(part.warnings for part in parts) else "ok"
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON can hold, with keys in the order of the fields."""
@@ -274,6 +298,26 @@ def make_report(
         report.sessions = _count_unless_failed(
             session, report.stores, count_seconds
         )
+    return report
+
+
+def report_site(
+    path: str, options: Options, errors: Sequence[str]
+) -> SiteReport:
+    """Return a report of the session options of a site, and of their store.
+
+    With ``errors``, the store is not used.
+    """
+    found = check_session_options(options)
+    report = SiteReport(
+        path=path,
+        settings=list(settings_of(None, found, options, local=True)),
+        errors=list(errors),
+        warnings=found.warnings + folder_warnings(found),
+        stores=[],
+    )
+    if not errors and not backend_of(options).per_process:
+        report.stores += check_stores(options, {})
     return report
 
 

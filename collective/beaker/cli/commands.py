@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -11,6 +12,7 @@ from collective.beaker.cli.configuration import check_user
 from collective.beaker.cli.configuration import read_session_options
 from collective.beaker.cli.configuration import read_valid_configuration
 from collective.beaker.cli.configuration import read_valid_zope_conf
+from collective.beaker.cli.configuration import site_errors
 from collective.beaker.cli.console import ERRORS
 from collective.beaker.cli.console import Duration
 from collective.beaker.cli.console import Failure
@@ -18,6 +20,7 @@ from collective.beaker.cli.console import UserPath
 from collective.beaker.cli.console import confirm
 from collective.beaker.cli.console import errors_as_failures
 from collective.beaker.cli.console import show_progress
+from collective.beaker.cli.database import read_sites_of
 from collective.beaker.cli.printing import describe_store
 from collective.beaker.cli.printing import print_report
 from collective.beaker.cli.printing import print_survey
@@ -38,6 +41,7 @@ from collective.beaker.maintenance.users import end_sessions_of_user
 from collective.beaker.maintenance.users import list_sessions_of_user
 from collective.beaker.report import Report
 from collective.beaker.report import make_report
+from collective.beaker.report import report_site
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.section import read_configuration
 
@@ -75,6 +79,14 @@ def _subcommand(function: Callable[..., None]) -> click.Command:
     return main.command()(click.pass_obj(with_options))
 
 
+_zope_option = click.option(
+    "--zope",
+    is_flag=True,
+    help="Also do this for what sites configure for themselves. Zope's "
+    "database is opened read-only for that.",
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @_version_option
 @click.option(
@@ -90,8 +102,8 @@ def _subcommand(function: Callable[..., None]) -> click.Command:
 def main(context: click.Context, path: str) -> None:
     """Check and maintain Beaker's sessions and caches.
 
-    This neither starts Zope nor opens its database, and works whether Zope is
-    running or not. Run it as the user that Zope runs as, with Zope's Python.
+    This does not start Zope, and works whether Zope is running or not. Run it
+    as the user that Zope runs as, with Zope's Python.
 
     The exit status is 0, 1 for warnings of check --strict, or 2 for errors.
     """
@@ -99,11 +111,12 @@ def main(context: click.Context, path: str) -> None:
 
 
 @_subcommand
+@_zope_option
 @click.option(
     "--strict", is_flag=True, help="Exit with status 1 for warnings."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(path: str, strict: bool, as_json: bool) -> None:
+def check(path: str, zope: bool, strict: bool, as_json: bool) -> None:
     """Check the settings and the stores.
 
     The settings are checked as they are when Zope starts. Then a test record
@@ -113,7 +126,7 @@ def check(path: str, strict: bool, as_json: bool) -> None:
     Whether Zope loads the ZCML of this package cannot be checked here: see
     whether Zope has the page @@beaker.
     """
-    report = _make_report(path)
+    report = _make_report(path, zope)
     verdict = report.verdict
     if as_json:
         data = {"zope_conf": path, "verdict": verdict, **report.as_dict()}
@@ -136,28 +149,32 @@ _of_user = click.option(
 
 
 @_subcommand
+@_zope_option
 @_of_user
-def sessions(path: str, user: str | None) -> None:
+def sessions(path: str, zope: bool, user: str | None) -> None:
     """Count the stored sessions, or list those of one user.
 
     They are counted by age and by size. Some stores, such as memcached, cannot
     list their sessions.
     """
-    with errors_as_failures():
-        options = read_session_options(path)
-        if user is not None:
-            print_user_sessions(list_sessions_of_user(options, user, True))
-            return
-        inspector = SessionInspector(options)
-        found = show_progress(
-            survey(options),
-            inspector,
-            lambda found: found.sessions + found.empty,
-        )
+    _for_each_place(path, zope, partial(_count, user=user))
+
+
+def _count(options: Options, user: str | None) -> None:
+    if user is not None:
+        print_user_sessions(list_sessions_of_user(options, user, True))
+        return
+    inspector = SessionInspector(options)
+    found = show_progress(
+        survey(options),
+        inspector,
+        lambda found: found.sessions + found.empty,
+    )
     print_survey(found, inspector.store)
 
 
 @_subcommand
+@_zope_option
 @click.option(
     "--idle",
     type=Duration(),
@@ -168,7 +185,7 @@ def sessions(path: str, user: str | None) -> None:
 @click.option(
     "--dry-run", is_flag=True, help="Count, but do not remove anything."
 )
-def sweep(path: str, idle: int | None, dry_run: bool) -> None:
+def sweep(path: str, zope: bool, idle: int | None, dry_run: bool) -> None:
     """Remove expired sessions and unneeded records.
 
     This removes sessions beyond session.timeout, session.absolute_timeout or
@@ -186,15 +203,18 @@ def sweep(path: str, idle: int | None, dry_run: bool) -> None:
             verb = "Would remove" if dry_run else "Removed"
             removed = wording.number(values, "expired value")
             click.echo(f"{verb} {removed} of caches.")
-            if configuration.session is None:
+            if configuration.session is None and not zope:
                 return
-        options = read_session_options(path)
-        inspector = SessionInspector(options, idle)
-        swept = show_progress(
-            sweep_sessions(options, idle, dry_run),
-            inspector,
-            lambda swept: swept.looked_at,
-        )
+    _for_each_place(path, zope, partial(_sweep, idle=idle, dry_run=dry_run))
+
+
+def _sweep(options: Options, idle: int | None, dry_run: bool) -> None:
+    inspector = SessionInspector(options, idle)
+    swept = show_progress(
+        sweep_sessions(options, idle, dry_run),
+        inspector,
+        lambda swept: swept.looked_at,
+    )
     print_sweep(swept, dry_run)
     if not inspector.any_can_expire:
         click.echo(
@@ -204,12 +224,18 @@ def sweep(path: str, idle: int | None, dry_run: bool) -> None:
 
 
 @_subcommand
+@_zope_option
 @click.argument("id", required=False)
 @click.option("--all", "everyone", is_flag=True, help="End all sessions.")
 @_of_user
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def revoke(
-    path: str, id: str | None, everyone: bool, user: str | None, yes: bool
+    path: str,
+    zope: bool,
+    id: str | None,
+    everyone: bool,
+    user: str | None,
+    yes: bool,
 ) -> None:
     """End the session with this ID, those of a user, or all sessions.
 
@@ -220,38 +246,46 @@ def revoke(
         raise click.UsageError(
             "Give either the ID of a session, or --user, or --all."
         )
+    if user is not None:
+        _for_each_place(path, zope, partial(_revoke_user, user=user, yes=yes))
+        return
+    if everyone:
+        _for_each_place(path, zope, partial(_revoke_all, yes=yes))
+        return
     with errors_as_failures():
-        options = read_session_options(path)
-        inspector = SessionInspector(options)
-        store = describe_store(inspector.store)
-        if user is not None:
-            _revoke_user(options, inspector, user, yes)
-            return
-        if everyone:
-            # This fails if the store is down, or cannot list its sessions.
-            next(inspector.walk_all(), None)
-            if not yes:
-                confirm(f"End all sessions in {store}?")
-            number = show_progress(
-                revoke_all(options),
-                inspector,
-                lambda number: number,
-            )
-            click.echo(f"Ended {wording.number(number, 'session')}.")
-            return
-        id = find_id(id or "")
+        _revoke_id(path, zope, find_id(id or ""), yes)
+
+
+def _revoke_all(options: Options, yes: bool) -> None:
+    inspector = SessionInspector(options)
+    # This fails if the store is down, or cannot list its sessions.
+    next(inspector.walk_all(), None)
+    if not yes:
+        confirm(f"End all sessions in {describe_store(inspector.store)}?")
+    number = show_progress(
+        revoke_all(options),
+        inspector,
+        lambda number: number,
+    )
+    click.echo(f"Ended {wording.number(number, 'session')}.")
+
+
+def _revoke_id(path: str, zope: bool, id: str, yes: bool) -> None:
+    all_options, failures = read_session_options(path, zope)
+    for _, options in all_options:
         if not yes:
             if not is_stored(options, id):
-                raise Failure(_NO_SESSION)
+                continue
+            store = describe_store(SessionInspector(options).store)
             confirm(f"End this session in {store}?")
-        if not revoke_session(options, id):
-            raise Failure(_NO_SESSION)
-        click.echo("Ended the session.")
+        if revoke_session(options, id):
+            click.echo("Ended the session.")
+            return
+    raise Failure("\n".join(failures or [_NO_SESSION]))
 
 
-def _revoke_user(
-    options: Options, inspector: SessionInspector, user: str, yes: bool
-) -> None:
+def _revoke_user(options: Options, user: str, yes: bool) -> None:
+    inspector = SessionInspector(options)
     if not yes:
         number = len(list_sessions_of_user(options, user, True))
         if not number:
@@ -264,6 +298,29 @@ def _revoke_user(
         lambda number: number,
     )
     click.echo(f"Ended {wording.number(number, 'session')}.")
+
+
+def _for_each_place(
+    path: str, zope: bool, work: Callable[[Options], None]
+) -> None:
+    """Work on the sessions of each place, also if that fails for some.
+
+    Raises Failure if it failed for any.
+    """
+    with errors_as_failures():
+        all_options, failures = read_session_options(path, zope)
+    for owner, options in all_options:
+        if zope:
+            click.echo(f"{owner}:")
+        try:
+            with errors_as_failures():
+                work(options)
+        except Failure as failure:
+            failures.append(
+                f"{owner}: {failure.message}" if zope else failure.message
+            )
+    if failures:
+        raise Failure("\n".join(failures))
 
 
 @_subcommand
@@ -283,10 +340,23 @@ def clear(path: str, region: str) -> None:
     click.echo(wording.emptied(region, number))
 
 
-def _make_report(path: str) -> Report:
+def _make_report(path: str, zope: bool) -> Report:
     try:
         conf = read_valid_zope_conf(path)
         check_user(conf, read_configuration(conf.section))
     except Failure as failure:
         return Report(errors=[failure.message])
-    return make_report(conf.section)
+    report = make_report(conf.section)
+    if not zope:
+        return report
+    try:
+        sites = read_sites_of(path, conf)
+    except Failure as failure:
+        report.errors.append(failure.message)
+        return report
+    report.warnings += sites.problems
+    report.sites += [
+        report_site(site.owner, site.options, site_errors(conf, site.options))
+        for site in sites.found
+    ]
+    return report

@@ -2,7 +2,13 @@
 
 import os
 
+import click
+
 from collective.beaker.cli.console import Failure
+from collective.beaker.cli.database import read_sites_of
+from collective.beaker.maintenance.sites import ZOPE_CONF
+from collective.beaker.maintenance.sites import Owned
+from collective.beaker.maintenance.sites import one_for_each_place
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
@@ -10,6 +16,7 @@ from collective.beaker.settings.folders import is_open_to_all
 from collective.beaker.settings.folders import other_owner
 from collective.beaker.settings.folders import used_folders
 from collective.beaker.settings.section import Configuration
+from collective.beaker.settings.section import check_session_options
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import ZopeConf
 from collective.beaker.settings.zope_conf import ZopeConfError
@@ -57,19 +64,67 @@ def check_user(conf: ZopeConf, configuration: Configuration) -> None:
             )
 
 
-def read_session_options(path: str) -> Options:
-    """Read the options of sessions; raise Failure if they are out of reach."""
+def read_session_options(
+    path: str, of_sites: bool
+) -> tuple[list[Owned], list[str]]:
+    """Read the options of sessions; return what is wrong with others, too.
+
+    They are those of zope.conf and, if asked for, those that sites configure
+    for themselves.  What is kept in one place is there once.  Raises Failure
+    if there are none.
+    """
     options = read_valid_configuration(path).session
-    if options is None:
+    found = [] if options is None else [Owned(ZOPE_CONF, options)]
+    wrong: list[str] = []
+    if of_sites:
+        found += _read_options_of_sites(path, wrong)
+    if not found and not wrong:
         raise Failure(
             f"{path} configures no sessions. Add a setting that begins with "
             "session. to <product-config beaker>."
         )
+    reachable: list[Owned] = []
+    for owned in one_for_each_place(found):
+        if reason := _out_of_reach(owned.options):
+            wrong.append(f"{owned.owner}: {reason}" if of_sites else reason)
+        else:
+            reachable.append(owned)
+    return reachable, wrong
+
+
+def _read_options_of_sites(path: str, wrong: list[str]) -> list[Owned]:
+    """Read what sites configure; add what is wrong with it to a list."""
+    conf = read_valid_zope_conf(path)
+    sites, found = read_sites_of(path, conf), []
+    for problem in sites.problems:
+        click.echo(problem, err=True)
+    for site in sites.found:
+        errors = site_errors(conf, site.options)
+        wrong += [f"{site.owner}: {error}" for error in errors]
+        if not errors:
+            found.append(site)
+    return found
+
+
+def _out_of_reach(options: Options) -> str | None:
+    """Return why no command can reach sessions, or None."""
     backend = backend_of(options)
-    if backend.per_process:
-        raise Failure(
-            f"session.type is {kind_of(options)!r}: the sessions are in each "
-            "process of Zope, where this command cannot look. "
-            f"{backend.session_remedy}"
-        )
-    return options
+    if not backend.per_process:
+        return None
+    return (
+        f"session.type is {kind_of(options)!r}: the sessions are in each "
+        "process of Zope, where this command cannot look. "
+        f"{backend.session_remedy}"
+    )
+
+
+def site_errors(conf: ZopeConf, options: Options) -> list[str]:
+    """Return why the sessions of a site cannot be used from here."""
+    found = check_session_options(options)
+    if found.errors:
+        return found.errors
+    try:
+        check_user(conf, found)
+    except Failure as failure:
+        return [failure.message]
+    return []

@@ -14,6 +14,7 @@ from collective.beaker.maintenance.users import UserSession
 from collective.beaker.report import DEFAULT
 from collective.beaker.report import INHERITED
 from collective.beaker.report import Report
+from collective.beaker.report import SiteReport
 from collective.beaker.report import StoreCheck
 from collective.beaker.stores import Store
 
@@ -42,6 +43,13 @@ def print_report(report: Report) -> None:
 
 def _report_lines(report: Report) -> Iterator[tuple[str, str]]:
     """Yield pairs of a verdict and a text."""
+    yield from _lines_of_part(report)
+    for site in report.sites:
+        for verdict, text in _lines_of_part(site):
+            yield verdict, f"{site.path}: {text}"
+
+
+def _lines_of_part(report: Report | SiteReport) -> Iterator[tuple[str, str]]:
     messages = report.errors + report.warnings
     for setting in report.settings:
         has_message = any(

@@ -9,7 +9,11 @@ itself decides which one.
 import logging
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import Zope2
+from transaction import TransactionManager
 from zope.component import adapter
 from zope.component import getGlobalSiteManager
 from zope.processlifetime import IProcessStarting
@@ -17,6 +21,10 @@ from zope.processlifetime import IProcessStarting
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.caches import regions_to_sweep
+from collective.beaker.maintenance.sites import ZOPE_CONF
+from collective.beaker.maintenance.sites import Owned
+from collective.beaker.maintenance.sites import one_for_each_place
+from collective.beaker.maintenance.sites import read_sites
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
@@ -83,14 +91,8 @@ class _Periodic(threading.Thread):
 
     def sweep_if_due(self) -> None:
         """Sweep if it is the turn of this process; log any failure."""
-        try:
+        with _failure_logged(f"{self.what} were not swept"):
             self.sweep()
-        except (CannotMaintain, StoreUnavailable) as error:
-            logger.error("%s were not swept: %s", self.what, error)
-        except Exception as error:
-            # Only the type: the message may hold an id or stored data.
-            name = type(error).__name__
-            logger.error("%s were not swept: %s.", self.what, name)
 
     def sweep(self) -> None:
         """Sweep if it is the turn of this process."""
@@ -130,30 +132,50 @@ class ValueSweeper(_Periodic):
 
 
 class Sweeper(_Periodic):
-    """Sweeps the sessions, until ``sweep_interval`` is no longer set."""
+    """Sweeps the sessions, until ``sweep_interval`` is no longer set.
+
+    Those that sites configure for themselves are swept, too.
+    """
 
     what = "Sessions"
 
     def __init__(self) -> None:
         super().__init__()
         self.owner = secrets.token_hex(8)
+        self._logged: set[str] = set()
 
     def interval(self) -> int | None:
         return _global_options().get("sweep_interval")
 
     def sweep(self) -> None:
         options = _global_options()
-        swept = self._sweep(options, options["sweep_interval"])
-        if swept and swept.removed:
-            logger.info(
-                "Removed %s sessions, %s empty records, %s locks and %s "
-                "temporary files; kept %s sessions.",
-                swept.expired,
-                swept.empty,
-                swept.locks,
-                swept.temporary_files,
-                swept.kept,
-            )
+        all_options = [Owned(ZOPE_CONF, options)]
+        with _failure_logged("What sites configure was not read"):
+            all_options += self._options_of_sites()
+        for owner, each in one_for_each_place(all_options):
+            of = "" if owner == ZOPE_CONF else f" of {owner}"
+            with _failure_logged(f"Sessions{of} were not swept"):
+                _log(self._sweep(each, options["sweep_interval"]))
+
+    def _options_of_sites(self) -> list[Owned]:
+        """Return what sites configure whose stores can be swept.
+
+        The connection is this thread's own, and nothing is committed.
+        """
+        if Zope2.DB is None:
+            return []
+        transactions = TransactionManager()
+        connection = Zope2.DB.open(transactions)
+        try:
+            sites = read_sites(connection.root()["Application"])
+        finally:
+            transactions.abort()
+            connection.close()
+        for problem in sites.problems:
+            if problem not in self._logged:
+                self._logged.add(problem)
+                logger.warning("%s", problem)
+        return [site for site in sites.found if _lists(site.options)]
 
     def _sweep(self, options: Options, interval: int) -> Sweep | None:
         """Sweep in slices; return None if it is another process's turn."""
@@ -166,6 +188,39 @@ class Sweeper(_Periodic):
                 break
             swept = result
         return swept
+
+
+@contextmanager
+def _failure_logged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (CannotMaintain, StoreUnavailable) as error:
+        logger.error("%s: %s", what, error)
+    except Exception as error:
+        # Only the type: the message may hold an id or stored data.
+        logger.error("%s: %s.", what, type(error).__name__)
+
+
+def _log(swept: Sweep | None) -> None:
+    if swept and swept.removed:
+        logger.info(
+            "Removed %s sessions, %s empty records, %s locks and %s "
+            "temporary files; kept %s sessions.",
+            swept.expired,
+            swept.empty,
+            swept.locks,
+            swept.temporary_files,
+            swept.kept,
+        )
+
+
+def _lists(options: Options) -> bool:
+    """Tell whether a store can list what there is to sweep."""
+    try:
+        return backend_of(options).lists
+    except LookupError:
+        # An error about it follows.
+        return True
 
 
 def _configuration() -> Configuration:

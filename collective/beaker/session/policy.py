@@ -2,7 +2,6 @@
 
 import logging
 from collections import UserList
-from collections.abc import Hashable
 from collections.abc import Mapping
 from collections.abc import Set
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from collective.beaker.session.owners import Owners
 from collective.beaker.session.times import Timeouts
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.backends import places_of
 from collective.beaker.settings.cookie_rules import cookie_name
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import with_defaults
@@ -94,10 +94,10 @@ def policy_for(config: Mapping[str, Any]) -> Policy:
     known = _policies.get(name)
     if known is None or known[0] != given:
         # Another thread may change them at this moment.
-        copied = _copied(dict(given))
-        policy = make_policy(copied)
+        kept = copied(dict(given))
+        policy = make_policy(kept)
         _warn_of_shared_place(name, policy)
-        known = _policies[name] = copied, policy
+        known = _policies[name] = kept, policy
     return known[1]
 
 
@@ -114,39 +114,29 @@ def _warn_of_shared_place(name: str, policy: Policy) -> None:
         if (
             other_name != name
             and timeouts[0] != timeouts[1]
-            and not _places(policy).isdisjoint(_places(other))
+            and not places_of(policy.options).isdisjoint(
+                places_of(other.options)
+            )
         ):
             logger.warning(
                 "Sessions with session.key %r and those with %r are kept in "
-                "one place, but have different timeouts, and a sweep judges "
-                "all by those of zope.conf. Give one of them a place of its "
+                "one place, but have different timeouts, and a sweep removes "
+                "them by the longer ones. Give one of them a place of its "
                 "own, such as another session.data_dir.",
                 name,
                 other_name,
             )
 
 
-def _places(policy: Policy) -> frozenset[Hashable]:
-    options = policy.options
-    try:
-        backend = backend_of(options)
-    except LookupError:
-        # A session class of its own may know more types.
-        return frozenset()
-    return frozenset(
-        (backend.name, place) for place in backend.places(options)
-    )
-
-
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """Return an equal value that does not change with its original.
 
     Nor does it belong to a ZODB connection, as the options of a site may.
     """
     if isinstance(value, Mapping):
-        return {key: _copied(each) for key, each in value.items()}
+        return {key: copied(each) for key, each in value.items()}
     if isinstance(value, list | UserList):
-        return [_copied(each) for each in value]
+        return [copied(each) for each in value]
     if isinstance(value, Set):
         return set(value)
     return value

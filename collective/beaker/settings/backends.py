@@ -379,6 +379,7 @@ BACKENDS: dict[str, Backend] = {
             cache_type="collective.beaker.memory",
             store=f"{_STORES}.memory:MemoryStore",
             store_options=("timeout",),
+            places=lambda options: frozenset(["this process"]),
             values=f"{_STORES}.values.memory:MemoryValues",
             value_options=("region", "max_entries"),
             per_process=True,
@@ -580,6 +581,22 @@ def are_stored(options: Mapping[str, Any]) -> bool:
         return not backend_of(options).in_browser
     except LookupError:
         return True
+
+
+def places_of(options: Mapping[str, Any]) -> frozenset[Hashable]:
+    """Return where sessions with these options are kept, as far as is known.
+
+    If two groups of options have a place in common, their sessions are in one
+    store.
+    """
+    try:
+        backend = backend_of(options)
+    except LookupError:
+        # A session class of its own may know more types.
+        return frozenset()
+    return frozenset(
+        (backend.name, place) for place in backend.places(options)
+    )
 
 
 def _installed() -> dict[str, EntryPoint]:

@@ -4,6 +4,7 @@ Nothing here needs a running Zope or uses a store.
 """
 
 import re
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from collective.beaker.settings.checks import session_warnings
 from collective.beaker.settings.checks import sharing_warnings
 from collective.beaker.settings.options import CACHE_DEFAULTS
 from collective.beaker.settings.options import CACHE_OPTIONS
+from collective.beaker.settings.options import FALLBACK_OPTIONS
 from collective.beaker.settings.options import METRICS_OPTIONS
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
@@ -146,18 +148,42 @@ def _read_session(
     given: dict[str, Any], found: Configuration
 ) -> dict[str, Any]:
     _refuse("session", given, REFUSED_SESSION_OPTIONS, found)
+    if given.get("cookie_expires") in ("0", "1"):
+        found.warnings.append(_ambiguous_expiry(given["cookie_expires"]))
+    return _checked_session(given, _read_values, found)
+
+
+def check_session_options(given: Mapping[str, Any]) -> Configuration:
+    """Check session options that code has set, such as those of a site.
+
+    They are Python values, and nothing converts them.  Nothing is raised: the
+    result has the errors.
+    """
+    found = Configuration()
+    found.session = _checked_session(given, _check_values, found)
+    return found
+
+
+def _checked_session(
+    given: Mapping[str, Any],
+    values_of: Callable[..., dict[str, Any]],
+    found: Configuration,
+) -> dict[str, Any]:
+    """Return session options with their defaults.
+
+    ``values_of`` is called as ``_read_values`` is.
+    """
     name = kind_of(given)
     backend = _backend("session", name, found)
     readers = {**backend.options, **SESSION_OPTIONS}
-    values = _read_values("session", given, readers, found)
+    values = values_of("session", given, readers, found)
     options = with_defaults(values)
     read = ReadOptions(options, given.keys() - values.keys())
-    found.warnings += _unknown("session", given, readers, backend.takes_any)
+    known = {**readers, **REFUSED_SESSION_OPTIONS, **python_options()}
+    found.warnings += _unknown("session", given, known, backend.takes_any)
     found.warnings += session_warnings(read, backend)
     found.errors += backend_errors("session", read, name, backend)
     found.errors += session_errors(read)
-    if given.get("cookie_expires") in ("0", "1"):
-        found.warnings.append(_ambiguous_expiry(given["cookie_expires"]))
     return options
 
 
@@ -318,6 +344,38 @@ def _read_values(
             continue
         if hint := _hint(value):
             found.warnings.append(f"{prefix}.{option} is {shown!r}.{hint}")
+    return values
+
+
+def _check_values(
+    prefix: str,
+    given: Mapping[str, Any],
+    readers: Mapping[str, Reader],
+    found: Configuration,
+) -> dict[str, Any]:
+    """Return the values of a group, without texts that must be converted.
+
+    Code that has set them has to do that.
+    """
+    values = dict(given)
+    for option, value in given.items():
+        if not isinstance(value, str) or option in FALLBACK_OPTIONS:
+            continue
+        shown = redacted(option, value)
+        try:
+            read = _read_value(value, readers.get(option, str))
+        except ValueError as error:
+            found.errors.append(
+                f"{prefix}.{option} is {shown!r}; allowed is {error}."
+            )
+        else:
+            if isinstance(read, str):
+                continue
+            found.errors.append(
+                f"{prefix}.{option} is the text {shown!r}, which nothing "
+                f"converts here. Set it to {read!r}, without quotes."
+            )
+        del values[option]
     return values
 
 

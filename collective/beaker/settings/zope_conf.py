@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import ZConfig
 from App.config import getConfiguration
@@ -37,6 +38,9 @@ class ZopeConf:
     environment: Mapping[str, str]
     """The environment variables that Zope sets at start-up."""
 
+    whole: Any
+    """All that the file configures, as Zope keeps it."""
+
 
 def running_section() -> Mapping[str, str] | None:
     """Return the beaker section of this Zope, or None if there is none."""
@@ -60,6 +64,7 @@ def read_zope_conf(path: str) -> ZopeConf:
             found.product_config.get("beaker"),
             found.clienthome,
             dict(found.environment),
+            found,
         )
     # This is raised outside of the except clauses, because the error holds
     # the line and would be attached.

@@ -307,6 +307,7 @@ def test_check_prints_json_with_the_keys_that_are_documented(check, tmp_path):
         "regions",
         "sessions",
         "versions",
+        "sites",
     ]
     assert found["verdict"] == "warning"
     assert found["stores"][0].keys() == {

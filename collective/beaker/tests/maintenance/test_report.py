@@ -275,6 +275,7 @@ def test_a_report_is_what_json_can_hold(tmp_path):
         "regions",
         "sessions",
         "versions",
+        "sites",
     ]
     assert "very secret" not in text
     assert "session.secret has 11 characters" in made.warnings[0]

@@ -7,6 +7,8 @@ from signal import SIGINT
 from signal import signal
 
 import pytest
+import Zope2
+from ZODB import DB
 from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 from zope.processlifetime import ProcessStarting
@@ -199,6 +201,63 @@ def test_the_thread_reads_the_options_at_each_turn(
     finally:
         utilities.registerUtility(config, ISessionConfig)
     assert getUtility(ISessionConfig) is config
+
+
+@pytest.fixture
+def of_site(sites, visitor, tmp_path):
+    """Sessions of a site in Zope, which configures them for itself."""
+    found = Sessions(
+        {"type": "file", "data_dir": str(tmp_path / "site"), "timeout": 60}
+    )
+
+    def configure(request):
+        components = request["PARENTS"][-1].special.getSiteManager()
+        components.getUtility(ISessionConfig).update(found.options)
+
+    visitor.visit(configure)
+    return found
+
+
+def test_what_a_site_configures_is_swept_by_its_own_timeout(sessions, of_site):
+    kept = sessions.make(idle=600)
+    of_site.make(idle=600)
+
+    Sweeper().sweep_if_due()
+
+    assert sessions.ids() == {kept}
+    assert of_site.ids() == set()
+
+
+def test_a_store_of_a_site_that_is_down_does_not_keep_others_from_it(
+    sessions, of_site, visitor, caplog
+):
+    def break_it(request):
+        components = request["PARENTS"][-1].special.getSiteManager()
+        url = f"redis://127.0.0.1:{free_port()}/0"
+        options = components.getUtility(ISessionConfig)
+        options.update(type="ext:redis", url=url)
+
+    visitor.visit(break_it)
+    sessions.make(idle=7200)
+
+    Sweeper().sweep_if_due()
+
+    assert sessions.ids() == set()
+    assert "Sessions of /special were not swept: The store" in caplog.text
+
+
+def test_a_database_that_cannot_be_read_is_logged(
+    sessions, monkeypatch, caplog
+):
+    closed = DB(None)
+    closed.close()
+    monkeypatch.setattr(Zope2, "DB", closed)
+    sessions.make(idle=7200)
+
+    Sweeper().sweep_if_due()
+
+    assert sessions.ids() == set()
+    assert "What sites configure was not read: " in caplog.text
 
 
 def test_zope_sweeps_when_it_has_started(tmp_path):

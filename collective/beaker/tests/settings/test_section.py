@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from inspect import signature
+from secrets import token_hex
 
 import pytest
 from beaker.session import CookieSession
@@ -11,6 +12,7 @@ from collective.beaker.settings.backends import python_options
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
 from collective.beaker.settings.options import SESSION_DEFAULTS
+from collective.beaker.settings.section import check_session_options
 from collective.beaker.settings.section import read_configuration
 
 
@@ -828,3 +830,29 @@ def test_a_token_begins_no_sessions():
     assert configuration.session is None
     assert configuration.errors == []
     assert configuration.warnings == []
+
+
+# Options that code has set
+
+
+def test_python_values_are_not_converted():
+    options = {
+        "type": "file",
+        "data_dir": "sessions",
+        "timeout": 900,
+        "secret": token_hex(),
+        "secret_fallbacks": [token_hex()],
+        "cookie_expires": timedelta(days=1),
+        "session_class": Session,
+    }
+
+    found = check_session_options(options)
+
+    assert found.errors + found.warnings == []
+    assert found.session.items() >= options.items()
+
+
+def test_an_option_that_is_not_known_is_a_warning():
+    found = check_session_options({"time_out": 900})
+
+    assert "Did you mean session.timeout?" in found.warnings[0]

@@ -1,0 +1,160 @@
+"""What sites configure for themselves: options in the database of Zope."""
+
+from collections import deque
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from typing import NamedTuple
+
+from Acquisition import aq_base
+from OFS.ObjectManager import ObjectManager
+from OFS.Uninstalled import BrokenClass
+from zope.component import getGlobalSiteManager
+from zope.component.interfaces import ISite
+from zope.interface.interfaces import ComponentLookupError
+
+from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.maintenance.stored import Options
+from collective.beaker.session.policy import copied
+from collective.beaker.settings.backends import places_of
+
+
+ZOPE_CONF = "zope.conf"
+"""The owner of the options for the whole Zope."""
+
+_MOST_FOLDERS = 10_000
+"""In how many folders sites are looked for."""
+
+_INTERFACES = "object_provides"
+"""The index of a catalog that tells which objects are sites."""
+
+
+class Owned(NamedTuple):
+    """Session options, and who has set them."""
+
+    owner: str
+    """``ZOPE_CONF``, or the path of a site, or several of them."""
+
+    options: Options
+
+
+@dataclass
+class Sites:
+    """The sites that configure sessions for themselves."""
+
+    found: list[Owned] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What could not be read, each with the remedy."""
+
+
+def read_sites(root: Any) -> Sites:
+    """Return the options of all sites below Zope's root folder, and its own.
+
+    A site that has those of a site around it is left out.  The result does
+    not depend on the connection to the database.
+    """
+    sites = Sites()
+    known = [getGlobalSiteManager().queryUtility(ISessionConfig), None]
+    for site in _walk_sites(root, sites.problems):
+        path = _path(site)
+        try:
+            options = site.getSiteManager().queryUtility(ISessionConfig)
+            if not any(options is each for each in known):
+                known.append(options)
+                sites.found.append(Owned(path, copied(dict(options))))
+        except ComponentLookupError:
+            # It has no site manager of its own.
+            continue
+        except Exception as error:
+            sites.problems.append(
+                f"{path}: its options cannot be read "
+                f"({type(error).__name__}). Register them anew."
+            )
+    return sites
+
+
+def _walk_sites(root: Any, problems: list[str]) -> Iterator[Any]:
+    """Yield the sites in folders at any depth, those further up first.
+
+    Where there is a catalog, as in Plone, it names the sites below, since
+    looking at all content would take too long.
+    """
+    folders = deque([root])
+    looked_at = 0
+    while folders:
+        if looked_at == _MOST_FOLDERS:
+            problems.append(
+                f"Sites were looked for in {_MOST_FOLDERS:,} folders only. "
+                "What sites in others configure is not known here: give them "
+                "a store that removes expired sessions by itself."
+            )
+            return
+        folder = folders.popleft()
+        looked_at += 1
+        if ISite.providedBy(folder):
+            yield folder
+        catalog = getattr(aq_base(folder), "portal_catalog", None)
+        if catalog is not None and _INTERFACES in catalog.indexes():
+            yield from _sites_of_catalog(folder, catalog)
+        else:
+            folders += _folders_in(folder, problems)
+
+
+def _folders_in(folder: Any, problems: list[str]) -> Iterator[Any]:
+    """Yield the folders in a folder.
+
+    To know that an object is none, it is not loaded.
+    """
+    for name, each in folder.objectItems():
+        base = aq_base(each)
+        if isinstance(base, BrokenClass):
+            kind = type(base)
+            problems.append(
+                f"{_path(folder).rstrip('/')}/{name}: its class "
+                f"{kind.__module__}.{kind.__name__} cannot be imported. "
+                "Install its package, or use the Python of Zope."
+            )
+        elif isinstance(base, ObjectManager):
+            yield each
+
+
+def _sites_of_catalog(site: Any, catalog: Any) -> Iterator[Any]:
+    query = {_INTERFACES: ISite.__identifier__}
+    catalog = aq_base(catalog).__of__(site)
+    for brain in catalog.unrestrictedSearchResults(**query):
+        found = site.unrestrictedTraverse(brain.getPath(), None)
+        if found is not None:
+            yield found
+
+
+def _path(folder: Any) -> str:
+    return "/".join(folder.getPhysicalPath()) or "/"
+
+
+def one_for_each_place(all_options: Iterable[Owned]) -> list[Owned]:
+    """Join options that keep sessions in one place.
+
+    The longer timeouts hold then: nobody must lose a session that the other
+    options keep.
+    """
+    joined: list[Owned] = []
+    for owned in all_options:
+        for position, other in enumerate(joined):
+            if not places_of(owned.options).isdisjoint(
+                places_of(other.options)
+            ):
+                joined[position] = _join(other, owned)
+                break
+        else:
+            joined.append(owned)
+    return joined
+
+
+def _join(one: Owned, other: Owned) -> Owned:
+    longer: dict[str, int | None] = {}
+    for option in ("timeout", "absolute_timeout"):
+        both = one.options.get(option), other.options.get(option)
+        longer[option] = max(filter(None, both)) if all(both) else None
+    return Owned(f"{one.owner}, {other.owner}", {**one.options, **longer})
