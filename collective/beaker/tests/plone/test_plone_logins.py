@@ -128,6 +128,74 @@ class TestNewPassword(LoginTestCase):
         self.assertIsNot(users, owners)
 
 
+class TestNewPasswordOverHTTP(LoginTestCase):
+    NEW = "another secret"
+
+    def setUp(self):
+        super().setUp()
+        self.log_in()
+        self.visit("@@visits")
+        self.users = self.browser
+
+    def assert_session_has_ended(self):
+        """What the user stored is gone, also if the user logs in anew."""
+        self.browser = self.users
+        del self.browser.cookies["__ac"]
+        self.log_in(password=self.NEW)
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 1")
+
+    def test_an_administrator_ends_the_sessions_of_that_user_only(self):
+        self.new_browser()
+        self.log_in_as_owner()
+        self.visit("@@visits")
+        owners_cookie = self.cookie
+        self.patch(f"@users/{TEST_USER_ID}", password=self.NEW)
+
+        self.assertEqual(self.visit("@@visits"), f"{SITE_OWNER_NAME}: 2")
+        self.assertEqual(self.cookie, owners_cookie)
+        self.assert_session_has_ended()
+
+    def test_a_user_keeps_the_session_in_which_the_password_was_changed(self):
+        self.new_browser()
+        self.log_in()
+        self.visit("@@visits")
+        self.visit("@@change-password")
+        form = {
+            "form.widgets.current_password": TEST_USER_PASSWORD,
+            "form.widgets.new_password": self.NEW,
+            "form.widgets.new_password_ctl": self.NEW,
+        }
+        for name, value in form.items():
+            self.browser.getControl(name=name).value = value
+        self.browser.getControl("Change Password").click()
+
+        self.assertIn("Password changed", self.browser.contents)
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 2")
+        self.assert_session_has_ended()
+
+    def test_a_reset_ends_all_sessions_of_the_user(self):
+        tool = self.portal.portal_password_reset
+        reset = tool.requestReset(TEST_USER_ID)["randomstring"]
+        transaction.commit()
+        self.new_browser()
+        self.visit(f"passwordreset/{reset}")
+        self.browser.getControl(name="userid").value = TEST_USER_NAME
+        for name in ("password", "password2"):
+            self.browser.getControl(name=name).value = self.NEW
+        self.browser.getControl("Set my password").click()
+
+        self.assert_session_has_ended()
+
+    def patch(self, path, **data):
+        request = self.browser.testapp.patch_json
+        token = self.browser.cookies["__ac"]
+        request(
+            f"{self.url}/{path}",
+            data,
+            headers={"Accept": "application/json", "Cookie": f"__ac={token}"},
+        )
+
+
 class TestSiteOwner(LoginTestCase):
     def test_a_user_of_the_root_is_told_from_one_of_the_site(self):
         self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
