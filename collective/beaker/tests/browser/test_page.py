@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from collective.beaker.tests.helpers.chromium import chromium_running
 from collective.beaker.tests.helpers.servers import find_program
 from collective.beaker.tests.helpers.servers import write
 from collective.beaker.tests.helpers.stored_sessions import Sessions
@@ -18,17 +19,9 @@ from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
 
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 SETTINGS = """
     session.type            file
     session.data_dir        var/sessions
@@ -75,14 +68,8 @@ def sessions(site):
 
 @pytest.fixture(scope="module")
 def chromium():
-    """A browser, which shows itself to nobody."""
-    program = find_program("chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=program, args=ARGUMENTS, timeout=SECONDS * 1000
-        )
+    with chromium_running(find_program("chromium")) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -36,6 +36,9 @@ from collective.beaker.tests.helpers.sites import block_of_page
 
 __test__ = False  # pytest knows no layers
 
+if not DOCS.is_dir():
+    raise unittest.SkipTest("This was installed without its documentation.")
+
 ORIGIN = "https://www.example.org"
 
 
@@ -83,7 +86,6 @@ VOLTO_FUNCTIONAL_TESTING = FunctionalTesting(
 )
 
 
-@unittest.skipUnless(DOCS.is_dir(), "installed without its documentation")
 class TestService(BrowserTestCase):
     layer = VOLTO_FUNCTIONAL_TESTING
 
