@@ -18,6 +18,7 @@ from collective.beaker.session.times import Timeouts
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.backends import places_of
+from collective.beaker.settings.checks import class_warnings
 from collective.beaker.settings.cookie_rules import cookie_name
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import with_defaults
@@ -96,6 +97,8 @@ def policy_for(config: Mapping[str, Any]) -> Policy:
         # Another thread may change them at this moment.
         kept = copied(dict(given))
         policy = make_policy(kept)
+        for warning in class_warnings(policy.options):
+            logger.warning("%s", warning)
         _warn_of_shared_place(name, policy)
         known = _policies[name] = kept, policy
     return known[1]

@@ -273,7 +273,28 @@ def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
             ),
             _sweep_warnings(options, backend),
             _backend_warnings(options, backend),
+            class_warnings(options),
         ]
+    )
+
+
+def class_warnings(options: Options) -> Iterator[str]:
+    """Warn of a session class, which code has set and which knows no users."""
+    policy = options["login_policy"]
+    session_class = options.get("session_class")
+    if session_class is None or policy == "off":
+        return
+    remedy = (
+        "Call session.regenerate_id() at each login, and set "
+        "session.login_policy off."
+    )
+    if options["zope_session"]:
+        remedy = "Remove session.session_class or session.zope_session."
+    name = getattr(session_class, "__name__", type(session_class).__name__)
+    yield (
+        f"session.login_policy is {policy!r}, but has no effect on a session "
+        f"of the class {name} (session.session_class): if somebody planted "
+        f"one in a browser, it stays theirs after a login there. {remedy}"
     )
 
 

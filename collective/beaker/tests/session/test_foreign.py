@@ -36,6 +36,20 @@ def test_another_class_is_used_as_it_is(other_class, session, next_session):
     assert following.is_new is False
 
 
+@pytest.mark.parametrize(
+    ("login_policy", "warned"), [("bind", 1), ("rotate", 1), ("off", 0)]
+)
+def test_that_another_class_knows_no_users_is_logged_once(
+    other_class, config, session, next_session, caplog, login_policy, warned
+):
+    config["login_policy"] = login_policy
+    session.save()
+    next_session().save()
+
+    warning = "no effect on a session of the class OtherSession"
+    assert caplog.text.count(warning) == warned
+
+
 def test_what_another_class_cannot_read_is_replaced(
     other_class, session, next_session, tmp_path, caplog
 ):

@@ -844,6 +844,7 @@ def test_python_values_are_not_converted():
         "secret_fallbacks": [token_hex()],
         "cookie_expires": timedelta(days=1),
         "session_class": Session,
+        "login_policy": "off",
     }
 
     found = check_session_options(options)
