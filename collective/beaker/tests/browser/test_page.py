@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from collective.beaker.tests.helpers.chromium import chromium_running
-from collective.beaker.tests.helpers.servers import find_program
+from collective.beaker.tests.helpers.screens import PHONE
+from collective.beaker.tests.helpers.screens import WIDE
 from collective.beaker.tests.helpers.servers import write
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.visits import ZCML
@@ -37,8 +37,6 @@ SETTINGS = """
     cache.list.type         memory
     cache.list.expire       300
 """
-WIDE = {"width": 1100, "height": 1360}
-PHONE = {"width": 360, "height": 1360}
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +62,6 @@ def sessions(site):
         "data_serializer": "json",
     }
     return Sessions(options).alone()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with chromium_running(find_program("chromium")) as browser:
-        yield browser
 
 
 @pytest.fixture

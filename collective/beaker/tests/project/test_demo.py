@@ -1,15 +1,9 @@
 """The demo, started and used as its visitors do."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
 from base64 import b64encode
-from functools import cached_property
 from http.cookiejar import CookieJar
 from http.cookies import SimpleCookie
-from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor
@@ -21,58 +15,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from collective.beaker.documentation import DOCUMENTATION
+from collective.beaker.tests.helpers.demo import DEMO
+from collective.beaker.tests.helpers.demo import Demo
 from collective.beaker.tests.helpers.waiting import SECONDS
-from collective.beaker.tests.helpers.waiting import limited
 
-
-DEMO = Path(__file__).parents[4] / "demo"
 
 pytestmark = pytest.mark.skipif(
     not DEMO.is_dir(), reason="The package was installed without its demo."
 )
-
-
-class Demo:
-    """The demo in a process of its own, and what it prints."""
-
-    def __init__(self, folder, port="0"):
-        self.folder = folder
-        self.said = ""
-        self.process = subprocess.Popen(
-            [sys.executable, DEMO / "run.py", port],
-            env=os.environ | {"DEMO_VAR": str(folder)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def read_line(self):
-        """Return the next line that is printed; end a demo that hangs."""
-        with limited(self.process):
-            return self.process.stdout.readline()
-
-    @cached_property
-    def address(self):
-        """The address that is printed, once the demo can be visited."""
-        while line := self.read_line():
-            self.said += line
-            if match := re.search(r"http://127\.0\.0\.1:\d+", line):
-                return match[0]
-        pytest.fail(f"The demo printed no address:\n{self.said}")
-
-    def press_ctrl_c(self):
-        self.process.send_signal(signal.SIGINT)
-
-    def end(self):
-        """Wait for the end; return the exit status and the last output."""
-        with limited(self.process):
-            output, _ = self.process.communicate()
-        return self.process.returncode, output
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 class StayHere(HTTPRedirectHandler):
@@ -90,6 +41,13 @@ class Visitor:
         self.browser = build_opener(
             ProxyHandler({}), HTTPCookieProcessor(CookieJar())
         )
+
+    def log_in(self, name="admin", password="demo"):
+        """Follow the link that asks for a password; return the page."""
+        credentials = b64encode(f"{name}:{password}".encode()).decode()
+        header = ("Authorization", f"Basic {credentials}")
+        self.browser.addheaders.append(header)
+        return self.open("log-in")
 
     def look(self):
         """Open the start page."""
@@ -195,6 +153,28 @@ def test_the_cookie_is_httponly_and_lax(visitor):
     assert cookie["samesite"] == "Lax"
 
 
+def test_each_card_shows_code_that_runs_in_the_demo(visitor):
+    cards = visitor.look().tree.findall(".//section")
+    shown = ["".join(card.find(".//pre").itertext()) for card in cards]
+    source = (DEMO / "visits" / "examples.py").read_text()
+
+    assert len(cards) == 7
+    functions = [part for code in shown for part in code.split("\n\n")]
+    assert all(f"{function}\n" in source for function in functions)
+
+
+def test_the_links_lead_to_pages_of_the_documentation(visitor):
+    pages = {
+        link.get("href").removeprefix(DOCUMENTATION).partition("#")[0]
+        for link in visitor.look().tree.findall(".//a")
+        if link.get("href").startswith(DOCUMENTATION)
+    }
+
+    assert len(pages) > 3
+    for page in pages:
+        assert (DEMO / f"../docs{page}").with_suffix(".rst").exists()
+
+
 def test_nobody_between_keeps_the_page(visitor):
     assert visitor.look().headers["Cache-Control"] == "no-store"
 
@@ -236,9 +216,12 @@ def sent_cookie(page):
 BUTTONS = [
     "save-note",
     "refresh-number",
+    "edit-news",
     "delete-session",
     "invalidate-session",
 ]
+ALL_BUTTONS = [*BUTTONS, "log-out-other-devices"]
+"""With those of a user."""
 
 
 def test_a_note_is_kept(visitor):
@@ -290,7 +273,27 @@ def test_the_number_is_the_same_until_it_is_refreshed(visitor, demo):
     assert len(numbers) > 1
 
 
-@pytest.mark.parametrize("button", BUTTONS)
+def test_the_teaser_is_cached_until_its_object_is_edited(visitor, demo):
+    for title in ("Rain", "Sun"):
+        visitor.press("edit-news", title=title)
+        assert visitor.look()["teaser-text"] == title
+        assert Visitor(demo.address).look()["teaser-text"] == title
+
+
+def test_the_page_shows_what_the_cache_saves(visitor):
+    before = visitor.press("edit-news", title="Snow")
+
+    page = visitor.look()
+
+    assert int(page["hits"]) > int(before["hits"])
+    assert seconds_saved(page) >= seconds_saved(before) + 0.2
+
+
+def seconds_saved(page):
+    return float(page["saved"].removesuffix(" seconds"))
+
+
+@pytest.mark.parametrize("button", ALL_BUTTONS)
 def test_a_button_answers_with_a_redirect_to_the_page(button, demo, visitor):
     page = visitor.press(button)
 
@@ -298,7 +301,7 @@ def test_a_button_answers_with_a_redirect_to_the_page(button, demo, visitor):
     assert page.url.partition("#")[2] in page
 
 
-@pytest.mark.parametrize("button", BUTTONS)
+@pytest.mark.parametrize("button", ALL_BUTTONS)
 def test_a_button_redirects_with_303(button, demo):
     """So that the page is fetched with GET, whatever the browser."""
     browser = build_opener(ProxyHandler({}), StayHere)
@@ -309,7 +312,7 @@ def test_a_button_redirects_with_303(button, demo):
     assert answer.value.status == 303
 
 
-@pytest.mark.parametrize("button", BUTTONS)
+@pytest.mark.parametrize("button", ALL_BUTTONS)
 def test_the_address_of_a_button_changes_nothing(button, demo, visitor):
     visitor.press("save-note", note="Water the plants")
     before = visitor.press("refresh-number")
@@ -319,6 +322,40 @@ def test_the_address_of_a_button_changes_nothing(button, demo, visitor):
     assert page["kept-note"] == "Water the plants"
     assert page["session-id"] == before["session-id"]
     assert page["number-value"] == before["number-value"]
+
+
+# Other devices
+
+
+def test_who_is_not_logged_in_is_asked_to(visitor):
+    with pytest.raises(HTTPError) as answer:
+        visitor.open("log-in")
+
+    assert answer.value.status == 401
+    assert "not logged in" in visitor.look()["devices-status"]
+
+
+def test_a_login_keeps_the_session_under_a_new_id(visitor):
+    before = visitor.press("save-note", note="Water the plants")
+
+    page = visitor.log_in()
+
+    assert page["session-id"] != before["session-id"]
+    assert page["kept-note"] == "Water the plants"
+
+
+def test_a_user_ends_the_sessions_on_other_devices(visitor, demo):
+    other = Visitor(demo.address)
+    visitor.log_in()
+    visitor.press("log-out-other-devices")
+    other.log_in()
+    assert "and on 1 other device." in visitor.look()["devices-status"]
+
+    page = visitor.press("log-out-other-devices")
+
+    assert "and on 0 other devices." in page["devices-status"]
+    assert int(page["visit-count"]) > 1
+    assert "You are new here" in other.look()["session-status"]
 
 
 # The page of the administrator

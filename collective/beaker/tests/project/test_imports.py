@@ -13,7 +13,7 @@ PACKAGE = "collective.beaker"
 TESTS = f"{PACKAGE}.tests"
 
 FLOORS = [
-    {"interfaces", "forks", "ids", "hidden"},
+    {"interfaces", "documentation", "forks", "ids", "hidden"},
     {"settings"},
     {"stores"},
     {"session", "caching"},
