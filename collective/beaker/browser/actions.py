@@ -46,6 +46,14 @@ _STALE = (
 logger = logging.getLogger("collective.beaker")
 
 
+class WrongInput(Exception):
+    """What was typed into a field of a form is not right."""
+
+    def __init__(self, field: str, reason: str):
+        super().__init__(reason)
+        self.field = field
+
+
 def on_post(
     change: Callable[["Actions"], str],
 ) -> Callable[["Actions"], str]:
@@ -65,6 +73,10 @@ def on_post(
             return self._refuse()
         try:
             messages.set_message(self.request, "done", change(self))
+        except WrongInput as error:
+            messages.set_message(
+                self.request, "failed", str(error), error.field
+            )
         except CannotMaintain as error:
             messages.set_message(self.request, "failed", str(error))
         except Exception as error:
@@ -114,9 +126,12 @@ class Actions(View):
     @on_post
     def revoke(self) -> str:
         """End the session of an id or of a cookie."""
-        id = find_id(self._id if isinstance(self._id, str) else "")
+        try:
+            id = find_id(self._id if isinstance(self._id, str) else "")
+        except CannotMaintain as error:
+            raise WrongInput("id", str(error)) from None
         if not revoke(self._session_options(), id):
-            raise CannotMaintain("There is no session with this ID.")
+            raise WrongInput("id", "There is no session with this ID.")
         return "Ended the session."
 
     @on_post

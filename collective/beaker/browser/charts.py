@@ -22,7 +22,7 @@ class Bar(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A table of bars."""
+    """A table of bars, without those that would be empty."""
 
     title: str
     bars: list[Bar]
@@ -31,14 +31,15 @@ class Chart(NamedTuple):
 
 
 def make_charts(found: Survey) -> list[Chart]:
-    """Return the charts of a survey."""
+    """Return the charts of a survey, unless there is nothing in them."""
     ages = wording.ranges(AGES, wording.duration)
     sizes = wording.ranges(SIZES, wording.size)
-    return [
+    charts = [
         _make_chart("Not used for", ages, found.idle),
         _make_chart("Age", ages, found.age),
         _make_chart("Size", sizes, found.size),
     ]
+    return [chart for chart in charts if chart.bars]
 
 
 def make_cache_charts(regions: Iterable[Region]) -> list[Chart]:
@@ -82,6 +83,6 @@ def _make_chart(
     return Chart(
         title,
         # Rounded up, so that even the smallest number shows a bar.
-        [Bar(label, n, -(-100 * n // longest)) for label, n in rows],
+        [Bar(label, n, -(-100 * n // longest)) for label, n in rows if n],
         note,
     )

@@ -25,13 +25,17 @@ class Message(NamedTuple):
 
     kind: Kind
     text: str
+    field: str = ""
+    """The name of the form field that it is about, if it is about one."""
 
 
-def set_message(request: HTTPRequest, kind: Kind, text: str) -> None:
+def set_message(
+    request: HTTPRequest, kind: Kind, text: str, field: str = ""
+) -> None:
     """Have the next page show a text."""
     request.response.setCookie(
         COOKIE,
-        seal(_PURPOSE, json.dumps([kind, text])),
+        seal(_PURPOSE, json.dumps([kind, text, field])),
         path="/",
         http_only=True,
         same_site="Strict",

@@ -1,5 +1,9 @@
 """The page for administrators: what numbers and texts it shows."""
 
+import os
+import re
+import socket
+import time
 from typing import NamedTuple
 
 from OFS.interfaces import IApplication
@@ -48,6 +52,16 @@ _SITE_SETUP = "overview-controlpanel"
 """The view of Plone that has an entry for the page."""
 
 
+class StoreLine(NamedTuple):
+    """A store, or several checks of one that had the same result."""
+
+    names: str
+    type: str
+    address: str
+    error: str | None
+    milliseconds: float
+
+
 class SettingsTable(NamedTuple):
     """A table of settings, which the page shows open or folded."""
 
@@ -64,6 +78,9 @@ class Page(View):
     report: Report
     configuration: Configuration
     message: messages.Message | None
+    measured: str
+    """When the report was made, in the time zone of Zope."""
+
     home: str
     """The URL of the site or of the root of Zope."""
 
@@ -80,6 +97,7 @@ class Page(View):
         self.report = self.make_report()
         self.configuration = self.read_configuration()
         self.message = message
+        self.measured = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         self.home = self.context.absolute_url()
         page: str = self.index()
         return page
@@ -89,7 +107,7 @@ class Page(View):
 
     def verdict(self) -> str:
         """Summarize the report in a few words."""
-        failed = sum(not store.works for store in self.report.stores)
+        failed = sum(line.error is not None for line in self.stores())
         words = [
             wording.number(number, thing) + more
             for number, thing, more in (
@@ -100,6 +118,41 @@ class Page(View):
             if number
         ]
         return ", ".join(words) or "All is well"
+
+    def process(self) -> str:
+        """Return which process has measured, and where."""
+        return f"process {os.getpid()} on {socket.gethostname()}"
+
+    def stores(self) -> list[StoreLine]:
+        """Return a line for each store; two that are alike share one."""
+        alike: dict[tuple[str | None, ...], list[StoreCheck]] = {}
+        for check in self.report.stores:
+            key = (check.type, check.address, check.error)
+            alike.setdefault(key, []).append(check)
+        return [_line_of(checks) for checks in alike.values()]
+
+    def store_works(self, name: str) -> bool:
+        """Tell whether the store of sessions or of a region works."""
+        return any(
+            check.name == name and check.works for check in self.report.stores
+        )
+
+    def has_failed(self, name: str) -> bool:
+        """Tell whether there is such a store, and it does not work."""
+        return any(
+            check.name == name and not check.works
+            for check in self.report.stores
+        )
+
+    def field_error(self, name: str) -> str | None:
+        """Return what is wrong with what was typed into a field."""
+        if self.message is None or self.message.field != name:
+            return None
+        return self.message.text
+
+    def disabled(self, is_disabled: bool) -> str | None:
+        """Return the value of a button's attribute of this name."""
+        return "disabled" if is_disabled else None
 
     def title(self) -> str:
         return self.context.title_or_id() or "Zope"
@@ -129,6 +182,10 @@ class Page(View):
     def format_value(self, value: SettingValue) -> str:
         return wording.value(value)
 
+    def parts(self, text: str) -> list[str]:
+        """Return the parts of a path, between which a line may break."""
+        return re.findall("[^/]*/+|[^/]+", text)
+
     def obstacle(self, region: str) -> str | None:
         """Return why a cache region cannot be emptied; None if it can."""
         try:
@@ -142,15 +199,6 @@ class Page(View):
 
     def expiry(self, seconds: int | None) -> str:
         return "never" if seconds is None else wording.duration(seconds)
-
-    def times(self, store: StoreCheck) -> str:
-        return ", ".join(
-            f"{step}\N{NO-BREAK SPACE}{seconds * 1000:.2f}"
-            for step, seconds in store.seconds.items()
-        )
-
-    def total(self, store: StoreCheck) -> str:
-        return f"{sum(store.seconds.values()) * 1000:.2f} ms"
 
     def is_per_process(self) -> bool:
         """Tell whether each process of Zope has sessions of its own."""
@@ -179,3 +227,15 @@ class Page(View):
 
     def cache_charts(self) -> list[Chart]:
         return make_cache_charts(self.report.regions)
+
+
+def _line_of(checks: list[StoreCheck]) -> StoreLine:
+    """Return the line of checks that had the same result."""
+    seconds = max(sum(check.seconds.values()) for check in checks)
+    return StoreLine(
+        ", ".join(check.name for check in checks),
+        checks[0].type,
+        checks[0].address,
+        checks[0].error,
+        seconds * 1000,
+    )

@@ -24,7 +24,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 SETTINGS = """
     session.type            file
-    session.data_dir        var/sessions
+    session.data_dir        var/sessions_of_the_visitors/of_this_site
     session.timeout         3600
     session.secret          the-secret-of-the-tests-of-the-page
     session.data_serializer json
@@ -56,7 +56,9 @@ def sessions(site):
     """The stored sessions of that Zope: none, at first."""
     options = {
         "type": "file",
-        "data_dir": str(site.folder / "var/sessions"),
+        "data_dir": str(
+            site.folder / "var/sessions_of_the_visitors/of_this_site"
+        ),
         "timeout": 3600,
         "secret": "the-secret-of-the-tests-of-the-page",
         "data_serializer": "json",
@@ -139,11 +141,11 @@ def test_the_data_of_the_page_are_there_as_json(page):
 # Buttons
 
 
-def test_sweep_now(page, sessions):
+def test_expired_sessions_are_removed(page, sessions):
     sessions.make(idle=7200)
     alive = sessions.make()
 
-    message = press(page, "Sweep now")
+    message = press(page, "Remove expired sessions")
 
     assert "Removed 1 expired session" in message
     assert sessions.ids() == {alive}
@@ -172,7 +174,7 @@ def test_empty_a_region(page, region):
 
 
 def test_a_reload_repeats_nothing(page, sessions):
-    press(page, "Sweep now")
+    press(page, "Remove expired sessions")
     sessions.make(idle=7200)
 
     page.reload()
@@ -208,7 +210,8 @@ def test_the_page_is_accessible(scheme, screen, open_browser, sessions):
     page.goto("/@@beaker")
     page.locator("summary", has_text="All other").click()
     page.get_by_label("Session ID").fill("none")
-    press(page, "End the session")
+    page.get_by_role("button", name="End the session").click()
+    assert "32 hexadecimal digits" in page.locator("#id-error").inner_text()
 
     found = axe.Axe().run(page)
 
@@ -223,6 +226,33 @@ def test_a_phone_need_not_scroll_sideways(open_browser, sessions):
     width = page.evaluate("document.documentElement.scrollWidth")
 
     assert width == PHONE["width"]
+
+
+BROKEN_WORDS = """
+    elements => elements.flatMap(element => {
+        const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
+        const broken = []
+        while (walker.nextNode()) {
+            for (const word of walker.currentNode.data.matchAll(/[^/ -]+/g)) {
+                const range = document.createRange()
+                range.setStart(walker.currentNode, word.index)
+                range.setEnd(walker.currentNode, word.index + word[0].length)
+                if (range.getClientRects().length > 1) broken.push(word[0])
+            }
+        }
+        return broken
+    })
+"""
+"""JavaScript that finds words which do not stand on one line."""
+
+
+@pytest.mark.parametrize("width", [360, 600, 1100])
+def test_no_path_breaks_within_a_word(width, open_browser, sessions):
+    page = open_browser("a password", viewport={**PHONE, "width": width})
+    page.goto("/@@beaker")
+    page.locator("summary", has_text="All other").click()
+
+    assert page.locator(".code").evaluate_all(BROKEN_WORDS) == []
 
 
 # Screenshots
@@ -240,8 +270,12 @@ def test_screenshots_are_taken(scheme, screen, open_browser, sessions):
             sessions.make(idle, idle + 900 * (some % 5), note="x" * 60 * some)
     page = open_browser("a password", color_scheme=scheme, viewport=screen)
     page.goto("/@@beaker")
-    press(page, "Sweep now")
+    press(page, "Remove expired sessions")
 
+    # Nobody needs to know where it was taken.
+    page.locator("#process").evaluate(
+        "element => element.textContent = 'process 4711 on zope1'"
+    )
     name = "wide" if screen is WIDE else "phone"
     folder = Path(os.environ["BEAKER_SCREENSHOTS"])
     page.screenshot(path=folder / f"page-{name}-{scheme}.png")

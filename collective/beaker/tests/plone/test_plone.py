@@ -213,7 +213,7 @@ class TestPage(BrowserTestCase):
         self.log_in_as_owner()
         self.visit("@@beaker")
         form = self.browser.getForm(id="sweep")
-        form.getControl("Sweep now").click()
+        form.getControl("Remove expired sessions").click()
         self.assertEqual(self.browser.url, f"{self.url}/@@beaker")
         self.assertIn("Removed 0 expired", self.browser.contents)
 
@@ -257,7 +257,7 @@ class TestPage(BrowserTestCase):
         )
         self.browser.open(f"{self.layer['app'].absolute_url()}/@@beaker")
         form = self.browser.getForm(id="sweep")
-        form.getControl("Sweep now").click()
+        form.getControl("Remove expired sessions").click()
         self.assertIn("Removed 0 expired", self.browser.contents)
 
     def test_the_options_of_the_site_are_shown(self):
