@@ -13,6 +13,7 @@ from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.settings.folders import folder_warnings
 from collective.beaker.settings.folders import make_folders
+from collective.beaker.settings.links import with_link
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import running_section
@@ -58,15 +59,16 @@ def beakerConfiguration(_context: ConfigurationContext) -> None:
 def _configure() -> None:
     """Register the utilities for which the beaker section has settings.
 
-    Raises ConfigurationError with all mistakes in the section.
+    Raises ConfigurationError with all mistakes in the section, each with the
+    link of its setting.
     """
     configuration = read_configuration(running_section())
     warnings = configuration.warnings + folder_warnings(configuration)
     for warning in warnings:
-        logger.warning("%s", warning)
+        logger.warning("%s", with_link(warning))
     errors = configuration.errors + make_folders(configuration)
     if errors:
-        raise ConfigurationError("\n".join(errors))
+        raise ConfigurationError("\n".join(map(with_link, errors)))
 
     utilities = getGlobalSiteManager()
     if configuration.cache is not None:

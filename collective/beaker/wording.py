@@ -8,6 +8,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from itertools import pairwise
 
+from collective.beaker.maintenance.survey import Survey
 from collective.beaker.maintenance.sweep import Sweep
 from collective.beaker.maintenance.users import UserSession
 
@@ -61,6 +62,29 @@ def value(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return str(value)
+
+
+def facts(found: Survey) -> list[tuple[str, str]]:
+    """Return the numbers of a survey, besides its charts, and their names."""
+    average = found.bytes / found.sessions if found.sessions else 0
+    expired = f"{found.expired:,}"
+    if found.expired:
+        expired += f" ({found.removable:,} due for a sweep)"
+    return [
+        ("Sessions", f"{found.sessions:,}"),
+        ("Expired", expired),
+        ("Unreadable", f"{found.unreadable:,}"),
+        ("Empty records", f"{found.empty:,}"),
+        ("Total size", size(found.bytes)),
+        ("Average size", size(average)),
+        ("Largest", size(found.largest)),
+        ("Oldest", duration(found.oldest)),
+    ]
+
+
+def milliseconds(seconds: float) -> str:
+    """Return how long a round trip took."""
+    return f"{seconds * 1000:.2f} ms"
 
 
 def removed(swept: Sweep, verb: str = "Removed") -> str:

@@ -29,6 +29,8 @@ from collective.beaker.report import Setting
 from collective.beaker.report import SettingValue
 from collective.beaker.report import StoreCheck
 from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.links import link_of
+from collective.beaker.settings.links import setting_url
 from collective.beaker.settings.section import Configuration
 
 
@@ -59,7 +61,7 @@ class StoreLine(NamedTuple):
     type: str
     address: str
     error: str | None
-    milliseconds: float
+    round_trip: str
 
 
 class SettingsTable(NamedTuple):
@@ -182,6 +184,13 @@ class Page(View):
     def format_value(self, value: SettingValue) -> str:
         return wording.value(value)
 
+    def setting_url(self, setting: Setting) -> str:
+        return setting_url(setting.name)
+
+    def link(self, message: str) -> str | None:
+        """Return where the setting that a message begins with is explained."""
+        return link_of(message)
+
     def parts(self, text: str) -> list[str]:
         """Return the parts of a path, between which a line may break."""
         return re.findall("[^/]*/+|[^/]+", text)
@@ -206,21 +215,7 @@ class Page(View):
         return options is not None and backend_of(options).per_process
 
     def facts(self, found: Survey) -> list[tuple[str, str]]:
-        """Return the numbers that are shown besides the charts."""
-        average = found.bytes / found.sessions if found.sessions else 0
-        expired = f"{found.expired:,}"
-        if found.expired:
-            expired += f" ({found.removable:,} due for a sweep)"
-        return [
-            ("Sessions", f"{found.sessions:,}"),
-            ("Expired", expired),
-            ("Unreadable", f"{found.unreadable:,}"),
-            ("Empty records", f"{found.empty:,}"),
-            ("Total size", wording.size(found.bytes)),
-            ("Average size", wording.size(average)),
-            ("Largest", wording.size(found.largest)),
-            ("Oldest", wording.duration(found.oldest)),
-        ]
+        return wording.facts(found)
 
     def charts(self, found: Survey) -> list[Chart]:
         return make_charts(found)
@@ -237,5 +232,5 @@ def _line_of(checks: list[StoreCheck]) -> StoreLine:
         checks[0].type,
         checks[0].address,
         checks[0].error,
-        seconds * 1000,
+        wording.milliseconds(seconds),
     )

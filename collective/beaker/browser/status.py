@@ -17,7 +17,7 @@ class Status(View):
         self.request.response.setHeader("Content-Type", "application/json")
         report = self.make_report()
         data = {"verdict": report.verdict, **report.as_dict()}
-        return json.dumps(data, indent=2)
+        return f"{json.dumps(data, indent=2)}\n"
 
 
 class HealthCheck(View):

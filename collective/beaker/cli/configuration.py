@@ -15,6 +15,7 @@ from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.folders import is_open_to_all
 from collective.beaker.settings.folders import other_owner
 from collective.beaker.settings.folders import used_folders
+from collective.beaker.settings.links import with_link
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import check_session_options
 from collective.beaker.settings.section import read_configuration
@@ -38,7 +39,7 @@ def read_valid_configuration(path: str) -> Configuration:
     conf = read_valid_zope_conf(path)
     configuration = read_configuration(conf.section)
     if configuration.errors:
-        raise Failure("\n".join(configuration.errors))
+        raise Failure("\n".join(map(with_link, configuration.errors)))
     check_user(conf, configuration)
     return configuration
 
@@ -81,7 +82,8 @@ def read_session_options(
     if not found and not wrong:
         raise Failure(
             f"{path} configures no sessions. Add a setting that begins with "
-            "session. to <product-config beaker>."
+            "session. to <product-config beaker>, or give another file with "
+            "--config."
         )
     reachable: list[Owned] = []
     for owned in one_for_each_place(found):

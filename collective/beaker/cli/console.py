@@ -92,7 +92,9 @@ def confirm(question: str) -> None:
         click.echo(err=True)
         agreed = False
     if not agreed:
-        raise Failure("Nothing was done.")
+        raise Failure(
+            "Nothing was done. Answer y, or give --yes to not be asked."
+        )
 
 
 def show_progress(

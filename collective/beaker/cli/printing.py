@@ -16,6 +16,7 @@ from collective.beaker.report import INHERITED
 from collective.beaker.report import Report
 from collective.beaker.report import SiteReport
 from collective.beaker.report import StoreCheck
+from collective.beaker.settings.links import with_link
 from collective.beaker.stores import Store
 
 
@@ -58,9 +59,9 @@ def _lines_of_part(report: Report | SiteReport) -> Iterator[tuple[str, str]]:
         if not has_message and setting.source not in (DEFAULT, INHERITED):
             yield "ok", f"{setting.name} is {_quote(setting.value)}."
     for message in report.errors:
-        yield "error", message
+        yield "error", with_link(message)
     for message in report.warnings:
-        yield "warning", message
+        yield "warning", with_link(message)
     for store in report.stores:
         yield "ok" if store.works else "error", _describe_check(store)
 
@@ -72,12 +73,12 @@ def _quote(value: object) -> str:
 
 def _describe_check(check: StoreCheck) -> str:
     if check.error:
-        return f"{check.name}: {check.error}"
-    times = ", ".join(
-        f"{step} {seconds * 1000:.2f} ms"
-        for step, seconds in check.seconds.items()
+        return f"{check.name} failed: {check.error}"
+    seconds = sum(check.seconds.values())
+    return (
+        f"{check.name}: {check.type} ({check.address}) works, with a round "
+        f"trip of {wording.milliseconds(seconds)}."
     )
-    return f"{check.name}: {check.type} ({check.address}) works: {times}."
 
 
 def describe_store(store: Store) -> str:
@@ -85,21 +86,11 @@ def describe_store(store: Store) -> str:
 
 
 def print_survey(found: Survey, store: Store) -> None:
-    average = found.bytes / found.sessions if found.sessions else 0
-    click.echo(f"Store       {describe_store(store)}")
-    click.echo(f"Sessions    {found.sessions:,}")
-    click.echo(
-        f"Expired     {found.expired:,}; "
-        f"a sweep would remove {found.removable:,} of them now"
-    )
-    click.echo(f"Unreadable  {found.unreadable:,}")
-    click.echo(f"Empty       {wording.number(found.empty, 'record')}")
-    size = wording.size
-    click.echo(
-        f"Size        {size(found.bytes)}, {size(average)} on average, "
-        f"{size(found.largest)} at most"
-    )
-    click.echo(f"Oldest      {wording.duration(found.oldest)}")
+    for name, text in [
+        ("Store", describe_store(store)),
+        *wording.facts(found),
+    ]:
+        click.echo(f"{name:15}{text}")
     _name_problems(found.problems)
     if found.sessions:
         ages = wording.ranges(AGES, wording.duration)
@@ -112,9 +103,13 @@ def print_survey(found: Survey, store: Store) -> None:
 def _print_chart(
     title: str, labels: Sequence[str], numbers: Sequence[int]
 ) -> None:
+    if not any(numbers):
+        return
     click.echo(f"\n{title}")
     longest = max(1, *numbers)
     for label, number in zip(labels, numbers, strict=True):
+        if not number:
+            continue
         bar = "#" * -(-number * _BAR // longest)
         click.echo(f"  {label:20} {number:>9,}  {bar}".rstrip())
 

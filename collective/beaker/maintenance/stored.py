@@ -212,13 +212,13 @@ def _check_idle(options: Options, idle: int) -> None:
     if not options["save_accessed_time"]:
         raise CannotMaintain(
             "session.save_accessed_time is off, so the time of a session's "
-            "last use is not stored. Remove that setting, or do not give an "
-            "idle time."
+            "last use is not stored. Remove that setting, or do not give "
+            "--idle."
         )
     resolution = options["resolution_seconds"]
     if idle <= resolution:
         raise CannotMaintain(
             f"The idle time is {idle} seconds, but the time of last use is "
             f"stored only every {resolution} seconds "
-            "(session.resolution_seconds). Give a longer idle time."
+            "(session.resolution_seconds). Give --idle a longer time."
         )

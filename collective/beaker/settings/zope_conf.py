@@ -16,6 +16,9 @@ _NO_KEY = "value did not match regular expression"
 _DOLLAR = "Write $$ for a dollar sign, or define the name with %define."
 """The remedy for a dollar sign."""
 
+_OTHER_FILE = "Name the zope.conf of your Zope with --config."
+"""The remedy for a file that is none."""
+
 
 class ZopeConfError(Exception):
     """A zope.conf cannot be read.
@@ -58,7 +61,8 @@ def read_zope_conf(path: str) -> ZopeConf:
     except ZConfig.ConfigurationError as error:
         reason = f"{_place(error, path)}: {_reason(error)}"
     except ValueError as error:
-        reason = f"{path}: it is not a text file ({type(error).__name__})."
+        kind = type(error).__name__
+        reason = f"{path}: it is not a text file ({kind}). {_OTHER_FILE}"
     else:
         return ZopeConf(
             found.product_config.get("beaker"),
@@ -112,5 +116,5 @@ def _remedy(error: ZConfig.ConfigurationError) -> str:
             "installed, or install it."
         )
     if message.startswith("error opening file"):
-        return " Name the zope.conf of your Zope."
+        return f" {_OTHER_FILE}"
     return ""

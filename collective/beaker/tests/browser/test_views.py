@@ -21,6 +21,7 @@ from collective.beaker.browser import seals
 from collective.beaker.browser.messages import COOKIE
 from collective.beaker.browser.tokens import FIELD
 from collective.beaker.browser.tokens import has_valid_token
+from collective.beaker.documentation import DOCUMENTATION
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
@@ -189,6 +190,18 @@ def test_a_warning_is_shown_and_counted(manager, monkeypatch):
 
     assert "session.colour" in text_of(page, "attention")
     assert "warning" in text_of(page, "verdict")
+
+
+def test_a_setting_and_a_warning_have_the_permanent_link(manager, monkeypatch):
+    section = {"session.type": "memory", "session.secret": "hush"}
+    monkeypatch.setattr(base, "running_section", lambda: section)
+
+    page = manager.get("/@@beaker")
+
+    address = f"{DOCUMENTATION}/options.html#confval-session"
+    for place, option in (("settings", "type"), ("attention", "secret")):
+        links = page.html.find(id=place).find_all("a")
+        assert f"{address}.{option}" in [link["href"] for link in links]
 
 
 def test_errors_in_the_settings_are_shown(manager, monkeypatch):
@@ -854,6 +867,7 @@ def test_the_json_has_what_the_page_shows(manager, file_sessions):
     response = manager.get("/@@beaker-status.json")
 
     assert response.content_type == "application/json"
+    assert response.text.endswith("}\n")
     data = json.loads(response.text)
     assert data["verdict"] in ("ok", "warning")
     assert data["stores"][0]["seconds"].keys() == {

@@ -19,6 +19,7 @@ from collective.beaker.caching.region import region_with
 from collective.beaker.cli import main
 from collective.beaker.cli.console import Duration
 from collective.beaker.ctl import beaker
+from collective.beaker.documentation import DOCUMENTATION
 from collective.beaker.ids import new_id
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.owners import name_of_path
@@ -228,6 +229,7 @@ def test_a_file_that_is_no_zope_conf_is_an_error(tmp_path, content):
         result = invoke(path, command)
         assert result.exit_code == 2
         assert str(path) in result.output
+        assert "with --config" in result.output
 
 
 def test_zope_conf_is_read_as_zope_reads_it(tmp_path, monkeypatch):
@@ -280,7 +282,7 @@ def test_a_store_that_is_down_is_an_error(check):
     result = check(f"session.type ext:redis\nsession.url {url}")
 
     assert result.exit_code == 2
-    assert "error    session: The store ext:redis" in result.stdout
+    assert "error    session failed: The store ext:redis" in result.stdout
     assert "very-secret" not in result.stdout
 
 
@@ -296,6 +298,7 @@ def test_check_prints_json_with_the_keys_that_are_documented(check, tmp_path):
         f"session.data_dir {tmp_path}/s\nsession.secret short", "--json"
     )
 
+    assert result.stdout.endswith("}\n")
     found = json.loads(result.stdout)
     assert list(found) == [
         "zope_conf",
@@ -371,6 +374,26 @@ def test_root_makes_no_folder_for_a_zope_of_another_user(tmp_path):
     assert not folder.exists()
 
 
+def test_a_mistake_has_the_permanent_link_of_its_setting(check, tmp_path):
+    link = f"See {DOCUMENTATION}/options.html#confval-session.timeout\n"
+    path = zope_conf(tmp_path, "session.timeout ten")
+
+    assert link in invoke(path, "check").stdout
+    assert link in invoke(path, "sweep").stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_the_command(shell):
+    environment = {"_COLLECTIVE_BEAKER_COMPLETE": f"{shell}_source"}
+
+    result = CliRunner().invoke(
+        main, [], prog_name="collective-beaker", env=environment
+    )
+
+    assert result.exit_code == 0
+    assert "collective-beaker" in result.stdout
+
+
 # As a user runs it, on each store
 
 
@@ -385,8 +408,8 @@ def test_the_command_looks_after_every_store(shared_store, tmp_path):
     assert f"session: {shared_store.type} (" in checked.stdout
 
     counted = invoke(path, "sessions")
-    assert "Sessions    2\n" in counted.stdout
-    assert "Expired     1; a sweep would remove 1 of" in counted.stdout
+    assert "Sessions       2\n" in counted.stdout
+    assert "Expired        1 (1 due for a sweep)\n" in counted.stdout
 
     dry = invoke(path, "sweep", "--dry-run")
     assert dry.stdout.startswith("Would remove 1 expired session,")
@@ -434,7 +457,7 @@ def test_the_command_works_while_zope_serves(tmp_path):
             return response.read().decode().rpartition(" ")[2]
 
         assert (visit(), visit()) == ("1", "2")
-        assert "Sessions    1\n" in run(path, "sessions").stdout
+        assert "Sessions       1\n" in run(path, "sessions").stdout
         assert "Kept 1 session;" in run(path, "sweep").stdout
         assert visit() == "3"
         assert (
@@ -454,9 +477,9 @@ def test_sessions_are_shown_in_charts(files):
 
     assert "  up to 1 minute               3  ####" in result.stdout
     assert "  1 minute to 1 hour           1  ####" in result.stdout
-    assert "  over 30 days                 0\n" in result.stdout
+    assert "over 30 days" not in result.stdout
     assert "  10 kB to 100 kB              1  ####" in result.stdout
-    assert "Oldest      2 hours" in result.stdout
+    assert "Oldest         2 hours" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -527,6 +550,7 @@ def test_without_session_settings_there_are_no_sessions(tmp_path):
 
     assert result.exit_code == 2
     assert "configures no sessions" in result.stderr
+    assert "give another file with --config" in result.stderr
 
 
 def test_a_mistake_in_the_settings_stops_each_command(tmp_path):
@@ -545,7 +569,7 @@ def test_a_session_that_has_just_expired_is_not_due_for_a_sweep(files):
     counted = invoke(files.zope_conf, "sessions").stdout
     swept = invoke(files.zope_conf, "sweep").stdout
 
-    assert "Expired     2; a sweep would remove 1 of them now" in counted
+    assert "Expired        2 (1 due for a sweep)\n" in counted
     assert swept.startswith("Removed 1 expired session,")
 
 
@@ -653,6 +677,7 @@ def test_an_idle_time_that_nobody_measures_is_refused(files):
 
     assert result.exit_code == 2
     assert "session.resolution_seconds" in result.stderr
+    assert "Give --idle a longer time" in result.stderr
 
 
 def test_a_terminal_shows_how_far_it_is(files):
@@ -696,6 +721,7 @@ def test_revoke_asks_and_takes_no_for_an_answer(files):
     # There is nobody to ask.
     result = invoke(files.zope_conf, "revoke", "--all", input="")
     assert result.exit_code == 2
+    assert "give --yes" in result.stderr
     assert files.ids() == {id}
 
     result = invoke(files.zope_conf, "revoke", "--all", input="y\n")

@@ -25,10 +25,12 @@ from ZPublisher.HTTPResponse import WSGIResponse
 
 from collective.beaker.caching.region import region_with
 from collective.beaker.cli import main
+from collective.beaker.documentation import DOCUMENTATION
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
 from collective.beaker.settings.backends import BACKENDS
 from collective.beaker.settings.checks import EXAMPLE_KEY
+from collective.beaker.settings.links import setting_url
 from collective.beaker.settings.options import CACHE_OPTIONS
 from collective.beaker.settings.options import METRICS_OPTIONS
 from collective.beaker.settings.options import SESSION_OPTIONS
@@ -69,10 +71,38 @@ def run(module: str, *arguments: object) -> str:
     return result.stdout
 
 
-def test_the_pages_build_without_a_warning(tmp_path):
-    run("sphinx", "-W", "--keep-going", "-n", "-q", DOCS, tmp_path)
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The documentation as a site, built without a warning."""
+    folder = tmp_path_factory.mktemp("site")
+    run("sphinx", "-W", "--keep-going", "-n", "-q", DOCS, folder)
+    return folder
 
-    assert (tmp_path / "index.html").exists()
+
+def test_the_pages_build_without_a_warning(site):
+    assert (site / "index.html").exists()
+
+
+def test_each_setting_has_a_permanent_link(site):
+    page = (site / "options.html").read_text()
+    address = f"{DOCUMENTATION}/options.html#"
+
+    for setting, anchor in (
+        *((f"session.{o}", f"confval-session.{o}") for o in SESSION_OPTIONS),
+        *((f"cache.fast.{o}", f"confval-cache.{o}") for o in CACHE_OPTIONS),
+        ("cache.regions", "confval-cache.regions"),
+        ("metrics.token", "confval-metrics.token"),
+        ("cache.fast.url", "backend-options"),
+    ):
+        assert setting_url(setting) == address + anchor
+        assert f'id="{anchor}"' in page
+
+
+def test_the_index_has_each_setting(site):
+    index = (site / "genindex.html").read_text()
+
+    for option in SESSION_OPTIONS:
+        assert f'href="options.html#confval-session.{option}"' in index
 
 
 def test_every_option_is_explained():

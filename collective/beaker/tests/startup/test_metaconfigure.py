@@ -18,6 +18,7 @@ from zope.configuration import xmlconfig
 from zope.configuration.exceptions import ConfigurationError
 
 import collective.beaker
+from collective.beaker.documentation import DOCUMENTATION
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.metaconfigure import defaultSessionConfig
@@ -191,6 +192,24 @@ def test_warnings_are_logged(section, caplog):
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("session.secret has 4 characters")
     assert "hush" not in record.getMessage()
+
+
+def test_a_warning_ends_with_the_link_of_its_setting(section, caplog):
+    section({"session.secret": "hush"})
+    load_zcml()
+
+    link = f"{DOCUMENTATION}/options.html#confval-session.secret"
+    assert f"See {link}\n" in caplog.text
+
+
+def test_an_error_ends_with_the_link_of_its_setting(section):
+    section({"cache.regions": "short", "cache.short.type": "flie"})
+
+    with pytest.raises(ConfigurationError) as error:
+        load_zcml()
+
+    link = f"{DOCUMENTATION}/options.html#confval-cache.type"
+    assert f"See {link}" in str(error.value)
 
 
 def test_a_server_that_is_down_is_no_error(section):
