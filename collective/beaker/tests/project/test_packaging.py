@@ -1,5 +1,6 @@
 """What is released is whole: the sdist, the wheel and their metadata."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from zipfile import ZipFile
 
 import pytest
 from readme_renderer import rst
+
+from collective.beaker.documentation import DOCUMENTATION
 
 
 PROJECT = Path(__file__).parents[4]
@@ -131,4 +134,26 @@ def test_the_description_renders(metadata):
     # The renderer returns None for what a package index would refuse.
     description = metadata.get_payload(decode=True).decode()
 
-    assert rst.render(description) is not None
+    html = rst.render(description)
+    assert html is not None
+    # The files that links lead to in a clone are not there.
+    links = re.findall(r'(?:href|src)="([^"]+)"', html)
+    assert [link for link in links if not link.startswith(("http", "#"))] == []
+
+
+def test_the_links_of_the_description_lead_to_the_documentation(metadata):
+    description = metadata.get_payload(decode=True).decode()
+    pattern = rf"{DOCUMENTATION}/(?:_images/)?([\w-]+)\.(\w+)"
+    files = re.findall(pattern, description)
+
+    assert ("sessions", "html") in files
+    assert ("demo", "png") in files
+    for name, kind in files:
+        folder, suffix = ("images", kind) if kind == "png" else (".", "rst")
+        assert (PROJECT / "docs" / folder / f"{name}.{suffix}").exists()
+
+
+def test_the_index_names_the_documentation(metadata):
+    (url,) = metadata.get_all("Project-URL")
+
+    assert DOCUMENTATION.startswith(url.removeprefix("Documentation, "))
