@@ -5,12 +5,14 @@ and returns what matters about them or about the request: a text, or a tuple
 of plain values.  Results for which it returns the same are shared.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
 from Acquisition import aq_inner
 from Acquisition import aq_parent
+from ZODB.Connection import Connection
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 from zope.i18n import negotiate
@@ -118,8 +120,13 @@ def of_context(*args: Any, **kwargs: Any) -> str:
     database.
     """
     context = context_of(*args, **kwargs)
-    database = name_of_database(getattr(context, "_p_jar", None))
-    return f"{database}:{'/'.join(context.getPhysicalPath())}"
+    return tag_of_path(context, context.getPhysicalPath())
+
+
+def tag_of_path(context: Any, path: Sequence[str]) -> str:
+    """Return the tag of what is, or was, in the database of an object."""
+    database = name_of_database(_connection_of(context))
+    return f"{database}:{'/'.join(path)}"
 
 
 def context_of(*args: Any, **kwargs: Any) -> Any:
@@ -142,6 +149,15 @@ def _find_context(*args: Any, **kwargs: Any) -> Any:
             if hasattr(aq_base(found), "getPhysicalPath"):
                 return found
     return None
+
+
+def _connection_of(context: Any) -> Connection | None:
+    """Return the connection of an object; a new one has that of its parent."""
+    connection = getattr(context, "_p_jar", None)
+    while connection is None and context is not None:
+        context = aq_parent(aq_inner(context))
+        connection = getattr(context, "_p_jar", None)
+    return connection
 
 
 def _attribute(candidate: Any, name: str) -> Any:

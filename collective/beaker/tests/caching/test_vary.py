@@ -1,6 +1,7 @@
 """What results may depend on besides arguments, in a real Zope."""
 
 import pytest
+import transaction
 from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.SecurityManagement import noSecurityManager
 from AccessControl.users import nobody
@@ -140,6 +141,18 @@ def test_the_tag_of_a_context_is_the_same_from_each_address(sites, seen):
     }
 
     assert tags == {"main:/plain"}
+
+
+def test_the_tag_of_a_new_object_is_that_which_it_will_have(sites, seen):
+    def of_new_object(request):
+        container = published(request)
+        container._setObject("new", Folder("new"))
+        try:
+            return of_context(container.new)
+        finally:
+            transaction.abort()
+
+    assert seen(of_new_object, "/plain") == "main:/plain/new"
 
 
 # Addresses

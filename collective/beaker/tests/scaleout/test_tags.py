@@ -1,6 +1,5 @@
 """Two Zopes with one database, whose pages are edited while they are read."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Event
@@ -9,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from collective.beaker.tests.helpers.edited_views import ZCML
-from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.servers import redis_server
-from collective.beaker.tests.helpers.servers import running
+from collective.beaker.tests.helpers.shared_database import use_database
+from collective.beaker.tests.helpers.shared_database import zeo_database
 from collective.beaker.tests.helpers.sites import Browser
 from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import make_instance
@@ -27,16 +26,6 @@ SETTINGS = """
     cache.url           {url}
     cache.regions       short
     cache.short.expire  3600
-"""
-
-ZEO_CLIENT = """\
-%import ZEO
-<zodb_db main>
-    <clientstorage>
-        server 127.0.0.1:{port}
-    </clientstorage>
-    mount-point /
-</zodb_db>
 """
 
 RELSTORAGE = """\
@@ -58,12 +47,7 @@ def database(request, tmp_path):
     with ExitStack() as stack:
         if request.param == "ZEO":
             pytest.importorskip("ZEO")
-            port = free_port()
-            command = [sys.executable, "-m", "ZEO.runzeo"]
-            command += ["-a", f"127.0.0.1:{port}", "-f", str(tmp_path / "fs")]
-            log = tmp_path / "zeo.log"
-            stack.enter_context(running(command, port, log))
-            yield ZEO_CLIENT.format(port=port)
+            yield stack.enter_context(zeo_database(tmp_path))
         else:
             pytest.importorskip("relstorage")
             at = urlsplit(request.getfixturevalue("postgresql").url)
@@ -83,16 +67,10 @@ def zopes(database, tmp_path):
         for number in range(2):
             instance = tmp_path / f"zope{number}"
             zope_ini = make_instance(instance, settings, ZCML)
-            share_database(instance / "etc" / "zope.conf", database)
+            use_database(instance / "etc" / "zope.conf", database)
             # The first one creates the database.
             zopes.append(stack.enter_context(zope_server(zope_ini)))
         yield zopes
-
-
-def share_database(zope_conf, database):
-    before, _, rest = zope_conf.read_text().partition("<zodb_db main>")
-    after = rest.partition("</zodb_db>")[2]
-    zope_conf.write_text(f"{before}{database}{after}")
 
 
 class Read:

@@ -1,0 +1,74 @@
+"""The views of a Plone site that is edited while it is read."""
+
+from itertools import count
+
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.SecurityManagement import noSecurityManager
+from AccessControl.users import system
+from Acquisition import aq_parent
+from Products.CMFPlone.factory import addPloneSite
+from Products.Five.browser import BrowserView
+from zope.component.hooks import setSite
+
+from collective.beaker.caching import by_context
+from collective.beaker.caching import by_language
+from collective.beaker.caching import by_roles
+from collective.beaker.caching import cached
+from collective.beaker.caching import of_context
+
+
+SITE = "Plone"
+USER = "editor"
+PASSWORD = "a secret of the tests"
+
+_computed = count()
+
+
+@cached("long", vary=(by_context, by_language, by_roles), tags=of_context)
+def cached_title(context: object) -> tuple[str, int]:
+    """Return the title, and what this process had computed before."""
+    return context.title, next(_computed)
+
+
+@cached("long", vary=(by_context, by_language, by_roles), tags=of_context)
+def cached_list(context: object) -> str:
+    """Return the titles of what is in a container."""
+    return ",".join(each.title for each in context.objectValues())
+
+
+class Read(BrowserView):
+    """The title as it is in this transaction, and as caches have it."""
+
+    def __call__(self) -> str:
+        title, computed = cached_title(self.context)
+        listed = cached_list(aq_parent(self.context))
+        return f"{self.context.title} {title} {listed} {computed}"
+
+
+class MakeSite(BrowserView):
+    """Make a site with a folder and a page in it, and a user."""
+
+    def __call__(self) -> str:
+        self.context.acl_users._doAddUser(USER, PASSWORD, ["Manager"], [])
+        newSecurityManager(None, system)
+        try:
+            site = addPloneSite(
+                self.context,
+                SITE,
+                extension_ids=["plone.app.contenttypes:default"],
+            )
+            site.invokeFactory("Folder", "folder")
+            site.folder.invokeFactory("Document", "page", title="0")
+        finally:
+            noSecurityManager()
+            setSite(None)
+        return "made"
+
+
+ZCML = '<include package="Products.Five.browser" file="meta.zcml" />'
+ZCML += "".join(
+    '<browser:page xmlns:browser="http://namespaces.zope.org/browser" '
+    f'name="{name}" for="*" permission="zope.Public" '
+    f'class="{__name__}.{view.__name__}" />'
+    for name, view in {"make-site": MakeSite, "read": Read}.items()
+)
