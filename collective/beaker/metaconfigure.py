@@ -11,6 +11,7 @@ from zope.interface import Interface
 from collective.beaker.caching.manager import RegionCacheManager
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.settings.checks import is_memoize_installed
 from collective.beaker.settings.folders import folder_warnings
 from collective.beaker.settings.folders import make_folders
 from collective.beaker.settings.links import with_link
@@ -35,7 +36,7 @@ package is included first.
 
 _LAST = 1
 """The order of an action after all others, also after those that register the
-subscribers which give a request its session."""
+subscribers which give a request its session, or the cache of plone.memoize."""
 
 
 class IBeakerConfiguration(Interface):
@@ -52,6 +53,11 @@ def beakerConfiguration(_context: ConfigurationContext) -> None:
     _context.action(
         discriminator=("collective.beaker", "request.SESSION"),
         callable=_offer_zope_sessions,
+        order=_LAST,
+    )
+    _context.action(
+        discriminator=("collective.beaker", "plone.memoize"),
+        callable=_keep_memoized_values,
         order=_LAST,
     )
 
@@ -84,3 +90,13 @@ def _offer_zope_sessions() -> None:
     options = utilities.queryUtility(ISessionConfig)
     if options is not None and options.get("zope_session"):
         offer_zope_sessions(utilities)
+
+
+def _keep_memoized_values() -> None:
+    """Have plone.memoize keep its values in a region, if zope.conf says so."""
+    region = read_configuration(running_section()).memoize
+    if not region or not is_memoize_installed():
+        return
+    from collective.beaker.plone.memoize import share_memoized_values
+
+    share_memoized_values(region, getGlobalSiteManager())

@@ -354,6 +354,10 @@ def settings_of(
             source = _zope_conf_or_default(given, "cache.regions")
             regions = list(configuration.regions)
             yield _make_setting("cache", "regions", regions, source)
+    if configuration.memoize:
+        yield _make_setting(
+            "cache", "memoize", configuration.memoize, ZOPE_CONF
+        )
     yield from _metrics_settings(configuration)
 
 

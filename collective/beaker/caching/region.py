@@ -200,22 +200,57 @@ class Region:
         except StoreUnavailable as error:
             self.failed("keeps a value that was invalidated", str(error))
 
+    def get(
+        self,
+        cache: str,
+        key: bytes,
+        *,
+        tags: tuple[str, ...] = (),
+        time_tags: tuple[str, ...] = (),
+    ) -> CachedValue | None:
+        """Return a value that is there and has not expired, or else None.
+
+        Nothing is raised because of the store, as in ``value``.
+        """
+        found = None
+        if self.enabled:
+            found = self.look(self.wanted(cache, key, tags, time_tags))
+        if found is None or found.has_expired(time.time()):
+            self.count("misses")
+            return None
+        self.count("hits")
+        return found
+
     def put(
-        self, cache: str, key: bytes, value: Any, expire: float | None
+        self,
+        cache: str,
+        key: bytes,
+        value: Any,
+        expire: float | None,
+        *,
+        tags: tuple[str, ...] = (),
+        time_tags: tuple[str, ...] = (),
+        snapshot: tuple[int, int] | None = None,
     ) -> None:
         """Store a value that the caller has, whoever computes it now.
+
+        With tags, ``snapshot`` is the transaction id of what the value was
+        computed from, and the time of that.
 
         Nothing is raised because of the store, as in ``value``.
         """
         if expire == 0:
             self.invalidate(cache, key)
             return
-        asked = self.wanted(cache, key)
+        asked = self.wanted(cache, key, tags, time_tags)
+        if snapshot is not None:
+            tid, moment = map(digits, snapshot)
+            asked = asked._replace(snapshot=(tid, moment))
         try:
             records = self._read_generations(asked)
             generations = self.generations(asked, records)
             made = CachedValue(
-                value, time.time(), expire, 0.0, generations, None
+                value, time.time(), expire, 0.0, generations, asked.snapshot
             )
             record = self.encoded(asked.name, made)
             if record is None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -483,6 +484,57 @@ def cache_warnings(
                 "signed: anyone who can write there can run code in Zope. "
                 f"Set {prefix}.secret."
             )
+
+
+def memoize_errors(name: str, regions: Mapping[str, Options]) -> Iterator[str]:
+    """Refuse a region for plone.memoize that cannot keep its values."""
+    setting = f"cache.memoize is {name!r}"
+    if name not in regions:
+        there = ", ".join(regions) or "there is none"
+        yield (
+            f"{setting}, which is no cache region ({there}). Name one of "
+            "cache.regions, or add it there."
+        )
+        return
+    with suppress(LookupError):
+        if not backend_of(regions[name]).values:
+            yield (
+                f"{setting}, and the values of this region are kept by a "
+                f"backend of another package, {kind_of(regions[name])!r}. "
+                f"Choose another cache.{name}.type, or another region."
+            )
+
+
+def memoize_warnings(
+    name: str, regions: Mapping[str, Options]
+) -> Iterator[str]:
+    """Warn if a region for plone.memoize is of little use."""
+    setting = f"cache.memoize is {name!r}"
+    if not is_memoize_installed():
+        yield (
+            f"{setting}, and has no effect, as plone.memoize is not "
+            "installed. It belongs to Plone. Remove the line."
+        )
+        return
+    if backend_of(regions[name]).per_process:
+        yield (
+            f"{setting}, and the values of this region are in memory, where "
+            f"no other Zope finds them. Choose another cache.{name}.type."
+        )
+    if regions[name]["expire"] is None:
+        yield (
+            f"{setting}, and the values of this region never expire, although "
+            "most of them are not asked for again once a page is edited. "
+            f"Set cache.{name}.expire."
+        )
+
+
+def is_memoize_installed() -> bool:
+    """Tell whether there is the package that ``cache.memoize`` is for."""
+    try:
+        return find_spec("plone.memoize") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _address_elsewhere(options: Options) -> str | None:

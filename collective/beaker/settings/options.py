@@ -115,6 +115,9 @@ CACHE_OPTIONS: dict[str, Reader] = {
 }
 """The options of caches, which a cache region may set, too."""
 
+WHOLE_CACHE_OPTIONS: dict[str, Reader] = {"memoize": text}
+"""The options of caches that no region has, apart from ``regions``."""
+
 METRICS_OPTIONS: dict[str, Reader] = {"token": text}
 """The options of the figures for Prometheus.
 

@@ -23,6 +23,8 @@ from collective.beaker.settings.checks import ReadOptions
 from collective.beaker.settings.checks import backend_errors
 from collective.beaker.settings.checks import cache_errors
 from collective.beaker.settings.checks import cache_warnings
+from collective.beaker.settings.checks import memoize_errors
+from collective.beaker.settings.checks import memoize_warnings
 from collective.beaker.settings.checks import metrics_errors
 from collective.beaker.settings.checks import session_errors
 from collective.beaker.settings.checks import session_warnings
@@ -34,6 +36,7 @@ from collective.beaker.settings.options import METRICS_OPTIONS
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
 from collective.beaker.settings.options import SESSION_OPTIONS
+from collective.beaker.settings.options import WHOLE_CACHE_OPTIONS
 from collective.beaker.settings.options import redacted
 from collective.beaker.settings.options import with_defaults
 from collective.beaker.settings.readers import Reader
@@ -49,6 +52,9 @@ class Configuration:
 
     cache: dict[str, Any] | None = None
     """The arguments for a CacheManager, or None if there is no section."""
+
+    memoize: str = ""
+    """The cache region for what plone.memoize keeps, or "" for none."""
 
     metrics: dict[str, Any] = field(default_factory=dict)
     """The options of the figures for Prometheus that are set."""
@@ -113,7 +119,10 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
             )
         groups[prefix][option] = value
 
+    found.memoize = _take_memoize(groups["cache"], found)
     found.cache = _read_cache(groups["cache"], found)
+    if found.memoize:
+        found.errors += memoize_errors(found.memoize, found.regions)
     if groups["session"]:
         found.session = _read_session(groups["session"], found)
     found.metrics = _read_metrics(groups["metrics"], found)
@@ -122,6 +131,8 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
         found.errors += cache_errors(prefix, options)
     if not found.errors:
         found.warnings += cache_warnings(found.caches, found.session or {})
+        if found.memoize:
+            found.warnings += memoize_warnings(found.memoize, found.regions)
         if found.session is not None:
             found.warnings += sharing_warnings(found.session, found.caches)
     return found
@@ -215,7 +226,9 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
     values = _read_values("cache", given, readers, found)
     options = CACHE_DEFAULTS | values
     misread = given.keys() - values.keys()
-    found.warnings += _unknown("cache", given, readers, takes_any)
+    found.warnings += _unknown(
+        "cache", given, {**readers, **WHOLE_CACHE_OPTIONS}, takes_any
+    )
     found.errors += backend_errors(
         "cache", ReadOptions(options, misread), name, default
     )
@@ -233,6 +246,14 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
         for region, settings in own.items()
     }
     return options | {"cache_regions": configured}
+
+
+def _take_memoize(given: dict[str, Any], found: Configuration) -> str:
+    """Remove the setting for plone.memoize from those of caches; return it."""
+    options = WHOLE_CACHE_OPTIONS
+    own = {option: given.pop(option) for option in options if option in given}
+    value: str = _read_values("cache", own, options, found).get("memoize", "")
+    return value
 
 
 def _read_metrics(
@@ -443,6 +464,7 @@ def _misplaced(key: str, value: Any) -> str:
     """Return a warning of a key of none of the groups."""
     known = [f"session.{option}" for option in SESSION_OPTIONS]
     known += [f"cache.{option}" for option in (*CACHE_OPTIONS, "regions")]
+    known += [f"cache.{option}" for option in WHOLE_CACHE_OPTIONS]
     known += [f"metrics.{option}" for option in METRICS_OPTIONS]
     if key in ("session", "cache"):
         # There is a blank in place of the dot, so the option is in the value.

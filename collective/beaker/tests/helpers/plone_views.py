@@ -6,8 +6,11 @@ from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.SecurityManagement import noSecurityManager
 from AccessControl.users import system
 from Acquisition import aq_parent
+from plone.caching.interfaces import ICacheSettings
+from plone.registry.interfaces import IRegistry
 from Products.CMFPlone.factory import addPloneSite
 from Products.Five.browser import BrowserView
+from zope.component import getUtility
 from zope.component.hooks import setSite
 
 from collective.beaker.caching import by_context
@@ -55,10 +58,18 @@ class MakeSite(BrowserView):
             site = addPloneSite(
                 self.context,
                 SITE,
-                extension_ids=["plone.app.contenttypes:default"],
+                extension_ids=[
+                    "plone.app.contenttypes:default",
+                    "plone.app.caching:default",
+                    "plone.app.caching:without-caching-proxy",
+                ],
             )
+            settings = getUtility(IRegistry).forInterface(ICacheSettings)
+            settings.enabled = True
             site.invokeFactory("Folder", "folder")
             site.folder.invokeFactory("Document", "page", title="0")
+            for published in (site.folder, site.folder.page):
+                site.portal_workflow.doActionFor(published, "publish")
         finally:
             noSecurityManager()
             setSite(None)

@@ -8,6 +8,7 @@ from http.client import HTTPConnection
 from http.client import HTTPResponse
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlencode
 
 from collective.beaker.tests.helpers.plone_views import PASSWORD
 from collective.beaker.tests.helpers.plone_views import SITE
@@ -27,7 +28,12 @@ SETTINGS = """
     cache.url          {url}
     cache.regions      long
     cache.long.expire  3600
+    cache.memoize      long
 """
+
+_NAME_AND_PASSWORD = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+CREDENTIALS = {"Authorization": f"Basic {_NAME_AND_PASSWORD}"}
+"""The header of an editor's requests."""
 
 
 class PloneZopes:
@@ -70,7 +76,7 @@ def _start_zopes(stack: ExitStack, folder: Path) -> list["Client"]:
 
 
 class Client:
-    """Makes requests to a Zope over one connection, as an editor."""
+    """Makes requests to a Zope over one connection."""
 
     def __init__(self, zope: Server):
         self._zope = zope
@@ -86,14 +92,23 @@ class Client:
         """Return the page at a path of Zope."""
         return self.request("GET", path).read().decode()
 
+    def get_as_editor(self, path: str) -> str:
+        """Return the page that an editor sees."""
+        return self.request("GET", path, headers=CREDENTIALS).read().decode()
+
+    def post_as_editor(self, path: str, **form: str) -> None:
+        """Send a form."""
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = CREDENTIALS | kind
+        self.request("POST", path, urlencode(form), headers).read()
+
     def edit(self, path: str, **values: str) -> None:
         """Change content of the site."""
-        credentials = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        headers = {
+        kind = {
             "Accept": "application/json",
-            "Authorization": f"Basic {credentials}",
             "Content-Type": "application/json",
         }
+        headers = CREDENTIALS | kind
         self.request(
             "PATCH", f"/{SITE}/{path}", json.dumps(values), headers
         ).read()

@@ -62,6 +62,12 @@ def test_a_region_inherits_what_it_does_not_set():
     assert value_and_source(found, "cache.regions") == (["Short"], "zope.conf")
 
 
+def test_the_region_of_plone_memoize_is_shown():
+    found = settings({"cache.regions": "Short", "cache.memoize": "Short"})
+
+    assert value_and_source(found, "cache.memoize") == ("Short", "zope.conf")
+
+
 def test_what_code_has_changed_comes_from_run_time():
     section = {"session.timeout": "600", "session.key": "id"}
     in_force = read_configuration(section).session | {"timeout": 900}

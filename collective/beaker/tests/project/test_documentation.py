@@ -34,6 +34,7 @@ from collective.beaker.settings.links import setting_url
 from collective.beaker.settings.options import CACHE_OPTIONS
 from collective.beaker.settings.options import METRICS_OPTIONS
 from collective.beaker.settings.options import SESSION_OPTIONS
+from collective.beaker.settings.options import WHOLE_CACHE_OPTIONS
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import read_zope_conf
@@ -113,6 +114,7 @@ def test_every_option_is_explained():
     assert entries == {
         *(f"session.{option}" for option in SESSION_OPTIONS),
         *(f"cache.{option}" for option in (*CACHE_OPTIONS, "regions")),
+        *(f"cache.{option}" for option in WHOLE_CACHE_OPTIONS),
         *(f"metrics.{option}" for option in METRICS_OPTIONS),
     }
     for backend in BACKENDS.values():

@@ -7,6 +7,8 @@ import pytest
 from beaker import crypto
 from beaker.crypto import noencryption
 
+from collective.beaker.settings import backends
+from collective.beaker.settings import checks
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.tests.helpers.aes_ctr import AES_CTR
 
@@ -386,3 +388,84 @@ def test_a_short_secret_of_caches_is_a_warning_without_the_secret():
 
 def test_a_secret_that_caches_have_from_sessions_is_warned_about_once():
     assert len(cached(session__secret="abc").warnings) == 1
+
+
+# plone.memoize
+
+
+@pytest.fixture(params=[True])
+def memoize_installed(request, monkeypatch):
+    """As if plone.memoize were installed, or not."""
+    monkeypatch.setattr(checks, "is_memoize_installed", lambda: request.param)
+
+
+MEMOIZED = {
+    "cache.memoize": "long",
+    "cache.regions": "long, short",
+    "cache.type": "file",
+    "cache.data_dir": "/srv/data",
+    "cache.long.expire": "3600",
+}
+
+
+def test_a_region_for_plone_is_no_mistake(memoize_installed):
+    configuration = read_configuration(MEMOIZED)
+
+    assert configuration.memoize == "long"
+    assert configuration.errors == []
+    assert configuration.warnings == []
+    assert "memoize" not in configuration.cache
+    assert "memoize" not in configuration.regions["long"]
+
+
+@pytest.mark.parametrize(
+    ("regions", "there"), [("short, a", "short, a"), ("", "there is none")]
+)
+def test_a_region_for_plone_has_to_be_there(regions, there):
+    settings = {"cache.memoize": "long"}
+    if regions:
+        settings["cache.regions"] = regions
+
+    assert read_configuration(settings).errors == [
+        f"cache.memoize is 'long', which is no cache region ({there}). "
+        "Name one of cache.regions, or add it there."
+    ]
+
+
+def test_a_backend_of_another_package_keeps_nothing_of_plone(monkeypatch):
+    monkeypatch.setitem(
+        backends.BACKENDS, "foreign", backends.Backend("foreign")
+    )
+    settings = MEMOIZED | {"cache.long.type": "foreign"}
+
+    [error] = read_configuration(settings).errors
+
+    assert error.startswith("cache.memoize is 'long', and the values of this")
+    assert error.endswith("Choose another cache.long.type, or another region.")
+
+
+@pytest.mark.parametrize("memoize_installed", [False], indirect=True)
+def test_without_plone_a_region_for_it_is_a_warning(memoize_installed):
+    assert read_configuration(MEMOIZED).warnings == [
+        "cache.memoize is 'long', and has no effect, as plone.memoize is not "
+        "installed. It belongs to Plone. Remove the line."
+    ]
+
+
+def test_values_of_plone_in_the_memory_of_each_zope_are_a_warning(
+    memoize_installed,
+):
+    settings = MEMOIZED | {"cache.long.type": "memory"}
+
+    [warning] = read_configuration(settings).warnings
+
+    assert warning.endswith("Choose another cache.long.type.")
+
+
+def test_values_of_plone_that_never_expire_are_a_warning(memoize_installed):
+    settings = {**MEMOIZED}
+    del settings["cache.long.expire"]
+
+    [warning] = read_configuration(settings).warnings
+
+    assert warning.endswith("Set cache.long.expire.")
