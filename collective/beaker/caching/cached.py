@@ -33,6 +33,7 @@ from collective.beaker.caching.tags import names_of_tags
 from collective.beaker.caching.tags import ours
 from collective.beaker.caching.tags import pending
 from collective.beaker.caching.vary import by_site
+from collective.beaker.caching.vary import key_of_site
 
 
 P = ParamSpec("P")
@@ -170,9 +171,10 @@ class _Key:
         if self._has_more:
             key += self._more(args, kwargs)
         # Last, as it may be missing: most keys are made without a site.
-        if self._across_sites or getSite() is None:
+        if self._across_sites:
             return key
-        return key + encode(by_site())
+        site = getSite()
+        return key if site is None else key + key_of_site(site)
 
     def _more(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         parts = [

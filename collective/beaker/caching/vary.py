@@ -6,18 +6,22 @@ of plain values.  Results for which it returns the same are shared.
 """
 
 from collections.abc import Sequence
+from threading import local
 from typing import Any
+from weakref import ref
 
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
 from Acquisition import aq_inner
 from Acquisition import aq_parent
+from transaction.interfaces import ITransaction
 from ZODB.Connection import Connection
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 from zope.i18n import negotiate
 from zope.i18n.interfaces import IUserPreferredLanguages
 
+from collective.beaker.caching.keys import encode
 from collective.beaker.caching.snapshots import connection_in_use
 from collective.beaker.caching.snapshots import name_of_database
 
@@ -33,6 +37,57 @@ def by_site(*args: Any, **kwargs: Any) -> tuple[str, str]:
     if site is None:
         return ("", "")
     return (name_of_database(connection_in_use()), _path_of(site))
+
+
+class _LastSite:
+    """What a key says of the site that a thread has been in last.
+
+    To find the path of a site is a good part of what a hit in memory takes.
+    Another transaction may have moved the site, so nothing is remembered for
+    longer than a transaction, whose manager calls the methods below.
+    """
+
+    def __init__(self) -> None:
+        self.site: Any = None
+        """A weak reference to the site, without what it is wrapped in: the
+        request that it was found by is not kept alive."""
+
+        self.key = b""
+
+    def remember(self, site: Any, key: bytes) -> None:
+        """Remember a site that is stored in the ZODB."""
+        connection = getattr(site, "_p_jar", None)
+        if connection is None:
+            return
+        connection.transaction_manager.registerSynch(self)
+        self.site, self.key = ref(aq_base(site)), key
+
+    def newTransaction(self, transaction: ITransaction) -> None:
+        self.site = None
+
+    def beforeCompletion(self, transaction: ITransaction) -> None:
+        """See afterCompletion."""
+
+    def afterCompletion(self, transaction: ITransaction) -> None:
+        self.site = None
+
+
+class _OfThread(local):
+    def __init__(self) -> None:
+        self.last = _LastSite()
+
+
+_of_thread = _OfThread()
+
+
+def key_of_site(site: Any) -> bytes:
+    """Return what a key says of the current site: ``by_site()``, as bytes."""
+    last = _of_thread.last
+    if last.site is not None and last.site() is aq_base(site):
+        return last.key
+    key = encode(by_site())
+    last.remember(site, key)
+    return key
 
 
 def by_context(*args: Any, **kwargs: Any) -> tuple[str, str]:

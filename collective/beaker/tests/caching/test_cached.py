@@ -10,9 +10,12 @@ import pytest
 import transaction
 from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.users import SimpleUser
+from AccessControl.users import system
 from beaker.cache import cache_regions
 from beaker.exceptions import BeakerException
 from Products.Five.browser import BrowserView
+from zope.component.hooks import getSite
+from zope.component.hooks import setSite
 
 import collective.beaker
 from collective.beaker.caching import by_context
@@ -167,19 +170,28 @@ def test_a_result_in_memory_is_found_at_once(region):
         return "blue"
 
     sky("Lisbon")
+    called = calls_of(lambda: sky("Lisbon"))
+
+    assert len(called) <= MOST_CALLS, called
+
+
+def calls_of(function):
+    """Return the functions of this package that a function calls."""
     package = os.path.dirname(collective.beaker.__file__)
+    folders = tuple(
+        f"{package}/{name}" for name in ("caching", "settings", "stores")
+    )
     called = []
 
     def note(frame, event, argument):
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(package):
+        if event == "call" and code.co_filename.startswith(folders):
             called.append(code.co_name)
 
     sys.setprofile(note)
-    sky("Lisbon")
+    function()
     sys.setprofile(None)
-
-    assert len(called) <= MOST_CALLS, called
+    return called
 
 
 # Compute anew
@@ -371,6 +383,59 @@ def test_sites_share_nothing(in_request):
 
     assert len({plain, special, root}) == 3
     assert in_request(lambda request: forecast("Lisbon")) == plain
+
+
+def test_a_result_in_memory_is_found_at_once_in_a_site(region, in_request):
+    @cached(region, name="sky in a site")
+    def sky(city):
+        return "blue"
+
+    def look_again(request):
+        sky("Lisbon")
+        return calls_of(lambda: sky("Lisbon"))
+
+    called = in_request(look_again)
+    # One more, which knows the site.
+    assert len(called) <= MOST_CALLS + 1, called
+
+
+def test_a_site_that_was_moved_finds_no_results_of_its_former_place(
+    in_request,
+):
+    def exchange(request):
+        newSecurityManager(request, system)
+        root = request["PARENTS"][-1]
+        for old, new in (
+            ("plain", "moved"),
+            ("special", "plain"),
+            ("moved", "special"),
+        ):
+            root.manage_renameObject(old, new)
+
+    def forecast_in_site(request):
+        # Without a request in between, as in a script.
+        app = request["PARENTS"][-1]
+        setSite(app.plain)
+        found = [forecast("Lisbon")]
+        exchange(request)
+        transaction.commit()
+        found += [forecast("Lisbon")]
+        exchange(request)
+        transaction.commit()
+        return found
+
+    first, second = in_request(forecast_in_site)
+    assert first != second
+
+
+def test_no_site_is_kept_with_the_request_that_it_was_found_by(in_request):
+    def forecast_and_count(request):
+        site = getSite()
+        before = sys.getrefcount(site)
+        forecast("Lisbon")
+        return sys.getrefcount(site) - before
+
+    assert in_request(forecast_and_count) == 0
 
 
 def test_sites_share_what_is_said_to_be_the_same_everywhere(
