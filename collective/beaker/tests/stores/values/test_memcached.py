@@ -64,6 +64,20 @@ def test_what_others_keep_there_stays(values, client):
     assert client.get("v:1") == b"theirs"
 
 
+def test_a_value_may_look_like_an_answer(values):
+    """In each place where what is read may have ended by chance."""
+    likeness = b"\r\nEND\r\n" * 20_000
+    values.put("v:1", likeness, 60)
+    values.put("v:2", likeness[2:], 60)
+    values.put("v:3", b"", 60)
+
+    assert values.get(["v:3", "v:1", "v:0", "v:2"]) == {
+        "v:3": b"",
+        "v:1": likeness,
+        "v:2": likeness[2:],
+    }
+
+
 def test_a_value_that_is_too_large_is_not_stored(values):
     claim, _ = values.claim("v:1", ["v:1"], 60)
     large = b"x" * 2**21
