@@ -327,7 +327,7 @@ class Connection(threading.local):
             if not self._is_open:
                 self._open()
             packed = connection.pack_commands(commands)
-            connection.send_packed_command(packed)
+            connection.send_packed_command([b"".join(packed)])
             return [_answer(connection) for _ in commands]
         except BaseException as error:
             self._close()

@@ -94,11 +94,13 @@ return 1
 """)
 
 _KEEP = _Script("""\
-local left = redis.call("PTTL", KEYS[1])
-if left == -2 then
-    redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
-elseif left < tonumber(ARGV[2]) then
-    redis.call("PEXPIRE", KEYS[1], ARGV[2])
+for number, key in ipairs(KEYS) do
+    local left = redis.call("PTTL", key)
+    if left == -2 then
+        redis.call("SET", key, ARGV[number + 1], "PX", ARGV[1])
+    elseif left < tonumber(ARGV[1]) then
+        redis.call("PEXPIRE", key, ARGV[1])
+    end
 end
 return 1
 """)
@@ -211,7 +213,7 @@ class RedisValues(ValueStore):
         keys = _key(claim.name), _claim_key(claim.name)
         arguments = claim.token, record, milliseconds
         *_, settled = self._ask_all(
-            *_keeping(keep, milliseconds),
+            *self._keeping(keep, milliseconds),
             _SETTLE.command(2, *keys, *arguments),
         )
         return bool(settled)
@@ -229,7 +231,7 @@ class RedisValues(ValueStore):
         milliseconds = _milliseconds(seconds)
         keys = _key(name), _claim_key(name)
         self._ask_all(
-            *_keeping(keep, milliseconds),
+            *self._keeping(keep, milliseconds),
             _PUT.command(2, *keys, record, milliseconds),
         )
 
@@ -278,6 +280,15 @@ class RedisValues(ValueStore):
         found: list[Any] = answers
         return found
 
+    def _keeping(
+        self, keep: Mapping[str, Any], milliseconds: int
+    ) -> list[Command]:
+        """Return the commands that keep records with a value."""
+        if not keep:
+            return []
+        keys, records = map(_key, keep), keep.values()
+        return [_KEEP.command(len(keep), *keys, milliseconds, *records)]
+
     def _run(self, script: _Script, *arguments: Any) -> Any:
         (answer,) = self._ask_all(script.command(*arguments))
         return answer
@@ -299,8 +310,8 @@ class RedisValues(ValueStore):
 class RedisClusterValues(RedisValues):
     """The same, where the nodes of a cluster share the keys.
 
-    Each record is read by a command of its own, since those of one command
-    would have to be on one node.
+    Each record is read and kept by a command of its own, since those of one
+    command would have to be on one node.
     """
 
     def _get(self, names: Sequence[str]) -> dict[str, Any]:
@@ -311,6 +322,17 @@ class RedisClusterValues(RedisValues):
 
     def _answers(self, records: list[Any]) -> list[Any]:
         return records
+
+    def _keeping(
+        self, keep: Mapping[str, Any], milliseconds: int
+    ) -> list[Command]:
+        return [
+            command
+            for name, record in keep.items()
+            for command in RedisValues._keeping(
+                self, {name: record}, milliseconds
+            )
+        ]
 
 
 def _found(names: Sequence[str], answers: Sequence[Any]) -> dict[str, Any]:
@@ -324,11 +346,6 @@ def _found(names: Sequence[str], answers: Sequence[Any]) -> dict[str, Any]:
 def _whole(command: Command) -> Command:
     (script,) = (script for script in _SCRIPTS if script.is_run_by(command))
     return script.whole(command)
-
-
-def _keeping(keep: Mapping[str, Any], milliseconds: int) -> Iterator[Command]:
-    for name, record in keep.items():
-        yield _KEEP.command(1, _key(name), record, milliseconds)
 
 
 def _milliseconds(seconds: float | None) -> int:
