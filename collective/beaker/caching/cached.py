@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import partial
 from functools import update_wrapper
+from functools import wraps
 from inspect import isasyncgenfunction
 from inspect import iscoroutinefunction
 from inspect import isfunction
@@ -32,6 +34,7 @@ from collective.beaker.caching.tags import is_pending
 from collective.beaker.caching.tags import names_of_tags
 from collective.beaker.caching.tags import ours
 from collective.beaker.caching.tags import pending
+from collective.beaker.caching.vary import FIND_BY_NAME
 from collective.beaker.caching.vary import by_site
 from collective.beaker.caching.vary import key_of_site
 
@@ -111,10 +114,13 @@ def cached(
                 "depends on, such as vary=(by_context, by_user, by_language), "
                 "or vary=() if on nothing else."
             )
-        key = _Key(function, arguments, varying or (), across_sites)
+        named = arguments.positions_of("context", "request")
+        key = _Key(
+            function, arguments, _naming(named, varying or ()), across_sites
+        )
         cache = _name_of_cache(function, name, key)
         _claim_name(region, cache, function)
-        return _wrap(function, region, cache, key, tagging)
+        return _wrap(function, region, cache, key, _naming(named, tagging))
 
     return decorate
 
@@ -130,6 +136,36 @@ def _functions(
                 f"{function!r}."
             )
     return functions
+
+
+def _naming(
+    positions: Mapping[str, int], functions: Iterable[OfCall]
+) -> tuple[OfCall, ...]:
+    """Return functions that are called with all arguments of a call.
+
+    Those which look for an argument by its name find it although it was not
+    given by name.
+    """
+    return tuple(
+        _with_names(positions, function)
+        if positions and function in FIND_BY_NAME
+        else function
+        for function in functions
+    )
+
+
+def _with_names(positions: Mapping[str, int], function: OfCall) -> OfCall:
+    @wraps(function)
+    def with_names(*args: Any, **kwargs: Any) -> Any:
+        given = len(args)
+        named = {
+            name: args[position]
+            for name, position in positions.items()
+            if position < given
+        }
+        return function(*args, **{**kwargs, **named})
+
+    return with_names
 
 
 def _check_function(function: Any) -> None:

@@ -235,6 +235,19 @@ class Arguments:
         is_simple = self._is_plain and not self.is_method
         self._number_of_most = self._number if is_simple else -1
 
+    def positions_of(self, *names: str) -> dict[str, int]:
+        """Return where parameters are that need not be given by name."""
+        positional = [
+            name
+            for name, parameter in self._signature.parameters.items()
+            if _is_plain(parameter)
+        ]
+        return {
+            name: positional.index(name)
+            for name in names
+            if name in positional
+        }
+
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return the key of a call.
 

@@ -20,6 +20,7 @@ from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 from zope.i18n import negotiate
 from zope.i18n.interfaces import IUserPreferredLanguages
+from zope.publisher.interfaces import IRequest
 
 from collective.beaker.caching.keys import encode
 from collective.beaker.caching.snapshots import connection_in_use
@@ -197,8 +198,9 @@ def context_of(*args: Any, **kwargs: Any) -> Any:
 
 
 def _find_context(*args: Any, **kwargs: Any) -> Any:
-    named = [kwargs["context"]] if "context" in kwargs else []
-    for candidate in (*named, *args):
+    # Another object must not speak for the one that is named.
+    named = kwargs.get("context")
+    for candidate in args if named is None else (named,):
         # Not what it acquires: a folder may contain something "context".
         for found in (candidate, _attribute(candidate, "context")):
             if hasattr(aq_base(found), "getPhysicalPath"):
@@ -216,18 +218,28 @@ def _connection_of(context: Any) -> Connection | None:
 
 
 def _attribute(candidate: Any, name: str) -> Any:
-    """Return an attribute that is not acquired, or None."""
-    if not hasattr(aq_base(candidate), name):
+    """Return an attribute that is not acquired, or None.
+
+    A request has none: a visitor could set it, with ``?context=``.
+    """
+    if IRequest.providedBy(candidate) or not hasattr(aq_base(candidate), name):
         return None
     return getattr(candidate, name)
 
 
 def _request_of(*args: Any, **kwargs: Any) -> Any:
     """Return the request of a view or an argument, or that of the thread."""
-    if "request" in kwargs:
-        return kwargs["request"]
+    named = kwargs.get("request")
+    if named is not None:
+        return named
     found = _attribute(args[0], "request") if args else None
     return getRequest() if found is None else found
+
+
+FIND_BY_NAME = frozenset(
+    {by_context, by_url, by_roles, by_language, of_context}
+)
+"""The functions that look for an argument ``context`` or ``request``."""
 
 
 def _path_of(thing: Any) -> str:

@@ -16,9 +16,11 @@ from beaker.exceptions import BeakerException
 from Products.Five.browser import BrowserView
 from zope.component.hooks import getSite
 from zope.component.hooks import setSite
+from zope.publisher.browser import TestRequest
 
 import collective.beaker
 from collective.beaker.caching import by_context
+from collective.beaker.caching import by_language
 from collective.beaker.caching import by_user
 from collective.beaker.caching import cached
 from collective.beaker.tests.helpers.zope import Visitor
@@ -471,6 +473,57 @@ class Teaser(BrowserView):
     @cached("a region of the tests", vary=(by_context, by_user))
     def text(self):
         return f"{self.context.getId()} {next(numbers)}"
+
+
+class Row(BrowserView):
+    @cached("a region of the tests", vary=by_context)
+    def shown(self, context):
+        return f"{context.getId()} {next(numbers)}"
+
+    @cached("a region of the tests", vary=by_language)
+    def greeting(self, request):
+        return f"{request.get('HTTP_ACCEPT_LANGUAGE')} {next(numbers)}"
+
+
+def test_the_context_is_the_argument_of_this_name_and_not_that_of_the_view(
+    in_request,
+):
+    def show_both(request):
+        root = request["PARENTS"][-1]
+        row = Row(root, request)
+        return [
+            row.shown(root.plain),
+            row.shown(root.special),
+            row.shown(context=root.plain),
+        ]
+
+    plain, special, by_name = in_request(show_both)
+    assert plain.startswith("plain")
+    assert special.startswith("special")
+    assert by_name == plain
+
+
+def test_no_other_object_speaks_for_an_argument_without_a_path(in_request):
+    def show(request):
+        return Row(request["PARENTS"][-1], request).shown(object())
+
+    with pytest.raises(TypeError, match="no context"):
+        in_request(show)
+
+
+def test_the_request_is_the_argument_of_this_name_and_not_that_of_the_view(
+    in_request,
+):
+    def greet_both(request):
+        row = Row(request["PARENTS"][-1], request)
+        return [
+            row.greeting(TestRequest(HTTP_ACCEPT_LANGUAGE=language))
+            for language in ("de", "pt")
+        ]
+
+    german, portuguese = in_request(greet_both)
+    assert german.startswith("de")
+    assert portuguese.startswith("pt")
 
 
 def test_a_view_has_results_for_each_context_and_user(in_request):

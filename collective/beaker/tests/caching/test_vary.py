@@ -124,6 +124,22 @@ def test_what_a_folder_contains_is_not_its_context(application):
     assert by_context(folder)[0] == "folder"
 
 
+def test_no_query_is_taken_for_a_context_or_a_request(seen, sites):
+    """Neither where a function has the request as its first argument."""
+    query = {"context.getPhysicalPath:record": "x", "request": "x"}
+
+    def of_request(request):
+        return (
+            by_context(request, published(request)),
+            by_url(request),
+            by_language(request),
+        )
+
+    assert seen(of_request, "/plain", params=query) == seen(
+        of_request, "/plain"
+    )
+
+
 def test_without_a_context_the_remedy_is_named():
     with pytest.raises(TypeError, match=r"no context.*function"):
         by_context("/news", 3)
