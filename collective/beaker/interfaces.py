@@ -299,10 +299,10 @@ class IValueStore(Interface):
         """
 
     def raise_number(name: str, number: int, seconds: float | None) -> None:
-        """Store a number unless a larger one is there.
+        """Store a number unless a larger one is there, and end a claim.
 
-        The record consists of 16 hexadecimal digits.  It is bytes in all
-        stores, and kept for at least ``seconds``.
+        It takes the place of any other record.  It consists of 16 hexadecimal
+        digits, is bytes in all stores, and is kept for at least ``seconds``.
         """
 
     # For maintenance

@@ -196,7 +196,7 @@ class Region:
             if number is None:
                 self.store.delete([name])
             else:
-                self._mark(name, number)
+                self.store.raise_number(name, number, MARK_SECONDS)
         except StoreUnavailable as error:
             self.failed("keeps a value that was invalidated", str(error))
 
@@ -415,7 +415,7 @@ class Region:
         for name in asked.generations:
             self._generations.pop(name, None)
 
-    def encoded(self, name: str, made: CachedValue | Mark) -> Any | None:
+    def encoded(self, name: str, made: CachedValue) -> Any | None:
         """Return the record of a value, or None if it cannot be stored."""
         try:
             return self.codec.encode(name, made)
@@ -424,7 +424,7 @@ class Region:
         except Exception as error:
             # Only the types: the message may hold data.
             reason = (
-                f"A value of the type {type(made[0]).__name__} cannot be "
+                f"A value of the type {type(made.value).__name__} cannot be "
                 f"pickled ({type(error).__name__})."
             )
         self.failed("cannot store a value", reason)
@@ -504,14 +504,6 @@ class Region:
 
     def _read_generations(self, asked: Wanted) -> Mapping[str, Any]:
         return self.store.get(asked.generations) if asked.generations else {}
-
-    def _mark(self, name: str, number: int) -> None:
-        record = self.store.get([name]).get(name)
-        found = None if record is None else self._decoded(name, record)
-        if isinstance(found, Mark):
-            number = max(number, found.number)
-        mark = self.codec.encode(name, Mark(number))
-        self.store.put(name, mark, MARK_SECONDS)
 
     def _replace(self, generation: str) -> None:
         self.store.put(generation, _new_generation(), None)

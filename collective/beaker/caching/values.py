@@ -66,10 +66,8 @@ class Codec:
         self._keys = keys
         self._header = _SIGNED if keys else _UNSIGNED
 
-    def encode(self, name: str, cached: CachedValue | Mark) -> bytes:
+    def encode(self, name: str, cached: CachedValue) -> bytes:
         """Return the record of a value; raise any exception if it has none."""
-        if type(cached) is Mark:
-            return b"%016x" % cached.number
         # As a plain tuple: a record does not name this class.
         data = pickle.dumps(cached[:_FIELDS], pickle.HIGHEST_PROTOCOL)
         return self._header + self._sign(name, data) + data
@@ -82,7 +80,7 @@ class Codec:
         read.
         """
         if len(record) == _DIGITS:
-            return Mark(int(record, 16))
+            return _mark_of(record)
         start = len(self._header)
         if record[:start] != self._header:
             raise NotSigned("The record has another form.")
@@ -107,15 +105,19 @@ class Codec:
 class ObjectCodec(Codec):
     """For a store that keeps the objects themselves."""
 
-    def encode(self, name: str, cached: CachedValue | Mark) -> Any:
-        if isinstance(cached, Mark):
-            return cached
+    def encode(self, name: str, cached: CachedValue) -> Any:
         as_beakers = cached.stored, cached.expire, cached.value
         return cached._replace(as_beakers=as_beakers)
 
     def decode(self, name: str, record: Any) -> CachedValue | Mark:
-        found: CachedValue | Mark = record
+        if isinstance(record, bytes):
+            return _mark_of(record)
+        found: CachedValue = record
         return found
+
+
+def _mark_of(record: bytes) -> Mark:
+    return Mark(int(record, 16))
 
 
 _UNSIGNED = b"\0cache1\0"

@@ -139,6 +139,7 @@ class FileValues(ValueStore):
     ) -> None:
         path = self._path(name) + _VALUE
         with self._locked(name):
+            remove(self._path(name) + _CLAIM)
             content = read(path)
             present = self._get([name]).get(name, number)
             _write(path, max(present, number), seconds, _end_of(content))

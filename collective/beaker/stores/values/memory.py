@@ -136,8 +136,12 @@ class MemoryValues(ValueStore):
         self, name: str, number: bytes, seconds: float | None
     ) -> None:
         with self._lock:
-            present = self.get([name]).get(name, number)
-            self._enter(name, max(present, number), self._later(name, seconds))
+            self._claims.pop(name, None)
+            present = self.get([name]).get(name)
+            # Values are no bytes here.
+            if isinstance(present, bytes):
+                number = max(present, number)
+            self._enter(name, number, self._later(name, seconds))
 
     def _walk(self, prefix: str) -> Iterator[str]:
         now = time.time()

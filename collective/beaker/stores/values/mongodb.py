@@ -115,16 +115,17 @@ class MongoValues(ValueStore):
     def _raise_number(
         self, name: str, number: bytes, seconds: float | None
     ) -> None:
-        smaller = [
-            {"ends": {"$lte": time.time()}},
-            {"value": {"$lt": Binary(number)}},
-        ]
         end = end_of(seconds)
-        while not self._upsert(
-            {"_id": name, "$or": smaller}, _stored_until(number, end)
-        ):
-            same = {"_id": name, "value": {"$gte": Binary(number)}}
-            if self._records.update_one(same, _later(end)).matched_count:
+        while True:
+            present = self._get([name]).get(name, b"")
+            if len(present) == len(number):
+                number = max(present, number)
+            if present:
+                unchanged = {"_id": name, "value": Binary(present)}
+            else:
+                unchanged = {"_id": name, "ends": {"$lte": time.time()}}
+            raised = {"value": Binary(number), **_UNCLAIMED}
+            if self._upsert(unchanged, {"$set": raised, **_later(end)}):
                 return
 
     def _walk(self, prefix: str) -> Iterator[str]:

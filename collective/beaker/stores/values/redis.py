@@ -113,6 +113,7 @@ if present and present > ARGV[1] then
 else
     redis.call("SET", KEYS[1], ARGV[1], "PX", left)
 end
+redis.call("DEL", KEYS[2])
 return 1
 """)
 
@@ -244,7 +245,8 @@ class RedisValues(ValueStore):
         self, name: str, number: bytes, seconds: float | None
     ) -> None:
         milliseconds = _milliseconds(seconds)
-        self._run(_RAISE_NUMBER, 1, _key(name), number, milliseconds)
+        keys = _key(name), _claim_key(name)
+        self._run(_RAISE_NUMBER, 2, *keys, number, milliseconds)
 
     def _walk(self, prefix: str) -> Iterator[str]:
         for keys in scan(self._client, f"{_PREFIX}{{{prefix}*}}"):

@@ -160,6 +160,8 @@ class _Statements:
                     ),
                 ),
                 ("ends", _if(columns.ends < new.ends, new.ends, columns.ends)),
+                ("claimant", new.claimant),
+                ("claim_ends", new.claim_ends),
             ],
         )
 

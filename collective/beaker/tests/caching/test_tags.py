@@ -1,6 +1,8 @@
 """What was made from something that has changed is dropped."""
 
 from contextlib import contextmanager
+from itertools import count
+from threading import Barrier
 from threading import Thread
 
 import pytest
@@ -15,10 +17,13 @@ from zope.component.hooks import setSite
 from collective.beaker.caching import cached
 from collective.beaker.caching import drop
 from collective.beaker.caching.names import name_of_tag
+from collective.beaker.caching.names import names_of
 from collective.beaker.caching.region import find_region
 from collective.beaker.caching.snapshots import MARGIN_SECONDS
 from collective.beaker.caching.tags import names_of_tags
+from collective.beaker.stores.values.base import digits
 from collective.beaker.tests.helpers.logs import log_of
+from collective.beaker.tests.helpers.regions import in_threads
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stores import OPTIONS
 from collective.beaker.tests.helpers.stores import SERVER_STORES
@@ -514,3 +519,22 @@ def test_a_script_without_a_site_drops_what_sites_have_stored(
 def test_a_tag_is_a_text(tag):
     with pytest.raises(TypeError, match="A tag is a text, and not"):
         drop("news", tag)
+
+
+def test_of_invalidations_at_once_the_latest_counts(redis_region):
+    """Whichever is done first: commits reach a store in any order."""
+    numbers = count(1)
+    keys = [b"%d" % number for number in range(100)]
+    together = Barrier(4)
+
+    def invalidate():
+        number = next(numbers)
+        for key in keys:
+            together.wait(SECONDS)
+            redis_region.invalidate("a cache", key, number)
+
+    in_threads(4, invalidate)
+
+    of_value = names_of(redis_region.name, "a cache").of_value
+    found = redis_region.store.get([of_value(key) for key in keys])
+    assert set(found.values()) == {digits(4)}

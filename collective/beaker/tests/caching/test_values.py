@@ -8,6 +8,7 @@ from collective.beaker.caching.values import CachedValue
 from collective.beaker.caching.values import Mark
 from collective.beaker.caching.values import NotSigned
 from collective.beaker.caching.values import make_codec
+from collective.beaker.stores.values.base import digits
 
 
 FOUND = CachedValue("value", 1.5, 60, 0.1, (b"a", b"b"), None)
@@ -25,11 +26,11 @@ def explode():
 
 
 @pytest.mark.parametrize("secrets", [[], ["a secret"]])
-@pytest.mark.parametrize("held", [FOUND, Mark(4711)])
-def test_a_record_is_read_again(secrets, held):
+def test_a_record_is_read_again(secrets):
     codec = make_codec(secrets)
 
-    assert codec.decode("v:1", codec.encode("v:1", held)) == held
+    assert codec.decode("v:1", codec.encode("v:1", FOUND)) == FOUND
+    assert codec.decode("v:1", digits(4711)) == Mark(4711)
 
 
 def test_a_former_secret_is_accepted_and_a_foreign_one_is_not():

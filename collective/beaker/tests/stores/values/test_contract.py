@@ -465,6 +465,16 @@ def test_a_number_is_stored_without_an_end(values):
     assert found(values, "t:1") == b"%016x" % 7
 
 
+def test_a_number_takes_the_place_of_a_value_and_ends_its_claim(values):
+    value = b"\0cache1\0" + 100 * b"x"
+    values.put("v:1", value, LONG)
+    claim = claimed(values, "v:1")
+    values.raise_number("v:1", 7, LONG)
+
+    assert not values.settle(claim, value, LONG)
+    assert found(values, "v:1") == b"%016x" % 7
+
+
 def test_numbers_that_are_raised_at_once_leave_the_largest(values):
     _skip_mongomock(values)
     threads = 8
