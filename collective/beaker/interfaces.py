@@ -8,6 +8,7 @@ they provide.
 # Methods of an interface have neither a self nor a body.
 # mypy: disable-error-code="misc, empty-body"
 
+import math
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -327,10 +328,10 @@ class IValueStore(Interface):
         were removed, or would be with ``dry_run``.
         """
 
-    def size(prefix: str = "") -> Size | None:
+    def size(prefix: str = "", seconds: float = math.inf) -> Size | None:
         """Return what the records that begin with a prefix amount to.
 
-        None if the store cannot tell.
+        None if the store cannot tell, or not within so many seconds.
         """
 
 

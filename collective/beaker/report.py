@@ -417,7 +417,8 @@ def add_figures(
 ) -> None:
     """Add what each region has done in this process, and what it holds.
 
-    No store is asked that has failed, nor one after so many seconds.
+    All regions together are counted for so many seconds, and no store is asked
+    that has failed.
     """
     working = {check.name for check in report.stores if check.works}
     end = time.monotonic() + seconds
@@ -428,9 +429,10 @@ def add_figures(
             continue
         name = prefix.removeprefix("cache").removeprefix(".")
         region.figures = figures_of(counters_of(name))
-        if prefix in working and time.monotonic() < end:
+        left = end - time.monotonic()
+        if prefix in working and left > 0:
             with suppress(StoreUnavailable):
-                size = cache_size(name, options)
+                size = cache_size(name, options, left)
                 if size is not None:
                     region.figures.entries = size.entries
                     region.figures.bytes = size.bytes

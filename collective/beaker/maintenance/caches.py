@@ -53,12 +53,13 @@ def cache_store(name: str, options: Options) -> ValueStore:
     return region_with(name, options).store
 
 
-def cache_size(name: str, options: Options) -> Size | None:
-    """Return how much a region holds, or None if its store cannot tell.
+def cache_size(name: str, options: Options, seconds: float) -> Size | None:
+    """Return how much a region holds.
 
-    Raises StoreUnavailable.
+    None if its store cannot tell, or not within so many seconds.  Raises
+    StoreUnavailable.
     """
-    return region_with(name, options).store.size(prefix_of(name))
+    return region_with(name, options).store.size(prefix_of(name), seconds)
 
 
 def regions_to_sweep(configuration: Configuration) -> Iterator[Region]:

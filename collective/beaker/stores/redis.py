@@ -252,12 +252,20 @@ def _server_of(client: Redis) -> Hashable:
 
 
 def scan(client: Redis | RedisCluster, pattern: str) -> Iterator[list[bytes]]:
-    """Yield the keys that match a pattern, in batches.
+    """Yield the keys that match a pattern, in batches, which may be empty.
 
     Redis may list a key twice.
     """
-    keys = client.scan_iter(pattern, count=_BATCH)
-    while batch := list(islice(keys, _BATCH)):
+    if isinstance(client, RedisCluster):
+        keys = client.scan_iter(pattern, count=_BATCH)
+        while batch := list(islice(keys, _BATCH)):
+            yield batch
+        return
+    # Those that do not match take time, too, and somebody may look at it.
+    cursor = None
+    while cursor != 0:
+        found: Any = client.scan(cursor or 0, pattern, _BATCH)
+        cursor, batch = found
         yield batch
 
 

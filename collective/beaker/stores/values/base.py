@@ -6,6 +6,7 @@ import time
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Hashable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -96,8 +97,17 @@ class ValueStore(Guarded, ABC):
     def sweep(self, dry_run: bool = False) -> Iterator[int]:
         yield from self._guarded_items(self._sweep(dry_run))
 
-    def size(self, prefix: str = "") -> Size | None:
-        return self._guarded(self._size, prefix)
+    def size(self, prefix: str = "", seconds: float = math.inf) -> Size | None:
+        sizes = self._sizes(prefix)
+        if sizes is None:
+            return None
+        deadline = time.monotonic() + seconds
+        parts = []
+        for part in self._guarded_items(sizes):
+            if time.monotonic() >= deadline:
+                return None
+            parts.append(part)
+        return _sum_of(parts)
 
     @abstractmethod
     def _get(self, names: Sequence[str]) -> dict[str, Any]:
@@ -159,9 +169,19 @@ class ValueStore(Guarded, ABC):
         """See IValueStore.sweep."""
         return iter(())
 
-    def _size(self, prefix: str) -> Size | None:
-        """See IValueStore.size."""
+    def _sizes(self, prefix: str) -> Iterator[Size] | None:
+        """Return the sizes of parts, each of which is counted in no time."""
         return None
+
+
+def _sum_of(sizes: Iterable[Size]) -> Size:
+    entries, total = 0, 0
+    knows_bytes = True
+    for size in sizes:
+        entries += size.entries
+        total += size.bytes or 0
+        knows_bytes = knows_bytes and size.bytes is not None
+    return Size(entries, total if knows_bytes else None)
 
 
 def end_of(seconds: float | None) -> float:

@@ -191,13 +191,11 @@ class FileValues(ValueStore):
                     remove(file)
             yield len(values)
 
-    def _size(self, prefix: str) -> Size:
-        sizes = [
-            _size_of(f"{path}/{file}")
-            for path in self._folders()
-            for file in _files(path, prefix, _VALUE)
-        ]
-        return Size(len(sizes), sum(sizes))
+    def _sizes(self, prefix: str) -> Iterator[Size]:
+        for path in self._folders():
+            files = _files(path, prefix, _VALUE)
+            sizes = [_size_of(f"{path}/{file}") for file in files]
+            yield Size(len(sizes), sum(sizes))
 
     def _is_good(self, claim: Claim) -> bool:
         content = read(self._path(claim.name) + _CLAIM) or b""

@@ -178,8 +178,8 @@ class MemoryValues(ValueStore):
                     del self._claims[name]
             yield self._remove_ended(now)
 
-    def _size(self, prefix: str) -> Size:
-        return Size(sum(1 for _ in self._walk(prefix)), None)
+    def _sizes(self, prefix: str) -> Iterator[Size]:
+        yield Size(sum(1 for _ in self._walk(prefix)), None)
 
     def _is_good(self, claim: Claim) -> bool:
         return self._claims.get(claim.name, ("", 0))[0] == claim.token

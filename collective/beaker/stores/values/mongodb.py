@@ -150,9 +150,9 @@ class MongoValues(ValueStore):
         yield self._records.delete_many(stored).deleted_count
         self._records.delete_many(ended)
 
-    def _size(self, prefix: str) -> Size:
+    def _sizes(self, prefix: str) -> Iterator[Size]:
         stored = _beginning_with(prefix) | {"ends": {"$gt": time.time()}}
-        return Size(self._records.count_documents(stored), None)
+        yield Size(self._records.count_documents(stored), None)
 
     def _change(self, claim: Claim, values: Document) -> bool:
         """Change a document if its claim is good; tell whether it was."""

@@ -265,12 +265,9 @@ class RedisValues(ValueStore):
             )
         return number
 
-    def _size(self, prefix: str) -> Size:
-        entries = size = 0
+    def _sizes(self, prefix: str) -> Iterator[Size]:
         for keys in scan(self._client, f"{_PREFIX}{{{prefix}*}}"):
-            entries += len(keys)
-            size += sum(send_each(self._client, "strlen", keys))
-        return Size(entries, size)
+            yield Size(len(keys), sum(send_each(self._client, "strlen", keys)))
 
     def _reading(self, names: Sequence[str]) -> list[Command]:
         """Return the commands that read records."""

@@ -95,10 +95,14 @@ class _Statements:
             .order_by(columns.name)
             .limit(_BATCH)
         )
-        self.size = sqlalchemy.select(
-            sqlalchemy.func.count(),
-            sqlalchemy.func.sum(sqlalchemy.func.length(columns.data)),
-        ).where(some, stored)
+        self.sizes = (
+            sqlalchemy.select(
+                columns.name, sqlalchemy.func.length(columns.data)
+            )
+            .where(some, stored, columns.name > bindparam("after"))
+            .order_by(columns.name)
+            .limit(_BATCH)
+        )
         self.clear_stored = table.delete().where(
             some, columns.ends > _NOT_STORED
         )
@@ -314,11 +318,12 @@ class SqlValues(ValueStore):
             self._remove(statements.delete_ended, names=names)
             yield sum(end > _NOT_STORED for _, end in rows)
 
-    def _size(self, prefix: str) -> Size:
-        rows = self._rows(self._statements.size, **_beginning_with(prefix))
-        for entries, size in rows:
-            return Size(entries, int(size or 0))
-        return Size(0, 0)
+    def _sizes(self, prefix: str) -> Iterator[Size]:
+        names = _beginning_with(prefix)
+        select, after = self._statements.sizes, ""
+        while rows := self._rows(select, **names, after=after):
+            yield Size(len(rows), sum(size for _, size in rows))
+            after, _ = rows[-1]
 
     def _rows(
         self, query: Executable, **values: Any

@@ -546,6 +546,12 @@ def test_the_size_is_that_of_what_begins_with_a_prefix(listing):
     assert listing.size("t:") == Size(0, size.bytes and 0)
 
 
+def test_a_size_that_is_not_known_in_time_is_none(listing):
+    listing.put("v:1", b"12345", LONG)
+
+    assert listing.size("v:", seconds=0) is None
+
+
 def test_a_sweep_removes_what_has_ended(listing):
     listing.put("v:2", b"second", LONG)
     listing.put("v:1", b"first", 0.01)
