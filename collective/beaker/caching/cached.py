@@ -20,8 +20,10 @@ from weakref import WeakKeyDictionary
 from Acquisition import aq_base
 from zope.component.hooks import getSite
 
+from collective.beaker.caching.keys import LONGEST
 from collective.beaker.caching.keys import OBJECTS
 from collective.beaker.caching.keys import Arguments
+from collective.beaker.caching.keys import digest_of
 from collective.beaker.caching.keys import encode
 from collective.beaker.caching.region import find_region
 from collective.beaker.caching.snapshots import Others
@@ -207,10 +209,10 @@ class _Key:
         if self._has_more:
             key += self._more(args, kwargs)
         # Last, as it may be missing: most keys are made without a site.
-        if self._across_sites:
-            return key
-        site = getSite()
-        return key if site is None else key + key_of_site(site)
+        site = None if self._across_sites else getSite()
+        if site is not None:
+            key += key_of_site(site)
+        return key if len(key) <= LONGEST else digest_of(key)
 
     def _more(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         parts = [

@@ -18,6 +18,7 @@ from datetime import tzinfo
 from decimal import Decimal
 from enum import Enum
 from enum import Flag
+from hashlib import blake2b
 from inspect import Parameter
 from inspect import signature
 from typing import Any
@@ -46,6 +47,15 @@ def encode(value: Any) -> bytes:
         return _encoder_of(value)(value)
     except RecursionError:
         raise TypeError("contains itself, or too many levels") from None
+
+
+LONGEST = 1000
+"""The number of bytes of the longest key that is remembered as it is."""
+
+
+def digest_of(key: bytes) -> bytes:
+    """Return what takes the place of a long key; no other key begins so."""
+    return b"#" + blake2b(key).digest()
 
 
 def _encoder_of(value: Any) -> Encoder:

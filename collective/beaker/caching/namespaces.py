@@ -15,6 +15,8 @@ from beaker.container import NamespaceManager
 
 from collective.beaker.caching.computing import Computation
 from collective.beaker.caching.computing import Wanted
+from collective.beaker.caching.keys import LONGEST
+from collective.beaker.caching.keys import digest_of
 from collective.beaker.caching.region import region_with
 from collective.beaker.caching.values import CachedValue
 from collective.beaker.forks import in_forked_child
@@ -217,9 +219,11 @@ def bytes_of(key: Any) -> bytes:
     Beaker makes bytes of a text before it gets here.
     """
     if isinstance(key, bytes):
-        return b"b" + key
-    text = f"{type(key).__module__}.{type(key).__qualname__} {key!r}"
-    return b"o" + text.encode("utf-8", "surrogatepass")
+        found = b"b" + key
+    else:
+        text = f"{type(key).__module__}.{type(key).__qualname__} {key!r}"
+        found = b"o" + text.encode("utf-8", "surrogatepass")
+    return found if len(found) <= LONGEST else digest_of(found)
 
 
 def lasting_name(namespace: str) -> str:

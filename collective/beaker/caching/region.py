@@ -31,6 +31,7 @@ from collective.beaker.caching.names import prefix_of
 from collective.beaker.caching.values import CachedValue
 from collective.beaker.caching.values import Codec
 from collective.beaker.caching.values import Mark
+from collective.beaker.caching.values import NotShared
 from collective.beaker.caching.values import NotSigned
 from collective.beaker.caching.values import ObjectCodec
 from collective.beaker.caching.values import make_codec
@@ -421,6 +422,11 @@ class Region:
             return self.codec.encode(name, made)
         except MemoryError:
             raise
+        except NotShared:
+            reason = (
+                f"A value of the type {type(made.value).__name__} is of one "
+                "request: cache plain data, and no objects of the ZODB."
+            )
         except Exception as error:
             # Only the types: the message may hold data.
             reason = (

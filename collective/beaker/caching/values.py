@@ -2,9 +2,14 @@
 
 import hmac
 import pickle
+from collections.abc import Iterable
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 from typing import NamedTuple
+
+from Acquisition import aq_base
+from zope.publisher.interfaces import IRequest
 
 
 class CachedValue(NamedTuple):
@@ -52,6 +57,10 @@ class Mark(NamedTuple):
 
 class NotSigned(ValueError):
     """A record is not signed with our key."""
+
+
+class NotShared(TypeError):
+    """A value belongs to one request."""
 
 
 class Codec:
@@ -106,6 +115,10 @@ class ObjectCodec(Codec):
     """For a store that keeps the objects themselves."""
 
     def encode(self, name: str, cached: CachedValue) -> Any:
+        if _is_of_a_request(cached.value) or any(
+            map(_is_of_a_request, _some_members(cached.value))
+        ):
+            raise NotShared
         as_beakers = cached.stored, cached.expire, cached.value
         return cached._replace(as_beakers=as_beakers)
 
@@ -119,6 +132,30 @@ class ObjectCodec(Codec):
 def _mark_of(record: bytes) -> Mark:
     return Mark(int(record, 16))
 
+
+def _is_of_a_request(value: Any) -> bool:
+    """Tell whether other threads must not have an object.
+
+    It is a request, an object of the ZODB, or wrapped in a request, as brains
+    are.
+    """
+    return (
+        aq_base(value) is not value
+        or getattr(value, "_p_jar", None) is not None
+        or IRequest.providedBy(value)
+    )
+
+
+def _some_members(value: Any) -> Iterable[Any]:
+    """Return the first members of a collection: the others are alike."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple | set | frozenset):
+        return ()
+    return islice(value, _SOME)
+
+
+_SOME = 10
 
 _UNSIGNED = b"\0cache1\0"
 _SIGNED = b"\0cache1s"

@@ -4,6 +4,7 @@ import inspect
 import os
 import pickle
 import sys
+import tracemalloc
 from itertools import count
 
 import pytest
@@ -11,6 +12,7 @@ import transaction
 from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.users import SimpleUser
 from AccessControl.users import system
+from Acquisition import aq_base
 from beaker.cache import cache_regions
 from beaker.exceptions import BeakerException
 from Products.Five.browser import BrowserView
@@ -197,6 +199,48 @@ def calls_of(function):
 
 
 # Compute anew
+
+
+def test_long_arguments_are_not_kept(region):
+    @cached(region, name="length")
+    def length(text):
+        return len(text)
+
+    tracemalloc.start()
+    for number in range(20):
+        length(f"{number}" * 1_000_000)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert kept < 1_000_000
+
+
+@pytest.mark.parametrize(
+    "made_of",
+    [
+        lambda context: context,
+        lambda context: [context],
+        lambda context: {"news": context},
+        lambda context: aq_base(context),
+        lambda context: context.REQUEST,
+    ],
+    ids=["wrapped", "in a list", "in a dictionary", "stored", "a request"],
+)
+def test_what_belongs_to_one_request_is_not_kept_in_memory(
+    memory_region, in_request, made_of, caplog
+):
+    computed = []
+
+    @cached(memory_region.name, name="of a request", vary=())
+    def found(context):
+        computed.append("once more")
+        return made_of(context)
+
+    for _ in range(2):
+        in_request(lambda request: found(request["PARENTS"][0]) and None)
+
+    assert len(computed) == 2
+    assert "no objects of the ZODB" in caplog.text
 
 
 def test_a_result_is_invalidated_by_its_arguments():
