@@ -350,10 +350,12 @@ def _wrap(
 
     def invalidate(*args: P.args, **kwargs: P.kwargs) -> None:
         name = name_now(args, kwargs)
-        if connection_in_use() is None:
+        connection = connection_in_use()
+        if connection is None:
             drop_value(name, None)
             return
-        pending().values[region, cache, name] = partial(drop_value, name)
+        undo = partial(drop_value, name)
+        pending().values[region, cache, name] = connection, undo
 
     def refresh(*args: P.args, **kwargs: P.kwargs) -> R:
         snapshot = snapshot_in_use()

@@ -108,7 +108,7 @@ def pending() -> "PendingDrops":
     for drops in ours.drops:
         if drops.transaction is current:
             return drops
-    drops = PendingDrops(current, connection)
+    drops = PendingDrops(current)
     current.join(drops)
     ours.drops.append(drops)
     return drops
@@ -131,11 +131,12 @@ class PendingDrops:
 
     transaction_manager = transaction.manager
 
-    def __init__(self, current: ITransaction, connection: Connection | None):
+    def __init__(self, current: ITransaction):
         self.transaction = current
         self.tags: set[str] = set()
-        self.values: dict[Hashable, Undo] = {}
-        self._connection = connection
+        self.values: dict[Hashable, tuple[Connection | None, Undo]] = {}
+        """How each value is made invalid, and where it was computed from."""
+
         self._changed: list[Connection] = []
 
     def tpc_begin(self, transaction: ITransaction) -> None:
@@ -160,8 +161,9 @@ class PendingDrops:
         else:
             names = names_of_tags(frozenset(self.tags), "")
             raise_tags(names.by_time, number_of_time(time()))
-        if self._connection not in self._changed:
-            self._undo(None)
+        for connection, undo in self.values.values():
+            if connection not in self._changed:
+                undo(None)
         self._forget()
 
     def tpc_abort(self, transaction: ITransaction) -> None:
@@ -183,12 +185,9 @@ class PendingDrops:
             database = name_of_database(connection)
             names = names_of_tags(frozenset(self.tags), database)
             raise_tags(names.by_commit, number)
-            if connection is self._connection:
-                self._undo(number)
-
-    def _undo(self, number: int | None) -> None:
-        for undo in self.values.values():
-            undo(number)
+            for computed_from, undo in self.values.values():
+                if computed_from is connection:
+                    undo(number)
 
     def _forget(self) -> None:
         self.tags.clear()

@@ -502,6 +502,36 @@ def test_a_value_is_invalidated_while_another_database_is_in_use(
     assert len(computed) == 4
 
 
+def test_a_transaction_invalidates_values_of_sites_in_two_databases(
+    zopes, region
+):
+    """Each by the commit in the database that it was computed from."""
+
+    @cached(region, name=region)
+    def size():
+        return len(getSite())
+
+    def size_in_catalog(zope):
+        catalog = zope.connection.get_connection("catalog")
+        setSite(catalog.root()["site"])
+        return size()
+
+    editor, reader, later = zopes
+    reader.transactions.begin()
+    reader.connection.get_connection("catalog").root()["site"].keys()
+
+    with editor.at_work():
+        size.invalidate()
+        catalog = editor.connection.get_connection("catalog").root()["site"]
+        setSite(catalog)
+        catalog["more"] = 1
+        size.invalidate()
+        editor.transactions.commit()
+
+    assert reader.see_still(size_in_catalog, reader) == 2
+    assert later.see(size_in_catalog, later) == 3
+
+
 def test_a_script_without_a_site_drops_what_sites_have_stored(
     databases, zope, title
 ):
