@@ -86,10 +86,10 @@ def text_of(response, id):
 
 def press(browser, form, button=None, **fields):
     """Press a button of the page; return the text that the page then shows."""
-    return text_of(page_after(browser, form, **fields), "message")
+    return text_of(page_after(browser, form, button, **fields), "message")
 
 
-def page_after(browser, form, **fields):
+def page_after(browser, form, button=None, **fields):
     """Press a button of the page; return the page that comes then."""
     form = browser.get("/@@beaker").forms[form]
     for name, value in fields.items():
