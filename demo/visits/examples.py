@@ -17,7 +17,6 @@ from collective.beaker.caching import of_context
 from collective.beaker.caching.counters import counters_of
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.users import end_sessions_of_user
 from collective.beaker.maintenance.users import sessions_of_user
 
@@ -61,14 +60,13 @@ def figures():
 
 
 def count_other_devices(user, id):
-    inspector = SessionInspector(getUtility(ISessionConfig))
-    sessions = sessions_of_user(inspector, user)
+    sessions = sessions_of_user(getUtility(ISessionConfig), user)
     return sum(session.id != id for session in sessions)
 
 
 def log_out_other_devices(user, id):
     options = getUtility(ISessionConfig)
-    *_, number = end_sessions_of_user(options, user, keep=id)
+    *_, number = end_sessions_of_user(options, user, keep={id})
     return number
 
 
