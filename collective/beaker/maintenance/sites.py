@@ -39,6 +39,9 @@ class Owned(NamedTuple):
 
     options: Options
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, {self.owner}>"
+
 
 @dataclass
 class Sites:

@@ -10,6 +10,8 @@ from ZPublisher.interfaces import IPubFailure
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import Record
+from collective.beaker.maintenance.sites import Owned
+from collective.beaker.maintenance.sites import Sites
 from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.session.codec import make_codec
 from collective.beaker.session.merge import difference
@@ -204,7 +206,7 @@ def test_what_holds_a_secret_does_not_show_it(tmp_path):
     options = {"secret": key, "validate_key": key, "encrypt_key": key}
     section = {f"session.{name}": key for name in options}
     policy = make_policy({"data_dir": str(tmp_path), **options})
-    zope_conf = ZopeConf(section, str(tmp_path), {"PASSWORD": key})
+    zope_conf = ZopeConf(section, str(tmp_path), {"PASSWORD": key}, key)
     address = f"redis+sentinel://:{key}@one/main/0"
 
     shown = [
@@ -214,6 +216,7 @@ def test_what_holds_a_secret_does_not_show_it(tmp_path):
         repr(make_codec(policy.options)._encryption),
         repr(read_configuration(section)),
         repr(zope_conf),
+        repr(Sites([Owned("/Plone", options)])),
         repr(read_sentinel_url(address)),
         repr(difference({}, data)),
         repr(InspectedRecord("0" * 32, Record(b""), data)),
