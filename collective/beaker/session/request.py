@@ -179,13 +179,18 @@ class LazySession(SessionMapping):
         )
         return acting if acting is Right.USE else right
 
-    def _give_to(self, user: str | None, session: OpenedSession) -> None:
+    def _give_to(
+        self,
+        user: str | None,
+        session: OpenedSession,
+        everything: bool = True,
+    ) -> None:
         """Make what a user's request stores the session of that user."""
         owners = self._policy_in_force().owners
         if user is None or session.owner is not None or not owners.matter:
             return
-        # What was deleted stays that.
-        if session.stores_changes(True):
+        # Last, since to tell what has changed takes longer.
+        if session.stores_changes(everything):
             client = describe_client(self._user_agent)
             session.belong_to(owners.mark(user), client)
 
@@ -354,10 +359,7 @@ class LazySession(SessionMapping):
     def _decide_what_to_keep(self, session: OpenedSession) -> bool:
         """Tell whether all changes are stored, for whoever the user is."""
         everything = self._keeps_everything(session)
-        # The user first: to tell what has changed takes longer.
-        user = self._user_at_end() if session.owner is None else None
-        if user is not None and session.stores_changes(everything):
-            self._give_to(user, session)
+        self._give_to(self._user_at_end(), session, everything)
         return everything
 
     def _keeps_everything(self, session: OpenedSession) -> bool:
