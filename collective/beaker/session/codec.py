@@ -52,8 +52,13 @@ class WholePickle(PickleSerializer):
         return pickle.loads(data)
 
 
+_MOST_VALUES = 2**20
+"""The most values in JSON that are read: each may be three bytes of text, but
+takes some 70 bytes of memory."""
+
+
 class BoundedJson(JsonSerializer):
-    """Beaker's serializer, which compresses, with a limit.
+    """Beaker's serializer, which compresses, with limits.
 
     A few kilobytes may claim to hold gigabytes.
     """
@@ -65,10 +70,28 @@ class BoundedJson(JsonSerializer):
                 f"A session has {len(text)} bytes of JSON, more than the "
                 f"{LARGEST} that are read again. Store less in sessions."
             )
+        if _has_too_many_values(text):
+            raise RecordTooLarge(
+                f"A session has more than the {_MOST_VALUES} values of JSON "
+                "that are read again. Store less in sessions."
+            )
         return zlib.compress(text)
 
     def loads(self, data: bytes) -> Any:
-        return json.loads(expand(data))
+        text = expand(data)
+        if _has_too_many_values(text):
+            raise ValueError("There are too many values.")
+        return json.loads(text)
+
+
+def _has_too_many_values(text: bytes) -> bool:
+    """Tell whether JSON may take much more memory than its text.
+
+    Commas in texts count, too.
+    """
+    if len(text) < _MOST_VALUES:
+        return False
+    return sum(map(text.count, (b",", b"[", b"{"))) > _MOST_VALUES
 
 
 @dataclass(frozen=True, repr=False)

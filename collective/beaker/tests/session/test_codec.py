@@ -183,6 +183,23 @@ def test_a_pickle_is_looked_at_before_it_is_loaded():
         WholePickle().loads(pickle.dumps(data, protocol=0))
 
 
+MANY_VALUES = [[]] * 2**20
+
+
+def test_json_of_many_small_values_is_an_error():
+    """It would take some thirty times as much memory as its text."""
+    bomb = zlib.compress(json.dumps(MANY_VALUES).encode())
+    text = b2a_base64(bomb).decode()
+
+    with pytest.raises(ValueError, match="too many values"):
+        codec_of(data_serializer="json").decode(text)
+
+
+def test_a_session_of_too_many_values_is_refused():
+    with pytest.raises(RecordTooLarge, match="1048576 values"):
+        codec_of(data_serializer="json").encode({"a": MANY_VALUES})
+
+
 def test_json_that_was_compressed_to_a_bomb_is_an_error():
     bomb = zlib.compress(b'{"a": "%s"}' % bytes(LARGEST).replace(b"\0", b" "))
     text = b2a_base64(bomb).decode()
