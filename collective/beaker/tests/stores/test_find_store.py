@@ -193,4 +193,4 @@ def test_the_command_checks_a_store_that_is_added(shelf, tmp_path):
     result = CliRunner().invoke(main, ["--config", str(path), "check"])
 
     assert result.exit_code == 0, result.output
-    assert f"session: shelf ({shelf['shelf']}) works: " in result.output
+    assert f"session: shelf ({shelf['shelf']}) works, with" in result.output
