@@ -138,7 +138,10 @@ class Actions(View):
     def user(self) -> str:
         """List the sessions of a user, or end them."""
         options = self._session_options()
-        user = named_user(self._field("user").strip())
+        try:
+            user = named_user(self._field("user").strip())
+        except CannotMaintain as error:
+            raise WrongInput("user", str(error)) from None
         if "end" not in self.request.form:
             found = list_sessions_of_user(options, user)
             return wording.user_sessions(found, _MOST_LISTED)

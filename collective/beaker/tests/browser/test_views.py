@@ -275,6 +275,8 @@ def test_buttons_that_need_a_store_that_is_down_are_disabled(
     assert disabled_buttons(page) == [
         "Remove expired sessions",
         "End the session",
+        "List",
+        "End them all",
         "Empty short",
     ]
     assert "Its store has failed." in text_of(page, "region-short")
@@ -769,10 +771,12 @@ def test_the_sessions_of_a_user_are_ended(manager, file_sessions):
     assert file_sessions.ids() == {other}
 
 
-def test_what_names_no_user_is_an_error(manager, file_sessions):
-    text = press(manager, "user", "end", user="erika")
+def test_what_names_no_user_is_told_beside_its_field(manager, file_sessions):
+    page = page_after(manager, "user", "end", user="erika")
 
+    text = text_of(page, page.html.find(id="user-field")["aria-describedby"])
     assert "'erika' is not the path of a user" in text
+    assert page.html.find(id="message") is None
 
 
 def test_a_region_is_emptied_and_no_other(manager):
