@@ -1,6 +1,7 @@
 """A session in a store, which loses nobody's changes and may get a new id."""
 
 import logging
+import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -33,6 +34,8 @@ from collective.beaker.stores import Record
 
 
 logger = logging.getLogger("collective.beaker")
+
+_MINUTE = 60
 
 
 class _Step(Enum):
@@ -436,11 +439,14 @@ class StoredSession(SessionOfCopy):
     def _must_be_noted(self, step: _Step) -> bool:
         """Tell whether the index of users may lack the session.
 
-        It is noted at a new id, and as often as the time of access is stored:
-        the index may have lost it, and forgets what is not used.
+        It is noted at a new id, and when it is first stored in a minute: the
+        index may have lost it, and forgets what is not used.  The time since
+        the last use would not do, as a session may be used all the time.
         """
-        is_due = self._policy.timeouts.is_access_due(self.last_accessed)
-        return is_due or step in (_Step.CREATE, _Step.MOVE)
+        if step in (_Step.CREATE, _Step.MOVE):
+            return True
+        last_accessed = self.last_accessed or 0
+        return last_accessed // _MINUTE != time.time() // _MINUTE
 
     def _note(self, owner: str) -> None:
         """Have the store find the session by its user, if it can.

@@ -1,5 +1,7 @@
 """The sessions of one user: listed and ended, over an index or without."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from collective.beaker.ids import new_id
@@ -158,6 +160,23 @@ def test_the_index_is_not_told_of_each_change(indexed, clock):
         session.data["city"] = "Lisbon"
         session.save()
         assert indexed.ids_of(ANNA) == found
+
+
+def test_a_session_in_use_all_the_time_stays_in_the_index(redis, clock):
+    """However often it is stored: a new password must find it."""
+    redis.start()
+    options = SimpleNamespace(type="ext:redis", url=redis.url, folder=None)
+    sessions = sessions_in(options, timeout=60)
+    id = sessions.make_for(ANNA)
+    for _ in range(40):
+        clock(5)
+        session = open_stored(id, **sessions.options)
+        session["count"] = session.get("count", 0) + 1
+        session.save()
+    # What has expired in the index is removed when another one is noted.
+    other = sessions.make_for(ANNA)
+
+    assert sessions.ids_of(ANNA) == {id, other}
 
 
 def test_what_the_index_has_lost_is_back_once_it_is_used(indexed, clock):
