@@ -326,7 +326,9 @@ def _wrap(
     def tagged(*args: P.args, **kwargs: P.kwargs) -> R:
         connection = connection_in_use()
         others = other_snapshots(connection)
-        name = key(args, kwargs) + _encoded_others(others)
+        name = key(args, kwargs)
+        if others:
+            name += _encoded_others(others)
         tags = _tags_of(tagging, args, kwargs)
         if ours.drops and is_pending(tags, (region, cache, name)):
             return function(*args, **kwargs)

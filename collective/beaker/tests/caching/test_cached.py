@@ -161,7 +161,7 @@ def test_none_is_a_result(region):
     assert len(calls) == 1
 
 
-MOST_CALLS = 12
+MOST_CALLS = 10
 """How many functions of this package find a result in memory.
 
 With these, it takes as long as with Beaker's decorator.
