@@ -6,6 +6,7 @@ of plain values.  Results for which it returns the same are shared.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import local
 from typing import Any
 from weakref import ref
@@ -45,10 +46,12 @@ class _LastSite:
 
     To find the path of a site is a good part of what a hit in memory takes.
     Another transaction may have moved the site, so nothing is remembered for
-    longer than a transaction, whose manager calls the methods below.
+    longer than a transaction, whose manager calls the methods below, and none
+    of them in a transaction that needs no site.
     """
 
     def __init__(self) -> None:
+        self._manager: Any = None
         self.site: Any = None
         """A weak reference to the site, without what it is wrapped in: the
         request that it was found by is not kept alive."""
@@ -60,7 +63,8 @@ class _LastSite:
         connection = getattr(site, "_p_jar", None)
         if connection is None:
             return
-        connection.transaction_manager.registerSynch(self)
+        self._manager = connection.transaction_manager
+        self._manager.registerSynch(self)
         self.site, self.key = ref(aq_base(site)), key
 
     def newTransaction(self, transaction: ITransaction) -> None:
@@ -71,6 +75,9 @@ class _LastSite:
 
     def afterCompletion(self, transaction: ITransaction) -> None:
         self.site = None
+        # Somebody may have done so already.
+        with suppress(KeyError):
+            self._manager.unregisterSynch(self)
 
 
 class _OfThread(local):

@@ -186,15 +186,19 @@ def test_an_idle_connection_that_was_closed_is_replaced_without_a_table(
     postgresql, id
 ):
     postgresql.start()
+    name = f"idle_{id}"
     store = make_store(
-        "ext:database", url=postgresql.url, table_name=f"table_{id}"
+        "ext:database",
+        url=f"{postgresql.url}?application_name={name}",
+        table_name=f"table_{id}",
     )
     assert store.load(id) is None
     with engine_of(postgresql.url).begin() as connection:
-        connection.exec_driver_sql(
+        closed = connection.exec_driver_sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid()"
+            f" WHERE application_name = '{name}'"
         )
+        assert list(closed.scalars()) == [True]
 
     assert store.load(id) is None
 
