@@ -57,10 +57,16 @@ def token(monkeypatch):
     return TOKEN
 
 
+@pytest.fixture(autouse=True)
+def nothing_counted():
+    """No cache of the page has been asked, not even by other tests."""
+    for region in ("", "Short", "long"):
+        counters_of(region).begin_anew()
+
+
 @pytest.fixture
 def four_hits():
     """Four hits and one miss in the region Short, and nothing else."""
-    counters_of("Short").begin_anew()
 
     @cache_region("Short")
     def compute(number):
@@ -68,8 +74,6 @@ def four_hits():
 
     for _ in range(5):
         compute(id(compute))
-    yield
-    counters_of("Short").begin_anew()
 
 
 def figures(text):
@@ -109,9 +113,6 @@ def test_the_page_shows_hits_against_misses(manager, four_hits):
 
 
 def test_a_region_that_nobody_has_asked_has_no_chart(manager):
-    counters_of("Short").begin_anew()
-    counters_of("long").begin_anew()
-
     assert not manager.get("/@@beaker").html.select("#caches .chart")
 
 
