@@ -1,1 +1,1 @@
-Parallel requests of one visitor keep each other's changes, and do not bring back a session that ended, on all stores but cookies.
+Parallel requests of one visitor keep each other's changes, and cannot bring back a session that has ended. This holds for all stores except cookies.

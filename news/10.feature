@@ -1,1 +1,1 @@
-Sessions cost less: over Zope alone, a read takes between 60 % and 85 % of the CPU time that it took before, depending on the store.
+A site can have its own ``ISessionConfig``, as options are looked up when the session is first used.

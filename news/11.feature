@@ -1,1 +1,1 @@
-Warnings at start-up and of ``collective-beaker check``: sessions and caches in one memcached or Redis database. Sites with different timeouts in one place are a warning in the log when they are first used.
+Redis Sentinel is supported for sessions and caches: ``redis+sentinel://[user:password@]host:port,host:port/service/number``, or ``rediss+sentinel://`` for TLS.

@@ -1,1 +1,1 @@
-A value of a cache is computed by one thread of one process, while others wait for ``cache.lock_timeout`` at most, or get the old one for ``cache.stale`` seconds. This holds for Beaker's own decorators and for ``get_cache``, in every store.
+``session.socket_timeout`` limits how long a request waits for a server. A store that hangs is then left alone for 5 seconds instead of holding every thread of Zope.

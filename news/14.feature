@@ -1,0 +1,1 @@
+The command ``collective-beaker``, or ``bin/instance beaker``, checks settings and stores, counts and ends sessions, removes expired ones and empties cache regions. With ``--zope``, it includes what sites configure for themselves.

@@ -1,0 +1,1 @@
+Administrators can list and end the sessions of one user. In Redis, their index has keys that begin with ``beaker_user:``: allow them if Zope's account may use certain keys only. In a database, the index is a second table.

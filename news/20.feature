@@ -1,0 +1,1 @@
+The decorator ``collective.beaker.caching.cached`` caches functions and methods: ``vary`` says what a result depends on, and ``tags`` with ``drop()`` invalidate it in all Zopes when the transaction commits.

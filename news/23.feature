@@ -1,0 +1,1 @@
+Only one thread of one process computes a cached value, also with Beaker's decorators and ``get_cache``. Others wait for ``cache.lock_timeout`` at most, or get the old value for ``cache.stale`` seconds.

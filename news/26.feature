@@ -1,0 +1,1 @@
+Plone loads the package's ZCML without a slug. The extras ``redis``, ``memcached``, ``sqlalchemy``, ``mongodb`` and ``crypto`` install client libraries.

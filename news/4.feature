@@ -1,0 +1,1 @@
+``session.absolute_timeout`` limits how long a session lasts after it began.
