@@ -19,6 +19,7 @@ from collective.beaker.documentation import DOCUMENTATION
 from collective.beaker.tests.helpers.demo import DEMO
 from collective.beaker.tests.helpers.demo import Demo
 from collective.beaker.tests.helpers.waiting import SECONDS
+from collective.beaker.tests.helpers.zope_alone import zope_alone
 
 
 pytestmark = pytest.mark.skipif(
@@ -335,6 +336,7 @@ def test_who_is_not_logged_in_is_asked_to(visitor):
     assert "not logged in" in visitor.look()["devices-status"]
 
 
+@zope_alone
 def test_a_login_keeps_the_session_under_a_new_id(visitor):
     before = visitor.press("save-note", note="Water the plants")
 
@@ -344,6 +346,7 @@ def test_a_login_keeps_the_session_under_a_new_id(visitor):
     assert page["kept-note"] == "Water the plants"
 
 
+@zope_alone
 def test_a_user_ends_the_sessions_on_other_devices(visitor, demo):
     other = Visitor(demo.address)
     visitor.log_in()

@@ -17,6 +17,7 @@ from collective.beaker.tests.helpers.visitors import COOKIE
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import error_page
 from collective.beaker.tests.helpers.zope import subscribed
+from collective.beaker.tests.helpers.zope_alone import zope_alone
 
 
 @pytest.fixture(autouse=True)
@@ -380,6 +381,7 @@ def test_a_login_that_nobody_tells_counts_at_the_end(visitor):
     assert visitor.visit(read_count).text == "None"
 
 
+@zope_alone
 def test_an_error_without_a_page_costs_no_session(visitor, caplog):
     """The answer of the server has no cookie, so the id must not change."""
 
