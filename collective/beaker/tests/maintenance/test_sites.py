@@ -35,9 +35,15 @@ def opened(db):
         connection.close()
 
 
+class ZopeDB(DB):
+    """A database as Zope makes one, in which a class may be missing."""
+
+    classFactory = staticmethod(ClassFactory)
+
+
 @pytest.fixture
 def db():
-    db = DB(None, class_factory=ClassFactory)
+    db = ZopeDB(None)
     with db.transaction() as connection:
         connection.root()["Application"] = Application()
     yield db

@@ -8,7 +8,6 @@ import os
 import shutil
 import unittest
 from contextlib import ExitStack
-from contextlib import chdir
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -154,7 +153,8 @@ class TestBrowser(unittest.TestCase):
     def test_screenshots_are_taken(self):
         if not SCREENSHOTS:
             self.skipTest("BEAKER_SCREENSHOTS names no folder")
-        self.enterContext(chdir(self.enterContext(TemporaryDirectory())))
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.enterContext(TemporaryDirectory()))
         pushBeakerConfig(SECTION)
         self.addCleanup(popBeakerConfig)
         options = getUtility(ISessionConfig)
