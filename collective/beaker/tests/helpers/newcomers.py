@@ -10,10 +10,13 @@ from base64 import b64encode
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from json import dumps
 from pathlib import Path
+from signal import SIG_DFL
 from signal import Signals
+from signal import signal
 from typing import NamedTuple
 
 from collective.beaker.tests.helpers.servers import Server
@@ -119,6 +122,8 @@ class Newcomer:
                 "cwd": self.folder,
                 "env": environment or self.environment,
                 "start_new_session": True,
+                # What runs in the background may ignore Ctrl-C.
+                "preexec_fn": partial(signal, Signals.SIGINT, SIG_DFL),
             },
         ) as server:
             yield server
