@@ -539,7 +539,8 @@ def find_region(name: str) -> Region:
     if options is None:
         raise BeakerException(
             f"Cache region not configured: {name}. Add it to cache.regions "
-            "in the beaker section of zope.conf."
+            "in the beaker section of zope.conf, and include the package "
+            "collective.beaker in ZCML."
         )
     known = _known.get(name)
     if known is None or known[0] != options:

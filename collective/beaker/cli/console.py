@@ -76,6 +76,9 @@ def errors_as_failures() -> Iterator[None]:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
+    except BrokenPipeError:
+        # Nobody reads the output any more, as with "| head": click ends.
+        raise
     except Exception as error:
         reason = describe_error(error)
     else:

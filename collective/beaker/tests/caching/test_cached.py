@@ -133,8 +133,8 @@ def test_a_call_without_an_argument_that_is_required_is_an_error():
         forecast()
 
 
-def test_a_region_that_zope_conf_does_not_name_is_an_error():
-    with pytest.raises(BeakerException, match=r"not configured.*zope\.conf"):
+def test_a_region_that_is_not_configured_is_an_error_with_both_remedies():
+    with pytest.raises(BeakerException, match=r"zope\.conf, .* in ZCML\."):
         in_no_region()
 
 

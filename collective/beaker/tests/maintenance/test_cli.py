@@ -697,6 +697,21 @@ def test_a_terminal_shows_how_far_it_is(files):
         assert b"100%" in terminal.read(10_000)
 
 
+@pytest.mark.parametrize("command", ["sessions", "sweep"])
+def test_a_reader_that_goes_away_is_no_error_of_the_store(files, command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        done = subprocess.run(
+            [find_command(), "--config", files.zope_conf, command],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            timeout=SECONDS,
+        )
+
+    assert done.stderr == b""
+
+
 def test_a_file_gets_plain_lines(files):
     files.make()
     result = invoke(files.zope_conf, "sweep")
