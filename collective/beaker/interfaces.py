@@ -144,8 +144,11 @@ class IStore(Interface):
         It is forgotten no sooner than the session, if that expires.
         """
 
-    def find_in_index(mark: str) -> Sequence[str]:
-        """Return the ids of the sessions that were noted for a mark."""
+    def find_in_index(mark: str) -> Sequence[str] | None:
+        """Return the ids of the sessions that were noted for a mark.
+
+        None means that there is no index, or none yet.
+        """
 
     def remove_from_index(mark: str, ids: Sequence[str]) -> None:
         """Forget some of the sessions that were noted for a mark."""

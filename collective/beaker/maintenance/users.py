@@ -5,6 +5,7 @@ A user is named as ``owners.name_of`` names one.
 
 import time
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from collections.abc import Set
 from dataclasses import dataclass
@@ -63,16 +64,20 @@ def sessions_of_user(
 ) -> Iterator[UserSession]:
     """Yield the stored sessions of a user, in no order.
 
-    The index of the store names them, if it has one.  Otherwise, or with
+    The index of the store names them, if there is one.  Otherwise, or with
     ``search_all``, all sessions in the store are read, and the index is
     completed.  Raises CannotMaintain if sessions know no users, or if there
     is no index and the store cannot list its records.
     """
     inspector = SessionInspector(options)
     marks = inspector.marks_of_user(user)
-    uses_index = inspector.store.has_index and not search_all
-    find = _find_noted if uses_index else _search
-    for each in find(inspector, marks):
+    noted = None if search_all else _noted(inspector, marks)
+    found = (
+        _search(inspector, marks)
+        if noted is None
+        else _find_noted(inspector, noted)
+    )
+    for each in found:
         yield _described(inspector, each)
 
 
@@ -123,6 +128,19 @@ def end_sessions_of_user(
         raise failure
 
 
+def _noted(
+    inspector: SessionInspector, marks: Sequence[str]
+) -> dict[str, Sequence[str]] | None:
+    """Return the ids that the index has for each mark; None without one."""
+    noted = {}
+    for mark in marks:
+        ids = inspector.store.find_in_index(mark)
+        if ids is None:
+            return None
+        noted[mark] = ids
+    return noted
+
+
 def _search(
     inspector: SessionInspector, marks: Sequence[str]
 ) -> Iterator[InspectedRecord]:
@@ -151,23 +169,23 @@ def _with_those_that_move(
 
 
 def _find_noted(
-    inspector: SessionInspector, marks: Sequence[str]
+    inspector: SessionInspector, noted: Mapping[str, Sequence[str]]
 ) -> Iterator[InspectedRecord]:
-    """Yield the sessions that the index has for these marks.
+    """Yield the sessions that the index has for each mark.
 
     What it has wrong is removed.  A session that has moved a moment ago may
     not be there yet.
     """
-    store = inspector.store
-    for mark in marks:
-        noted, met = store.find_in_index(mark), set[str]()
-        for id in noted:
+    for mark, ids in noted.items():
+        met = set[str]()
+        for id in ids:
             for inspected in inspector.follow(id):
                 is_theirs = _mark_of(inspector, inspected) == mark
                 if is_theirs and inspected.id not in met:
                     met.add(inspected.id)
                     yield inspected
-        store.remove_from_index(mark, [id for id in noted if id not in met])
+        wrong = [id for id in ids if id not in met]
+        inspector.store.remove_from_index(mark, wrong)
 
 
 def _mark_of(

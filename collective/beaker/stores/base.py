@@ -110,7 +110,9 @@ class Store(Guarded, ABC):
         if self.has_index:
             self._guarded(self._add_to_index, mark, id)
 
-    def find_in_index(self, mark: str) -> Sequence[str]:
+    def find_in_index(self, mark: str) -> Sequence[str] | None:
+        if not self.has_index:
+            return None
         return self._guarded(self._find_in_index, mark)
 
     def remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
@@ -280,9 +282,9 @@ class Store(Guarded, ABC):
         """See IStore.add_to_index."""
         raise NotImplementedError
 
-    def _find_in_index(self, mark: str) -> Sequence[str]:
+    def _find_in_index(self, mark: str) -> Sequence[str] | None:
         """See IStore.find_in_index."""
-        return []
+        raise NotImplementedError
 
     def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
         """See IStore.remove_from_index."""

@@ -334,9 +334,9 @@ class SqlStore(Store):
                 )
         return self.has_index
 
-    def _find_in_index(self, mark: str) -> Sequence[str]:
+    def _find_in_index(self, mark: str) -> Sequence[str] | None:
         if not self._index.has_table():
-            return []
+            return None
         return [id for (id,) in self._rows(self._of_index.select, mark=mark)]
 
     def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:

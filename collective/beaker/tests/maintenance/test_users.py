@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
@@ -15,6 +16,7 @@ from collective.beaker.maintenance.users import sessions_of_user
 from collective.beaker.session.moves import make_tombstone
 from collective.beaker.stores import base
 from collective.beaker.stores.lock_files import hold
+from collective.beaker.tests.helpers.records import engine_of
 from collective.beaker.tests.helpers.sessions import open_stored
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
@@ -26,6 +28,7 @@ ANNA, BERT = "/acl_users\0anna", "/acl_users\0bert"
 
 kept_in = store_fixture("memory", "file", "redis")
 indexed_in = store_fixture("file", "sqlite", "redis")
+in_database = store_fixture("sqlite")
 
 
 class SessionsOfUsers(Sessions):
@@ -145,6 +148,19 @@ def test_what_the_index_has_wrong_is_left_out_and_removed(indexed):
 
     assert indexed.ids_of(ANNA) == {mine}
     assert indexed.store.find_in_index(mark) == [mine]
+
+
+def test_where_the_table_of_the_index_is_missing_all_sessions_are_read(
+    in_database,
+):
+    """After an upgrade, or where Zope may not make a table."""
+    sessions = sessions_in(in_database)
+    mine = sessions.make_for(ANNA)
+    with engine_of(in_database.url).begin() as connection:
+        connection.execute(sqlalchemy.text("DROP TABLE beaker_cache_users"))
+    sessions.session.policy.store._index._table_exists = False
+
+    assert sessions.ids_of(ANNA) == {mine}
 
 
 def forget(indexed, *ids):

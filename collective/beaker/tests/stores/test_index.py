@@ -58,7 +58,9 @@ def test_the_index_has_what_was_noted_for_a_mark(store, mark):
     assert store.find_in_index(other_mark) == [other]
 
 
-def test_the_index_has_nothing_for_an_unknown_mark(store):
+def test_the_index_has_nothing_for_an_unknown_mark(store, mark):
+    store.add_to_index(mark, new_id())
+
     assert store.find_in_index(new_id()) == []
 
 
@@ -88,7 +90,7 @@ def test_a_store_without_an_index_notes_nothing(plain_store, mark):
     store.add_to_index(mark, new_id())
 
     assert not store.has_index
-    assert store.find_in_index(mark) == []
+    assert store.find_in_index(mark) is None
 
 
 # What is no longer needed
@@ -159,7 +161,7 @@ def test_a_table_of_an_earlier_release_gets_an_index(database, id, mark):
         )
     store._index._table_exists = False
 
-    assert store.find_in_index(mark) == []
+    assert store.find_in_index(mark) is None
     store.add_to_index(mark, id)
     assert store.find_in_index(mark) == [id]
 
@@ -185,10 +187,12 @@ def test_without_the_right_to_make_a_table_there_is_no_index(
     url = url.render_as_string(hide_password=False)
     store = make_store("ext:database", url=url, table_name=name)
 
+    assert store.find_in_index(mark) is None
     for _ in range(2):
         store.add_to_index(mark, id)
 
     assert not store.has_index
+    assert store.find_in_index(mark) is None
     (message,) = [each.getMessage() for each in caplog.records]
     assert f"{name}_users cannot be made" in message
     assert "42501" in message
