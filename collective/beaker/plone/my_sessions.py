@@ -1,5 +1,8 @@
 """The sessions of the user who is logged in, and the page @@my-sessions."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from datetime import timezone
 
@@ -18,6 +21,7 @@ from collective.beaker.browser.tokens import has_valid_token
 from collective.beaker.browser.tokens import make_token
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.users import UserSession
 from collective.beaker.maintenance.users import end_session_of_user
@@ -25,9 +29,12 @@ from collective.beaker.maintenance.users import end_sessions_of_user
 from collective.beaker.maintenance.users import list_sessions_of_user
 from collective.beaker.plone.tickets import end_other_logins
 from collective.beaker.plone.tickets import logins_end_here
+from collective.beaker.session.answers import unavailable
 from collective.beaker.session.owners import current_user
 from collective.beaker.settings.options import with_defaults
 
+
+logger = logging.getLogger("collective.beaker")
 
 _ = MessageFactory("collective.beaker")
 
@@ -36,7 +43,8 @@ class MySessions:
     """The sessions of the user of a request, and nobody else's.
 
     Raises Unauthorized if nobody is logged in.  Its methods raise
-    CannotMaintain if these sessions cannot be listed, and StoreUnavailable.
+    CannotMaintain if these sessions cannot be listed, and
+    HTTPServiceUnavailable if they cannot be reached.
     """
 
     def __init__(self, request: HTTPRequest):
@@ -49,7 +57,8 @@ class MySessions:
 
     def list(self) -> list[UserSession]:
         """Return the sessions, the one last used first."""
-        return list_sessions_of_user(self._options(), self._user)
+        with _outages_answered():
+            return list_sessions_of_user(self._options(), self._user)
 
     def is_current(self, session: UserSession) -> bool:
         """Tell whether this is the session of the request."""
@@ -57,16 +66,18 @@ class MySessions:
 
     def end(self, token: str) -> bool:
         """End the session that a token names; tell whether there was one."""
-        if not end_session_of_user(self._options(), self._user, token):
-            return False
-        end_other_logins(self._request)
-        return True
+        with _outages_answered():
+            ended = end_session_of_user(self._options(), self._user, token)
+        if ended:
+            end_other_logins(self._request)
+        return ended
 
     def end_others(self) -> int:
         """End all sessions but that of the request; return their number."""
         options, current = self._options(), self._current_id()
         keep = set() if current is None else {current}
-        *_, number = end_sessions_of_user(options, self._user, keep)
+        with _outages_answered():
+            *_, number = end_sessions_of_user(options, self._user, keep)
         end_other_logins(self._request)
         return number
 
@@ -79,6 +90,15 @@ class MySessions:
         if config is None:
             raise CannotMaintain("No sessions are configured.")
         return with_defaults(config)
+
+
+@contextmanager
+def _outages_answered() -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailable as error:
+        logger.error("%s", error)
+        raise unavailable() from None
 
 
 class MySessionsPage(View):

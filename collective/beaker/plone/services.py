@@ -9,7 +9,6 @@ from zope.interface import implementer
 from zope.publisher.interfaces import IPublishTraverse
 from ZPublisher.HTTPRequest import HTTPRequest
 
-from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.plone.my_sessions import MySessions
 from collective.beaker.plone.my_sessions import iso_time
@@ -22,24 +21,16 @@ class _MySessionsService(Service):
         self.request.response.setHeader("Cache-Control", "no-store")
         try:
             return self.answer(MySessions(self.request))
-        except CannotMaintain as error:
-            return self._refuse(501, "Not Implemented", error)
-        except StoreUnavailable as error:
-            return self._refuse(503, "Service Unavailable", error)
+        except CannotMaintain:
+            # The message names a setting, which no user can change.
+            self.request.response.setStatus(501)
+            return {"type": "Not Implemented", "message": _CANNOT_BE_LISTED}
 
     def answer(self, mine: MySessions) -> Any:
         raise NotImplementedError
 
-    def _refuse(self, status: int, type: str, error: Exception) -> Any:
-        self.request.response.setStatus(status)
-        return {"type": type, "message": _MESSAGES[status]}
 
-
-_MESSAGES = {
-    501: "This site keeps sessions where they cannot be listed.",
-    503: "Sessions cannot be reached. Please try again in a moment.",
-}
-"""What the users are told, who have no use for settings and addresses."""
+_CANNOT_BE_LISTED = "This site keeps sessions where they cannot be listed."
 
 
 class ListMySessions(_MySessionsService):

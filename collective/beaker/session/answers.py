@@ -10,11 +10,13 @@ from itertools import filterfalse
 from typing import Any
 
 from zExceptions import HTTPException
+from zExceptions import HTTPServiceUnavailable
 from ZPublisher.HTTPResponse import HTTPBaseResponse
 from ZPublisher.HTTPResponse import HTTPResponse
 
 from collective.beaker.ids import without_ids
 from collective.beaker.settings.cookie_rules import cookie_errors
+from collective.beaker.stores.circuit import PAUSE_SECONDS
 
 
 _TOKEN = re.compile(
@@ -35,6 +37,25 @@ _SURROGATE = "surrogate-control"
 
 _SHARING = frozenset(["public", "s-maxage"])
 """Directives that let shared caches store a response."""
+
+
+class ServiceUnavailable(HTTPServiceUnavailable):
+    """The same under a name from which error pages get the status.
+
+    Zope looks for it in its table of reasons, and otherwise takes 500.
+    """
+
+
+def unavailable() -> HTTPServiceUnavailable:
+    """Return what to raise if sessions cannot be reached."""
+    answer = ServiceUnavailable(
+        "Sessions cannot be reached. Please try again in a moment."
+    )
+    answer.setHeader("Retry-After", str(PAUSE_SECONDS))
+    # Nobody else's answer, and not the one of a moment later.
+    answer.setHeader("Cache-Control", "no-store")
+    answer.setHeader("Vary", "Cookie")
+    return answer
 
 
 def send_cookie(

@@ -2,7 +2,6 @@
 
 from beaker.session import Session
 from beaker.session import SessionObject
-from zExceptions import HTTPServiceUnavailable
 from zope.component import adapter
 from zope.component import queryUtility
 from zope.interface import classImplements
@@ -109,8 +108,5 @@ def persistSessionOnFailure(event: IPubFailure) -> None:
         return
     session.takes_cookie = takes_cookie(error, request.response)
     closeSession(request)
-    if session.is_unavailable and isinstance(error, HTTPServiceUnavailable):
-        # If an error page answers, Zope makes its status 500.
-        request.response.setStatus(HTTPServiceUnavailable.status)
     if session.accessed():
         copy_answer(request.response, session.key)

@@ -11,7 +11,6 @@ from typing import Any
 from typing import TypeVar
 from weakref import ref
 
-from zExceptions import HTTPServiceUnavailable
 from zope.component import getUtility
 from zope.interface import implementer
 from ZPublisher.HTTPRequest import HTTPRequest
@@ -23,6 +22,7 @@ from collective.beaker.session.answers import copy_answer
 from collective.beaker.session.answers import depend_on_cookie
 from collective.beaker.session.answers import keep_private
 from collective.beaker.session.answers import send_cookie
+from collective.beaker.session.answers import unavailable
 from collective.beaker.session.by_id import SessionById
 from collective.beaker.session.by_id import find_by_id
 from collective.beaker.session.clients import describe_client
@@ -39,7 +39,6 @@ from collective.beaker.session.participation import join
 from collective.beaker.session.policy import Policy
 from collective.beaker.session.policy import policy_for
 from collective.beaker.session.policy import warn_of_bad_signature
-from collective.beaker.stores.circuit import PAUSE_SECONDS
 
 
 logger = logging.getLogger("collective.beaker")
@@ -265,14 +264,7 @@ class LazySession(SessionMapping):
             except StoreUnavailable as error:
                 self.is_unavailable = True
                 logger.error("%s", error)
-        answer = HTTPServiceUnavailable(
-            "Sessions cannot be reached. Please try again in a moment."
-        )
-        answer.setHeader("Retry-After", str(PAUSE_SECONDS))
-        # Nobody else's answer, and not the one of a moment later.
-        answer.setHeader("Cache-Control", "no-store")
-        answer.setHeader("Vary", "Cookie")
-        raise answer from None
+        raise unavailable() from None
 
     def _may_have(self, name: str) -> bool:
         options = self._policy_in_force().options

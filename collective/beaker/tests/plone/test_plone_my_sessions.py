@@ -19,6 +19,7 @@ except ModuleNotFoundError as error:
     raise unittest.SkipTest(f"Plone is not installed: {error}") from error
 
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.servers import redis_server
 
 
@@ -156,6 +157,19 @@ class TestPage(MySessionsTestCase):
         page = self.visit("@@my-sessions")
         self.assertIn("where they cannot be listed", page)
         self.assertEqual(self.call("get")[0], 501)
+
+    def test_during_an_outage_the_answer_is_503(self):
+        getUtility(ISessionConfig).update(
+            type="ext:redis", url=f"redis://127.0.0.1:{free_port()}"
+        )
+        self.browser.raiseHttpErrors = False
+        with self.assertLogs("collective.beaker", "ERROR") as logs:
+            self.browser.open(f"{self.url}/@@my-sessions")
+            self.assertIn("503", self.browser.headers["status"])
+            number = len(logs.output)
+            self.assertTrue(number)
+            self.assertEqual(self.call("get")[0], 503)
+            self.assertGreater(len(logs.output), number)
 
 
 class TestAnonymous(LoginTestCase):
