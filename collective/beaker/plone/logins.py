@@ -11,6 +11,7 @@ from Products.PluggableAuthService.interfaces.events import (
 )
 from Products.PluggableAuthService.interfaces.events import IUserLoggedInEvent
 from Products.PluggableAuthService.interfaces.events import IUserLoggedOutEvent
+from zExceptions import HTTPServiceUnavailable
 from zope.component import adapter
 from zope.component import queryUtility
 from zope.globalrequest import getRequest
@@ -67,13 +68,18 @@ def endOtherSessionsOfUser(event: ICredentialsUpdatedEvent) -> None:
         return
     session = _session()
     keep = set[str]()
-    if session is not None and current_user() == user:
-        # Code may have given it a new id, under which it is not stored yet.
-        keep = session.ids()
     try:
+        if session is not None and current_user() == user:
+            # Code may have given it a new id, under which it is not stored
+            # yet.
+            keep = session.ids()
         for _ in end_sessions_of_user(options, user, keep):
             pass
-    except (CannotMaintain, StoreUnavailable) as error:
+    except (
+        CannotMaintain,
+        HTTPServiceUnavailable,
+        StoreUnavailable,
+    ) as error:
         logger.warning(
             "A user has a new password, but other sessions of this user "
             "could not be ended: %s",

@@ -4,6 +4,7 @@ import pytest
 from AccessControl import getSecurityManager
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.stores import server_fixture
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import read_count
 
@@ -12,6 +13,8 @@ events = pytest.importorskip("Products.PluggableAuthService.events")
 logins = pytest.importorskip("collective.beaker.plone.logins")
 
 USER, PASSWORD = "anna", "secret"
+
+server = server_fixture("redis")
 
 
 @pytest.fixture
@@ -31,21 +34,36 @@ def anna(visitor, config):
     visitor.visit(remove)
 
 
+def set_password(request):
+    user = getSecurityManager().getUser()
+    event = events.CredentialsUpdated(user, "another secret")
+    logins.endOtherSessionsOfUser(event)
+
+
 @pytest.mark.parametrize("gets_new_id", [False, True])
 def test_a_new_password_does_not_end_the_session_in_which_it_was_set(
     anna, gets_new_id
 ):
     """Code may give the session a new id then (OWASP)."""
 
-    def set_password(request):
+    def keep_session(request):
         if gets_new_id:
             ISession(request).regenerate_id()
-        user = getSecurityManager().getUser()
-        event = events.CredentialsUpdated(user, "another secret")
-        logins.endOtherSessionsOfUser(event)
+        set_password(request)
         ISession(request).save()
 
     anna.visit(count)
-    anna.visit(set_password)
+    anna.visit(keep_session)
 
     assert anna.visit(read_count).text == "1"
+
+
+def test_a_password_can_be_changed_during_an_outage(anna, server, caplog):
+    """Somebody may know the former one, which is worse than their session."""
+    anna.visit(count)
+    server.stop()
+    caplog.clear()
+    anna.visit(set_password)
+
+    *_, message = (each.getMessage() for each in caplog.records)
+    assert "other sessions of this user could not be ended" in message
