@@ -173,18 +173,21 @@ def _find_noted(
 ) -> Iterator[InspectedRecord]:
     """Yield the sessions that the index has for each mark.
 
-    What it has wrong is removed.  A session that has moved a moment ago may
-    not be there yet.
+    What it has wrong is removed, but nothing that cannot be read: another
+    process may be able to.  A session that has moved a moment ago may not be
+    there yet.
     """
     for mark, ids in noted.items():
-        met = set[str]()
+        met, unread = set[str](), set[str]()
         for id in ids:
             for inspected in inspector.follow(id):
+                if inspected.data is None:
+                    unread.add(id)
                 is_theirs = _mark_of(inspector, inspected) == mark
                 if is_theirs and inspected.id not in met:
                     met.add(inspected.id)
                     yield inspected
-        wrong = [id for id in ids if id not in met]
+        wrong = [id for id in ids if id not in met | unread]
         inspector.store.remove_from_index(mark, wrong)
 
 

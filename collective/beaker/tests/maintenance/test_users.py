@@ -163,6 +163,16 @@ def test_where_the_table_of_the_index_is_missing_all_sessions_are_read(
     assert sessions.ids_of(ANNA) == {mine}
 
 
+def test_what_cannot_be_read_here_stays_in_the_index(indexed):
+    """Another process may have the class that is missing here."""
+    id = indexed.make_for(ANNA)
+    store = indexed.session.policy.store
+    store.swap(id, store.load(id), "no session")
+
+    assert indexed.ids_of(ANNA) == set()
+    assert store.find_in_index(indexed.mark(ANNA)) == [id]
+
+
 def forget(indexed, *ids):
     indexed.store.remove_from_index(indexed.mark(ANNA), ids)
 
