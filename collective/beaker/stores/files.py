@@ -215,12 +215,18 @@ class FolderStore(Store):
             make_file(path)
 
     def _find_in_index(self, mark: str) -> Sequence[str]:
-        folder = self._index_folder(mark)
-        return os.listdir(folder) if exists(folder) else []
+        try:
+            return os.listdir(self._index_folder(mark))
+        except FileNotFoundError:
+            return []
 
     def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
+        folder = self._index_folder(mark)
         for id in ids:
-            remove(f"{self._index_folder(mark)}/{id}")
+            remove(f"{folder}/{id}")
+        # It has the other sessions of the user, if there are any.
+        with suppress(OSError):
+            os.rmdir(folder)
 
     def _walk_index(self) -> Iterator[tuple[str, Sequence[str]]]:
         for folder in iglob(f"{escape(self._folder)}/{_INDEX}/*/*"):

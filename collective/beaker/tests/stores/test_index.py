@@ -138,6 +138,18 @@ def test_the_files_of_the_index_are_for_their_owner_only(
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+def test_a_user_without_sessions_has_no_folder_in_the_index(
+    tmp_path, id, mark
+):
+    store = make_store("file", data_dir=str(tmp_path))
+    store.add_to_index(mark, id)
+    store.remove_from_index(mark, [id])
+
+    assert not [*tmp_path.rglob(mark)]
+    store.add_to_index(mark, id)
+    assert store.find_in_index(mark) == [id]
+
+
 # The table
 
 
