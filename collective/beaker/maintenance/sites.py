@@ -1,10 +1,13 @@
 """What sites configure for themselves: options in the database of Zope."""
 
 from collections import deque
+from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
+from functools import reduce
+from itertools import chain
 from typing import Any
 from typing import NamedTuple
 
@@ -142,17 +145,17 @@ def one_for_each_place(all_options: Iterable[Owned]) -> list[Owned]:
     The longer timeouts hold then: nobody must lose a session that the other
     options keep.
     """
-    joined: list[Owned] = []
+    groups: list[list[Owned]] = []
     for owned in all_options:
-        for position, other in enumerate(joined):
-            if not places_of(owned.options).isdisjoint(
-                places_of(other.options)
-            ):
-                joined[position] = _join(other, owned)
-                break
-        else:
-            joined.append(owned)
-    return joined
+        places = places_of(owned.options)
+        apart = [each for each in groups if places.isdisjoint(_places(each))]
+        near = [each for each in groups if each not in apart]
+        groups = [*apart, [*chain(*near), owned]]
+    return [reduce(_join, group) for group in groups]
+
+
+def _places(group: Iterable[Owned]) -> set[Hashable]:
+    return set(chain(*(places_of(owned.options) for owned in group)))
 
 
 def _join(one: Owned, other: Owned) -> Owned:

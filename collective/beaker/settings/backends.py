@@ -587,16 +587,18 @@ def places_of(options: Mapping[str, Any]) -> frozenset[Hashable]:
     """Return where sessions with these options are kept, as far as is known.
 
     If two groups of options have a place in common, their sessions are in one
-    store.
+    store.  Where nothing else tells, the address does.
     """
     try:
         backend = backend_of(options)
     except LookupError:
         # A session class of its own may know more types.
         return frozenset()
-    return frozenset(
-        (backend.name, place) for place in backend.places(options)
-    )
+    places = backend.places(options)
+    address = options.get(backend.address)
+    if not places and isinstance(address, str):
+        places = frozenset([address])
+    return frozenset((backend.name, place) for place in places)
 
 
 def _installed() -> dict[str, EntryPoint]:

@@ -186,6 +186,38 @@ def test_where_options_share_a_place_the_longer_timeout_holds(
     assert options["timeout"] == longer
 
 
+def test_options_that_share_a_place_with_two_others_join_both():
+    def redis(sentinels, timeout):
+        url = f"redis+sentinel://{sentinels}/master"
+        return {"type": "ext:redis", "url": url, "timeout": timeout}
+
+    joined = one_for_each_place(
+        [
+            Owned("one", redis("a", 60)),
+            Owned("other", redis("b", 60)),
+            Owned("both", redis("a,b", 900)),
+        ]
+    )
+
+    ((owner, options),) = joined
+    assert owner == "one, other, both"
+    assert options["timeout"] == 900
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"type": "ext:rediscluster", "urls": "redis://a,redis://b"},
+        {"type": "ext:mongodb", "url": "mongodb://a/sessions"},
+    ],
+    ids=lambda options: options["type"],
+)
+def test_one_address_is_one_place(options):
+    both = [Owned("one", options), Owned("other", {**options, "timeout": 60})]
+
+    assert len(one_for_each_place(both)) == 1
+
+
 def test_memory_is_one_place_in_a_process():
     both = [Owned("one", {"type": "memory"}), Owned("other", {})]
 
