@@ -113,6 +113,9 @@ class TestPage(MySessionsTestCase):
         self.assertEqual(page.count("This device"), 1)
         self.assertFalse(self.ids().intersection(re.findall(ID, page)))
 
+    def test_no_element_has_the_id_of_another(self):
+        self.assertEqual(self.visit("@@my-sessions").count('id="content"'), 1)
+
     def test_a_button_signs_out_one_device(self):
         self.visit("@@my-sessions")
         self.assertIn("Signed out there", self.press("Sign out"))
