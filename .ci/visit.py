@@ -41,6 +41,8 @@ def has_stopped(port: int) -> bool:
 
 
 def main(port: str, *command: str) -> None:
+    # What a shell starts in the background ignores Ctrl-C, and passes that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Like a terminal, which sends Ctrl-C to a whole group of processes.
     server = subprocess.Popen(command, start_new_session=True)
     try:
