@@ -135,16 +135,16 @@ class Page(View):
 
     def store_works(self, name: str) -> bool:
         """Tell whether the store of sessions or of a region works."""
-        return any(
-            check.name == name and check.works for check in self.report.stores
-        )
+        return any(self._results_of(name))
 
     def has_failed(self, name: str) -> bool:
         """Tell whether there is such a store, and it does not work."""
-        return any(
-            check.name == name and not check.works
-            for check in self.report.stores
-        )
+        return not all(self._results_of(name))
+
+    def _results_of(self, name: str) -> list[bool]:
+        """Return whether the store with this name works, if it was checked."""
+        stores = self.report.stores
+        return [check.works for check in stores if check.name == name]
 
     def field_error(self, name: str) -> str | None:
         """Return what is wrong with what was typed into a field."""

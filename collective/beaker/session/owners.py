@@ -86,6 +86,12 @@ class Owners:
         return Right.IGNORE if self.login_policy == BIND else Right.USE
 
 
+def _digest(key: str, text: str, length: int) -> str:
+    """Return so many digits that nobody finds without the key."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return hmac.digest(key.encode(), encoded, "sha256").hex()[:length]
+
+
 def user_of(request: HTTPRequest) -> str | None:
     """Return the name of the user whom Zope has found for a request.
 
@@ -93,12 +99,6 @@ def user_of(request: HTTPRequest) -> str | None:
     """
     user = request.other.get("AUTHENTICATED_USER")
     return None if user is None else name_of(user)
-
-
-def _digest(key: str, text: str, length: int) -> str:
-    """Return so many digits that nobody finds without the key."""
-    encoded = text.encode("utf-8", "surrogatepass")
-    return hmac.digest(key.encode(), encoded, "sha256").hex()[:length]
 
 
 def current_user() -> str | None:

@@ -359,8 +359,7 @@ def _read_values(
             values[option] = _read_value(value, readers.get(option, str))
         except ValueError as error:
             found.errors.append(
-                f"{prefix}.{option} is {shown!r}; allowed is {error}."
-                f"{_hint(value)}"
+                _refusal(prefix, option, value, error) + _hint(value)
             )
             continue
         if hint := _hint(value):
@@ -386,9 +385,7 @@ def _check_values(
         try:
             read = _read_value(value, readers.get(option, str))
         except ValueError as error:
-            found.errors.append(
-                f"{prefix}.{option} is {shown!r}; allowed is {error}."
-            )
+            found.errors.append(_refusal(prefix, option, value, error))
         else:
             if isinstance(read, str):
                 continue
@@ -407,6 +404,12 @@ def _read_value(text: str, reader: Reader) -> Any:
 
 
 # Messages
+
+
+def _refusal(prefix: str, option: str, value: str, reason: ValueError) -> str:
+    """Return the error of a value that cannot be read."""
+    shown = redacted(option, value)
+    return f"{prefix}.{option} is {shown!r}; allowed is {reason}."
 
 
 def _hint(value: str) -> str:
