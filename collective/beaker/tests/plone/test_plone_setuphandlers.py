@@ -9,18 +9,15 @@ from zope.component import getUtility
 
 
 try:
-    import plone.restapi
-    from plone.app.testing import FunctionalTesting
-    from plone.app.testing import PloneSandboxLayer
     from plone.app.testing import applyProfile
     from plone.base.utils import get_installer
     from Products.CMFCore.utils import getToolByName
 
+    from collective.beaker.tests.helpers.plone import LOGIN_FUNCTIONAL_TESTING
     from collective.beaker.tests.helpers.plone import BrowserTestCase
 except ModuleNotFoundError as error:
     raise unittest.SkipTest(f"Plone is not installed: {error}") from error
 
-from collective.beaker.testing import BEAKER_FIXTURE
 from collective.beaker.testing import BEAKER_FUNCTIONAL_TESTING
 from collective.beaker.tests.helpers.zope_sessions import zope_sessions_on
 from collective.beaker.zopesession.interfaces import ISessionDataManager
@@ -78,25 +75,8 @@ class TestSiteSetup(ProfileTestCase):
         self.assertNotIn("collective.beaker): uninstall", page)
 
 
-class RestLayer(PloneSandboxLayer):
-    """The layer of a site with plone.restapi."""
-
-    defaultBases = (BEAKER_FIXTURE,)
-
-    def setUpZope(self, app, configurationContext):
-        self.loadZCML(package=plone.restapi)
-
-    def setUpPloneSite(self, portal):
-        applyProfile(portal, "plone.restapi:default")
-
-
-REST_FUNCTIONAL_TESTING = FunctionalTesting(
-    bases=(RestLayer(),), name="RestLayer:Functional"
-)
-
-
 class TestVolto(ProfileTestCase):
-    layer = REST_FUNCTIONAL_TESTING
+    layer = LOGIN_FUNCTIONAL_TESTING
 
     def test_the_control_panels_have_an_entry(self):
         self.install()

@@ -11,19 +11,12 @@ from collective.beaker.ids import new_id
 from collective.beaker.stores import sql
 from collective.beaker.tests.helpers.records import engine_of
 from collective.beaker.tests.helpers.stored_sessions import last
+from collective.beaker.tests.helpers.stores import SHARED_STORES
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import store_fixture
 
 
-INDEXING_STORES = (
-    "file",
-    "dbm",
-    "sqlite",
-    "postgresql",
-    "mariadb",
-    "redis",
-    "rediscluster",
-)
+INDEXING_STORES = (*SHARED_STORES, "rediscluster")
 
 indexing_store = store_fixture(*INDEXING_STORES)
 database = store_fixture("sqlite", "postgresql", "mariadb")
