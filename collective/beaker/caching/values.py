@@ -156,6 +156,7 @@ def _some_members(value: Any) -> Iterable[Any]:
 
 
 _SOME = 10
+"""How many members of a collection are looked at."""
 
 _UNSIGNED = b"\0cache1\0"
 _SIGNED = b"\0cache1s"

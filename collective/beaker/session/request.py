@@ -172,10 +172,11 @@ class LazySession(SessionMapping):
 
         Code that acts as somebody else for a while ends no session.
         """
-        right, acting = (
-            policy.owners.right_to(session.owner, user)
-            for user in (self._user_of_request(), self._user_at_end())
-        )
+        owners, owner = policy.owners, session.owner
+        right = owners.right_to(owner, self._user_of_request())
+        if right is Right.USE:
+            return right
+        acting = owners.right_to(owner, self._user_at_end())
         return acting if acting is Right.USE else right
 
     def _give_to(
@@ -223,10 +224,12 @@ class LazySession(SessionMapping):
 
     def _is_presented(self) -> bool:
         """Tell whether there may be a session, without opening it."""
-        name = self.key
-        return self._is_used or bool(
-            presented_values(self._cookies, self._cookie_header, name)
-        )
+        return self._is_used or self._has_cookie()
+
+    def _has_cookie(self) -> bool:
+        """Tell whether the visitor's request has a cookie of this name."""
+        header = self._cookie_header
+        return bool(presented_values(self._cookies, header, self.key))
 
     def log_in(self, user: str) -> None:
         """Give the session, if there is one, to a user who has logged in."""
@@ -390,11 +393,7 @@ class LazySession(SessionMapping):
         response = request.response
         send_cookie(response, self._cookie, secure, self._expired_cookies)
         keep_private(response)
-        policy = self._policy_in_force()
-        name, header = policy.cookies.name, self._cookie_header
-        if not (
-            policy.in_browser or presented_values(self._cookies, header, name)
-        ):
+        if not (self._policy_in_force().in_browser or self._has_cookie()):
             warn_of_orphan(request)
 
     def _store_if_late(self) -> None:
