@@ -17,7 +17,9 @@ from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.stores import circuit
+from collective.beaker.tests.helpers.chromium import chromium_running
 from collective.beaker.tests.helpers.servers import STARTERS
+from collective.beaker.tests.helpers.servers import find_program
 from collective.beaker.tests.helpers.servers import mariadb_server
 from collective.beaker.tests.helpers.servers import memcached_server
 from collective.beaker.tests.helpers.servers import postgresql_server
@@ -123,6 +125,14 @@ def visitor(application, config):
 @pytest.fixture
 def other_visitor(application, config):
     return Visitor(application)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A real browser."""
+    pytest.importorskip("playwright.sync_api")
+    with chromium_running(find_program("chromium")) as browser:
+        yield browser
 
 
 @pytest.fixture

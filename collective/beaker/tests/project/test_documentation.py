@@ -38,6 +38,8 @@ from collective.beaker.settings.options import WHOLE_CACHE_OPTIONS
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import read_zope_conf
+from collective.beaker.tests.helpers.screens import PHONE
+from collective.beaker.tests.helpers.screens import WIDE
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.zope import ZOPE_CONF
 
@@ -104,6 +106,28 @@ def test_the_index_has_each_setting(site):
 
     for option in SESSION_OPTIONS:
         assert f'href="options.html#confval-session.{option}"' in index
+
+
+LOOKS = [
+    {"color_scheme": scheme, "viewport": screen}
+    for scheme in ("light", "dark")
+    for screen in (WIDE, PHONE)
+]
+
+
+@pytest.mark.parametrize("name", ["index", "options", "search", "stores"])
+def test_a_page_is_accessible_and_fits(name, site, chromium):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+    for look in LOOKS:
+        with chromium.new_context(**look) as context:
+            page = context.new_page()
+            page.goto((site / f"{name}.html").as_uri())
+            width = page.evaluate("document.documentElement.scrollWidth")
+            found = axe.Axe().run(page)
+
+        assert found.response["violations"] == [], found.generate_report()
+        assert width == look["viewport"]["width"]
 
 
 def test_every_option_is_explained():
