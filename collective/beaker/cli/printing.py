@@ -38,8 +38,7 @@ def print_report(report: Report) -> None:
     for name, text in _report_lines(report):
         verdict = click.style(f"{name:8}", fg=_COLOURS[name])
         click.echo(f"{verdict} {text}")
-    if not report.errors:
-        click.echo(f"{'note':8} {_NOT_CHECKED}")
+    click.echo(f"{'note':8} {_NOT_CHECKED}")
 
 
 def _report_lines(report: Report) -> Iterator[tuple[str, str]]:

@@ -227,8 +227,8 @@ def _serializer(given: "str | Serializer") -> Serializer:
         return BoundedJson()
     if isinstance(given, str):
         raise BeakerException(
-            f"session.data_serializer is {given!r}; allowed are pickle, json "
-            "and, in Python, an object with the methods loads and dumps."
+            f"session.data_serializer is {given!r}; it must be pickle, json "
+            "or, in Python, an object with the methods loads and dumps."
         )
     return given
 

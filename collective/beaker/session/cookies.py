@@ -210,8 +210,8 @@ def _expiry(expires: Any) -> str:
         expires = datetime.now(timezone.utc) + expires
     elif not isinstance(expires, datetime):
         raise ValueError(
-            f"session.cookie_expires is {expires!r}; allowed are True, "
-            "False, a timedelta and a datetime."
+            f"session.cookie_expires is {expires!r}; it must be True, "
+            "False, a timedelta or a datetime."
         )
     date: str = Session.serialize_cookie_date(expires)
     return date

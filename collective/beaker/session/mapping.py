@@ -226,4 +226,4 @@ def _checked(name: str, reader: Reader, value: str) -> str:
         reason = error
     # Code may have made a path of an id.
     shown = without_ids(repr(value))
-    raise ValueError(f"The session's {name} is {shown}; allowed is {reason}.")
+    raise ValueError(f"The session's {name} is {shown}; it must be {reason}.")

@@ -198,7 +198,7 @@ def _check_name(name: Any) -> None:
         return
     except ValueError as error:
         reason = error
-    raise BeakerException(f"session.key is {name!r}; allowed is {reason}.")
+    raise BeakerException(f"session.key is {name!r}; it must be {reason}.")
 
 
 def _is_in_browser(options: Mapping[str, Any]) -> bool:

@@ -75,7 +75,7 @@ class Backend:
         lambda options: frozenset()
     )
     """Returns where options keep records, as far as the options tell.  If two
-    groups of options have a place in common, who empties that empties both."""
+    groups of options have a place in common, emptying that empties both."""
 
     file: Callable[[Any], str | None] = lambda address: None
     """Returns the file that an address names, or None."""

@@ -367,8 +367,8 @@ def sharing_warnings(
         if not places.isdisjoint(backend.places(options)):
             yield (
                 f"session.type and {prefix}.type are {backend.name!r}, and "
-                f"both keep what they store in one {backend.place}: who "
-                "empties that ends all sessions, and where it is full, "
+                f"both keep what they store in one {backend.place}: "
+                "emptying that ends all sessions, and where it is full, "
                 "values of caches may push sessions out. "
                 f"Give the caches a {backend.place} of their own."
             )

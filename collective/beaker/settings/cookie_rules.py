@@ -93,7 +93,7 @@ def _value_errors(
     try:
         reader(value if isinstance(value, str) else "")
     except ValueError as error:
-        yield f"session.{option} is {value!r}; allowed is {error}."
+        yield f"session.{option} is {value!r}; it must be {error}."
 
 
 def _samesite_errors(options: Mapping[str, Any]) -> Iterator[str]:

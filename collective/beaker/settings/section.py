@@ -399,7 +399,7 @@ def _check_values(
 
 def _read_value(text: str, reader: Reader) -> Any:
     if not text.strip():
-        raise ValueError("any value but an empty one; else remove the line")
+        raise ValueError("given a value, or removed")
     return reader(text)
 
 
@@ -409,7 +409,7 @@ def _read_value(text: str, reader: Reader) -> Any:
 def _refusal(prefix: str, option: str, value: str, reason: ValueError) -> str:
     """Return the error of a value that cannot be read."""
     shown = redacted(option, value)
-    return f"{prefix}.{option} is {shown!r}; allowed is {reason}."
+    return f"{prefix}.{option} is {shown!r}; it must be {reason}."
 
 
 def _hint(value: str) -> str:

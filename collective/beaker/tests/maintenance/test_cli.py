@@ -122,8 +122,7 @@ def files(tmp_path):
         ),
         (
             "session.key",
-            "session.key is ''; allowed is any value but an empty one; "
-            "else remove the line",
+            "session.key is ''; it must be given a value, or removed",
         ),
         (
             "session.timeout 10\nsession.timeout 20",
@@ -142,11 +141,11 @@ def files(tmp_path):
         ),
         (
             "session.timeout 0",
-            "session.timeout is '0'; allowed is a whole number of seconds, "
+            "session.timeout is '0'; it must be a whole number of seconds, "
             "1 or more",
         ),
-        ("session.timeout None", "session.timeout is 'None'; allowed is"),
-        ("session.timeout -1", "session.timeout is '-1'; allowed is"),
+        ("session.timeout None", "session.timeout is 'None'; it must be"),
+        ("session.timeout -1", "session.timeout is '-1'; it must be"),
         (
             "session.invalidate_corrupt false",
             "ok       session.invalidate_corrupt is off.",
@@ -154,7 +153,7 @@ def files(tmp_path):
         ("session.use_cookies false", "ok       session.use_cookies is off"),
         (
             "session.samesite Loose",
-            "session.samesite is 'Loose'; allowed is",
+            "session.samesite is 'Loose'; it must be",
         ),
         (
             "session.type reddis",
@@ -255,8 +254,9 @@ def test_zope_conf_is_read_as_zope_reads_it(tmp_path, monkeypatch):
 # Check
 
 
-def test_check_says_where_to_see_whether_the_zcml_is_loaded(check):
-    result = check("session.auto on")
+@pytest.mark.parametrize("settings", ["session.auto on", "session.auto so"])
+def test_check_says_where_to_see_whether_the_zcml_is_loaded(settings, check):
+    result = check(settings)
 
     assert "note     Whether Zope loads the ZCML" in result.stdout
     assert "open @@beaker" in result.stdout

@@ -330,7 +330,7 @@ def test_what_breaks_out_of_the_cookie_is_refused(mapping, name, value):
     with pytest.raises(ValueError) as raised:
         setattr(mapping, name, value)
 
-    assert f"session's {name} is {value!r}; allowed is" in str(raised.value)
+    assert f"session's {name} is {value!r}; it must be" in str(raised.value)
     assert raised.value.__context__ is None
     assert getattr(mapping, name) == before
 

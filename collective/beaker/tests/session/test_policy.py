@@ -78,7 +78,7 @@ def test_a_name_that_no_cookie_can_have_is_refused(name):
         make_policy({"key": name})
 
     message = str(raised.value)
-    assert message.startswith(f"session.key is {name!r}; allowed is a cookie")
+    assert message.startswith(f"session.key is {name!r}; it must be a cookie")
 
 
 KEYS = {

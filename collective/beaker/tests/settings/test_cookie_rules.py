@@ -99,7 +99,7 @@ def test_what_code_sets_may_be_right(options):
 def test_what_code_sets_is_checked_as_well(option, value):
     [error] = errors_of(**{option: value})
 
-    assert error.startswith(f"session.{option} is {value!r}; allowed is ")
+    assert error.startswith(f"session.{option} is {value!r}; it must be ")
 
 
 def test_code_that_sets_secure_must_mean_it():

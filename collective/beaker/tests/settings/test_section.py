@@ -218,7 +218,7 @@ def test_values_that_are_no_text_pass_unchanged(value):
         ("timeout", "None", "without the line, sessions do not time out"),
         ("timeout", "10 # ten", "no comments after a value"),
         ("timeout", '"10"', "keeps quotes"),
-        ("timeout", "", "any value but an empty one"),
+        ("timeout", "", "given a value, or removed"),
         ("auto", "perhaps", "on or off"),
         ("secure", "perhaps", "on, off or auto"),
         ("absolute_timeout", "0", "a whole number of seconds, 1 or more."),
@@ -254,7 +254,7 @@ def test_values_that_are_no_text_pass_unchanged(value):
         ("cookie_path", "/shop\n", "a path that begins with /"),
         ("cookie_path", "/\x7f", "a path that begins with /"),
         ("cookie_path", "/zürich", "in ASCII"),
-        ("data_dir", " ", "any value but an empty one"),
+        ("data_dir", " ", "given a value, or removed"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_what_is_allowed(
@@ -288,7 +288,7 @@ def test_a_wrong_value_of_a_cache_is_an_error_too(setting, text):
         {"cache.regions": "short", setting: text}
     ).errors
 
-    assert error.startswith(f"{setting} is {text!r}; allowed is ")
+    assert error.startswith(f"{setting} is {text!r}; it must be ")
 
 
 def test_a_wrong_value_is_an_error_only():
@@ -297,7 +297,7 @@ def test_a_wrong_value_is_an_error_only():
 
 def test_an_error_ends_with_what_is_allowed():
     assert errors(cache__expire="soon") == [
-        "cache.expire is 'soon'; allowed is a whole number of seconds."
+        "cache.expire is 'soon'; it must be a whole number of seconds."
     ]
 
 
@@ -362,7 +362,7 @@ def test_a_wrong_value_is_one_mistake(settings):
     )
 
     [error] = found.errors
-    assert "; allowed is " in error
+    assert "; it must be " in error
     assert not any("expires" in warning for warning in found.warnings)
 
 
@@ -792,14 +792,14 @@ def test_a_cache_waits_for_a_second_or_more(option):
     found = read_configuration({f"cache.{option}": "0"})
 
     assert found.errors == [
-        f"cache.{option} is '0'; allowed is a whole number of seconds, "
+        f"cache.{option} is '0'; it must be a whole number of seconds, "
         "1 or more."
     ]
 
 
 def test_a_cache_has_room_for_a_value():
     assert read_configuration({"cache.max_entries": "0"}).errors == [
-        "cache.max_entries is '0'; allowed is a whole number, 1 or more."
+        "cache.max_entries is '0'; it must be a whole number, 1 or more."
     ]
 
 

@@ -19,7 +19,7 @@ def test_zope_does_not_start_with_a_wrong_setting(tmp_path):
 
     assert run.returncode != 0
     assert (
-        "session.timeout is 'ten'; allowed is a whole number of seconds"
+        "session.timeout is 'ten'; it must be a whole number of seconds"
         in run.stderr
     )
 
