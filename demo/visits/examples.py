@@ -6,8 +6,6 @@ It has no type hints, so that it fits beside them.
 import random
 import time
 
-from beaker.cache import cache_region
-from beaker.cache import region_invalidate
 from zope.component import getUtility
 
 from collective.beaker.caching import by_context
@@ -33,14 +31,14 @@ def keep_note(request, note):
     session.save()
 
 
-@cache_region("short")
+@cached("short")
 def draw_number():
     number = random.randint(1, 999)
     return {"value": number, "drawn": time.time()}
 
 
 def refresh_number():
-    region_invalidate(draw_number, "short")
+    draw_number.invalidate()
 
 
 @cached("short", vary=by_context, tags=of_context)
@@ -60,14 +58,15 @@ def figures():
 
 
 def count_other_devices(user, id):
-    sessions = sessions_of_user(getUtility(ISessionConfig), user)
-    return sum(session.id != id for session in sessions)
+    options = getUtility(ISessionConfig)
+    sessions = sessions_of_user(options, user)
+    return sum(other.id != id for other in sessions)
 
 
 def log_out_other_devices(user, id):
     options = getUtility(ISessionConfig)
-    *_, number = end_sessions_of_user(options, user, keep={id})
-    return number
+    ended = end_sessions_of_user(options, user, keep={id})
+    return max(ended)
 
 
 def start_again(request):
