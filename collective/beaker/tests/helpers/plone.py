@@ -2,6 +2,8 @@
 
 import json
 import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import plone.restapi
 from plone.app.testing import SITE_OWNER_NAME
@@ -18,6 +20,27 @@ from zope.configuration import xmlconfig
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.testing import BEAKER_FIXTURE
 from collective.beaker.tests.helpers import visits
+from collective.beaker.tests.helpers.servers import redis_server
+
+
+def keep_in_files(test: unittest.TestCase) -> None:
+    """Keep sessions in files until a test has ended."""
+    folder = test.enterContext(TemporaryDirectory())
+    _change_options(test, type="file", data_dir=folder)
+
+
+def keep_in_redis(test: unittest.TestCase) -> None:
+    """Keep sessions in a Redis server until a test has ended."""
+    folder = Path(test.enterContext(TemporaryDirectory()))
+    url = test.enterContext(redis_server(folder)).url
+    _change_options(test, type="ext:redis", url=url)
+
+
+def _change_options(test: unittest.TestCase, **options: str) -> None:
+    config = getUtility(ISessionConfig)
+    before = dict(config)
+    test.addCleanup(lambda: (config.clear(), config.update(before)))
+    config.update(options)
 
 
 class BrowserTestCase(unittest.TestCase):

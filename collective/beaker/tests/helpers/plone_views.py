@@ -48,6 +48,14 @@ class Read(BrowserView):
         return f"{self.context.title} {title} {listed} {computed}"
 
 
+class Teaser(BrowserView):
+    """What caches have of an object, and when it was computed."""
+
+    def __call__(self) -> str:
+        title, computed = cached_title(self.context)
+        return f"{title}, {computed}"
+
+
 class MakeSite(BrowserView):
     """Make a site with a folder and a page in it, and a user."""
 
@@ -76,10 +84,11 @@ class MakeSite(BrowserView):
         return "made"
 
 
+VIEWS = {"make-site": MakeSite, "read": Read, "teaser": Teaser}
 ZCML = '<include package="Products.Five.browser" file="meta.zcml" />'
 ZCML += "".join(
     '<browser:page xmlns:browser="http://namespaces.zope.org/browser" '
     f'name="{name}" for="*" permission="zope.Public" '
     f'class="{__name__}.{view.__name__}" />'
-    for name, view in {"make-site": MakeSite, "read": Read}.items()
+    for name, view in VIEWS.items()
 )

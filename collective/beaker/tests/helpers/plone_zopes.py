@@ -80,6 +80,7 @@ class Client:
 
     def __init__(self, zope: Server):
         self._zope = zope
+        self.url = f"http://127.0.0.1:{zope.port}"
         self._connection = HTTPConnection(
             "127.0.0.1", zope.port, timeout=SECONDS
         )

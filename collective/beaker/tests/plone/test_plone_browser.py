@@ -35,6 +35,12 @@ from collective.beaker.testing.section import popBeakerConfig
 from collective.beaker.testing.section import pushBeakerConfig
 from collective.beaker.tests.helpers import visits
 from collective.beaker.tests.helpers.chromium import chromium_running
+from collective.beaker.tests.helpers.plone import keep_in_files
+from collective.beaker.tests.helpers.plone import keep_in_redis
+from collective.beaker.tests.helpers.plone_views import PASSWORD
+from collective.beaker.tests.helpers.plone_views import SITE
+from collective.beaker.tests.helpers.plone_views import USER
+from collective.beaker.tests.helpers.plone_zopes import PloneZopes
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.waiting import SECONDS
 
@@ -86,28 +92,29 @@ SITE_BROWSER_TESTING = FunctionalTesting(
 )
 
 
-class TestBrowser(unittest.TestCase):
-    layer = SITE_BROWSER_TESTING
+class Screen:
+    """What somebody with a browser of their own looks at."""
 
-    def setUp(self):
-        self.page = self.open_browser()
-
-    def open_browser(self, **options):
-        """Return the page that somebody with a new browser looks at."""
-        host, port = self.layer["host"], self.layer["port"]
-        context = self.layer["chromium"].new_context(
-            base_url=f"http://{host}:{port}", **options
-        )
+    def __init__(self, test, chromium, site, **options):
+        context = chromium.new_context(base_url=f"{site}/", **options)
         context.set_default_timeout(SECONDS * 1000)
-        self.addCleanup(context.close)
-        return context.new_page()
+        test.addCleanup(context.close)
+        self.page = context.new_page()
+
+    def visit(self, address):
+        """Return the text of a page of the site."""
+        self.page.goto(address)
+        return self.page.inner_text("body")
 
     def log_in(self, name, password):
-        self.page.goto("/plone/login")
+        self.visit("login")
         self.page.fill("[name=__ac_name]", name)
         self.page.fill("[name=__ac_password]", password)
-        self.page.click("button:has-text('Log in')")
+        self.press("Log in")
         self.page.wait_for_selector("#personaltools-logout", state="attached")
+
+    def press(self, button):
+        self.page.click(f"#content button:text-is('{button}')")
 
     def follow(self, link):
         self.page.get_by_role("link", name=link).click()
@@ -122,33 +129,68 @@ class TestBrowser(unittest.TestCase):
         }
         return cookies.get(name)
 
-    def assert_visits(self, text):
-        self.page.goto("/plone/@@visits")
-        self.assertEqual(self.page.inner_text("body"), text)
+
+class BrowserTestCase(unittest.TestCase):
+    layer = SITE_BROWSER_TESTING
+
+    def open_browser(self, **options):
+        site = f"http://{self.layer['host']}:{self.layer['port']}/plone"
+        return Screen(self, self.layer["chromium"], site, **options)
+
+
+class TestLogin(BrowserTestCase):
+    keep_sessions = keep_in_files
+
+    def setUp(self):
+        self.keep_sessions()
 
     def test_a_login_changes_the_id_and_a_logout_ends_the_session(self):
-        self.assert_visits("Anonymous User: 1")
-        before = self.cookie
-        self.log_in(TEST_USER_NAME, TEST_USER_PASSWORD)
-        self.assertNotIn(self.cookie, (None, before))
-        self.assert_visits(f"{TEST_USER_NAME}: 2")
+        screen = self.open_browser()
+        self.assertEqual(screen.visit("@@visits"), "Anonymous User: 1")
+        before = screen.cookie
+        screen.log_in(TEST_USER_NAME, TEST_USER_PASSWORD)
+        self.assertNotIn(screen.cookie, (None, before))
+        self.assertEqual(screen.visit("@@visits"), f"{TEST_USER_NAME}: 2")
 
-        self.page.goto("/plone/logout")
+        screen.visit("logout")
 
-        self.assertIsNone(self.cookie)
-        self.assert_visits("Anonymous User: 1")
+        self.assertIsNone(screen.cookie)
+        self.assertEqual(screen.visit("@@visits"), "Anonymous User: 1")
 
+
+class TestLoginOnRedis(TestLogin):
+    keep_sessions = keep_in_redis
+
+
+class TestMySessions(BrowserTestCase):
+    def test_another_device_is_signed_out(self):
+        keep_in_files(self)
+        here, there = self.open_browser(), self.open_browser()
+        for screen in (here, there):
+            screen.log_in(TEST_USER_NAME, TEST_USER_PASSWORD)
+            screen.visit("@@visits")
+
+        here.visit("@@my-sessions")
+        here.press("Sign out")
+        here.page.get_by_text("Signed out there").wait_for()
+
+        self.assertEqual(there.visit("@@visits"), f"{TEST_USER_NAME}: 1")
+        self.assertEqual(here.visit("@@visits"), f"{TEST_USER_NAME}: 2")
+
+
+class TestSiteSetup(BrowserTestCase):
     def test_site_setup_leads_to_the_page_and_the_page_back(self):
-        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
-        self.page.goto("/plone/@@overview-controlpanel")
-        self.follow("Sessions and caches")
+        screen = self.open_browser()
+        screen.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        screen.visit("@@overview-controlpanel")
+        screen.follow("Sessions and caches")
 
-        self.page.wait_for_url("**/plone/@@beaker")
-        heading = self.page.get_by_role("heading", level=1)
+        screen.page.wait_for_url("**/plone/@@beaker")
+        heading = screen.page.get_by_role("heading", level=1)
         self.assertEqual(heading.inner_text(), "Sessions and caches")
 
-        self.follow("Plone site")
-        self.page.wait_for_url("**/plone/@@overview-controlpanel")
+        screen.follow("Plone site")
+        screen.page.wait_for_url("**/plone/@@overview-controlpanel")
 
     def test_screenshots_are_taken(self):
         if not SCREENSHOTS:
@@ -165,11 +207,35 @@ class TestBrowser(unittest.TestCase):
             for some in range(number):
                 sessions.make(idle, idle + 900 * (some % 5), note="x" * some)
 
-        self.page = self.open_browser(viewport={"width": 1100, "height": 620})
-        self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
-        self.page.goto("/plone/@@overview-controlpanel")
-        self.page.get_by_role("link", name="Sessions and caches").hover()
-        self.page.screenshot(path=Path(SCREENSHOTS) / "plone-setup.png")
-        self.follow("Sessions and caches")
-        self.page.wait_for_url("**/plone/@@beaker")
-        self.page.screenshot(path=Path(SCREENSHOTS) / "plone-page.png")
+        size = {"width": 1100, "height": 620}
+        screen = self.open_browser(viewport=size)
+        screen.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+        screen.visit("@@overview-controlpanel")
+        screen.page.get_by_role("link", name="Sessions and caches").hover()
+        screen.page.screenshot(path=Path(SCREENSHOTS) / "plone-setup.png")
+        screen.follow("Sessions and caches")
+        screen.page.wait_for_url("**/plone/@@beaker")
+        screen.page.screenshot(path=Path(SCREENSHOTS) / "plone-page.png")
+
+
+class TestTwoZopes(unittest.TestCase):
+    layer = PloneZopes
+
+    def test_an_edit_changes_the_teaser_that_the_other_zope_has_cached(self):
+        chromium = self.enterContext(chromium_running(CHROMIUM))
+        editor, reader = (
+            Screen(self, chromium, f"{zope.url}/{SITE}")
+            for zope in self.layer.zopes
+        )
+        before = reader.visit("folder/@@teaser")
+        self.assertEqual(reader.visit("folder/@@teaser"), before)
+
+        editor.log_in(USER, PASSWORD)
+        editor.visit("folder/edit")
+        # Plone asks before it locks for the first time what has no lock yet.
+        editor.page.click("text='Confirm action'")
+        editor.page.get_by_label("Title").fill("What is new")
+        editor.press("Save")
+        editor.page.get_by_text("Changes saved").wait_for()
+
+        self.assertRegex(reader.visit("folder/@@teaser"), "^What is new, ")

@@ -3,9 +3,6 @@
 import json
 import re
 import unittest
-from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import transaction
 from zope.component import getUtility
@@ -15,12 +12,13 @@ try:
     from plone.app.testing import TEST_USER_NAME
 
     from collective.beaker.tests.helpers.plone import LoginTestCase
+    from collective.beaker.tests.helpers.plone import keep_in_files
+    from collective.beaker.tests.helpers.plone import keep_in_redis
 except ModuleNotFoundError as error:
     raise unittest.SkipTest(f"Plone is not installed: {error}") from error
 
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.helpers.servers import free_port
-from collective.beaker.tests.helpers.servers import redis_server
 
 
 __test__ = False  # pytest knows no layers
@@ -36,22 +34,16 @@ PHONE = (
 class MySessionsTestCase(LoginTestCase):
     """Two browsers of one user, each with a session."""
 
+    keep_sessions = keep_in_files
+
     def setUp(self):
         super().setUp()
-        config = getUtility(ISessionConfig)
-        before = dict(config)
-        self.addCleanup(lambda: (config.clear(), config.update(before)))
-        self.servers = self.enterContext(ExitStack())
-        self.folder = self.enterContext(TemporaryDirectory())
-        config.update(self.options())
+        self.keep_sessions()
         self.prepare()
         self.phone = self.log_in_with(PHONE)
         self.laptop = self.log_in_with(
             "Mozilla/5.0 (X11; Linux) Firefox/145.0"
         )
-
-    def options(self):
-        return {"type": "file", "data_dir": self.folder}
 
     def prepare(self):
         """Change the site before anybody logs in."""
@@ -227,9 +219,7 @@ class TestService(MySessionsTestCase):
 
 
 class TestOnRedis(MySessionsTestCase):
-    def options(self):
-        server = self.servers.enter_context(redis_server(Path(self.folder)))
-        return {"type": "ext:redis", "url": server.url}
+    keep_sessions = keep_in_redis
 
     test_the_page = TestPage.test_a_button_signs_out_all_other_devices
     test_the_service = TestService.test_it_ends_one
