@@ -196,6 +196,33 @@ class TestNewPasswordOverHTTP(LoginTestCase):
         )
 
 
+class TestRootOfZope(LoginTestCase):
+    """The root has no ``/login``, but a form of its user folder."""
+
+    def setUp(self):
+        super().setUp()
+        self.url = self.layer["app"].absolute_url()
+
+    def log_in(self):
+        form = "acl_users/credentials_cookie_auth/login_form"
+        self.visit(f"{form}?came_from=/@@visits_of")
+        self.browser.getControl(name="__ac_name").value = SITE_OWNER_NAME
+        password = self.browser.getControl(name="__ac_password")
+        password.value = SITE_OWNER_PASSWORD
+        self.browser.getForm(index=0).submit()
+
+    def test_a_planted_session_is_nobodys_after_the_login(self):
+        self.visit("@@visits")
+        planted, attacker = self.cookie, self.browser
+        self.new_browser()
+        self.visit("@@visits_of")
+        self.browser.cookies.create(getUtility(ISessionConfig)["key"], planted)
+        self.log_in()
+        self.assertEqual(self.visit("@@visits"), f"{SITE_OWNER_NAME}: 2")
+        self.browser = attacker
+        self.assertEqual(self.visit("@@visits"), "Anonymous User: 1")
+
+
 class TestSiteOwner(LoginTestCase):
     def test_a_user_of_the_root_is_told_from_one_of_the_site(self):
         self.log_in(SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
