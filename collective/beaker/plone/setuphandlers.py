@@ -1,5 +1,6 @@
 """What the profiles do besides their files, and which one is hidden."""
 
+import logging
 from typing import Any
 
 from Acquisition import aq_base
@@ -11,6 +12,17 @@ from zope.interface import implementer
 from collective.beaker.zopesession.interfaces import ISessionDataManager
 from collective.beaker.zopesession.manager import MANAGER_NAME
 from collective.beaker.zopesession.manager import StoredSessionDataManager
+
+
+logger = logging.getLogger("collective.beaker")
+
+_NO_MANAGER = (
+    "The add-on has put no session_data_manager into the site %s, as "
+    "session.zope_session is off. Code that uses ISession(request) needs "
+    "none. For code that acquires session_data_manager, set "
+    "session.zope_session on in zope.conf, restart Zope, uninstall the "
+    "add-on and install it again."
+)
 
 
 @implementer(INonInstallable)
@@ -27,8 +39,12 @@ def install(setup: SetupTool) -> None:
     In the site it hides that of Products.Sessions, which is in Zope's root.
     """
     site = _site(setup)
-    if queryUtility(ISessionDataManager) is not None and not _has_ours(site):
-        site._setObject(MANAGER_NAME, StoredSessionDataManager())
+    if _has_ours(site):
+        return
+    if queryUtility(ISessionDataManager) is None:
+        logger.info(_NO_MANAGER, "/".join(site.getPhysicalPath()))
+        return
+    site._setObject(MANAGER_NAME, StoredSessionDataManager())
 
 
 def uninstall(setup: SetupTool) -> None:

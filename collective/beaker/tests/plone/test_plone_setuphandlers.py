@@ -102,8 +102,21 @@ class TestManager(ProfileTestCase):
         )
 
     def test_without_the_setting_nothing_is_put_there(self):
-        self.install()
+        with self.assertLogs("collective.beaker", "INFO") as logs:
+            self.install()
         self.assertNotIn("session_data_manager", self.portal)
+        (line,) = logs.output
+        self.assertIn("/plone, as session.zope_session is off", line)
+        self.assertIn("uninstall the add-on and install it again", line)
+
+    def test_what_the_log_says_of_a_setting_that_came_later_works(self):
+        self.install()
+        with zope_sessions_on():
+            self.uninstall()
+            self.install()
+        self.assertIsInstance(
+            self.portal.session_data_manager, StoredSessionDataManager
+        )
 
     def test_uninstalling_takes_it_away(self):
         with zope_sessions_on():
