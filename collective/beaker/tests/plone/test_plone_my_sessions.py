@@ -10,6 +10,8 @@ from zope.component import getUtility
 
 try:
     from plone.app.testing import TEST_USER_NAME
+    from plone.app.testing import applyProfile
+    from plone.registry.interfaces import IRegistry
 
     from collective.beaker.tests.helpers.plone import LoginTestCase
     from collective.beaker.tests.helpers.plone import keep_in_files
@@ -175,6 +177,34 @@ class TestAnonymous(LoginTestCase):
         self.assertIn("/login", self.browser.url)
         self.assertEqual(self.call("get")[0], 401)
         self.assertEqual(self.call("delete")[0], 401)
+
+
+class TestInGerman(LoginTestCase):
+    """What Plone shows to browsers that prefer German."""
+
+    def setUp(self):
+        super().setUp()
+        applyProfile(self.portal, "collective.beaker:default")
+        registry = getUtility(IRegistry)
+        registry["plone.available_languages"] = ["en", "de"]
+        registry["plone.use_request_negotiation"] = True
+        transaction.commit()
+        self.log_in_as_owner()
+        self.browser.addHeader("Accept-Language", "de")
+
+    def test_the_page_of_the_user(self):
+        page = self.visit("@@my-sessions")
+        self.assertIn("<h1>Wo Sie angemeldet sind</h1>", page)
+
+    def test_site_setup(self):
+        page = self.visit("@@overview-controlpanel")
+        self.assertIn("Sitzungen und Caches", page)
+
+    def test_control_panels_of_volto(self):
+        self.browser.addHeader("Accept", "application/json")
+        panels = json.loads(self.visit("@controlpanels"))
+        titles = [panel["title"] for panel in panels]
+        self.assertIn("Sitzungen und Caches", titles)
 
 
 class TestTickets(MySessionsTestCase):
