@@ -574,7 +574,9 @@ def is_available(session: Options | None) -> bool:
             _logged_reasons.add(reason)
             logger.error("The session store is unavailable: %s", reason)
         return False
-    _logged_reasons.clear()
+    if _logged_reasons:
+        _logged_reasons.clear()
+        logger.info("The session store is available again.")
     return True
 
 

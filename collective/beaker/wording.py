@@ -20,6 +20,9 @@ _UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 """The names of the units of time."""
 
 
+NO_SESSION = "There is no session with this ID."
+
+
 def number(count: int, thing: str) -> str:
     """Return a number with its noun, such as 2 sessions."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"

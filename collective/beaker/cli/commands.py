@@ -49,7 +49,8 @@ from collective.beaker.settings.section import read_configuration
 WARNINGS = 1
 """The exit status of ``check --strict`` if there are only warnings."""
 
-_NO_SESSION = "There is no session with this ID."
+_NOT_ALL = "Those of sites with options of their own are found with --zope."
+"""What to say of a session that is not found without the option."""
 
 
 _version_option = click.version_option(package_name="collective.beaker")
@@ -144,7 +145,7 @@ _of_user = click.option(
     metavar="PATH",
     type=UserPath(),
     help="Only those of one user: the path of the user folder, and the user's "
-    "ID, such as /Plone/acl_users/erika.",
+    "ID, such as /acl_users/admin or /Plone/acl_users/erika.",
 )
 
 
@@ -281,7 +282,10 @@ def _revoke_id(path: str, zope: bool, id: str, yes: bool) -> None:
         if revoke_session(options, id):
             click.echo("Ended the session.")
             return
-    raise Failure("\n".join(failures or [_NO_SESSION]))
+    not_found = (
+        wording.NO_SESSION if zope else f"{wording.NO_SESSION} {_NOT_ALL}"
+    )
+    raise Failure("\n".join(failures or [not_found]))
 
 
 def _revoke_user(options: Options, user: str, yes: bool) -> None:

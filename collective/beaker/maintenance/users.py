@@ -54,7 +54,8 @@ def named_user(path: str) -> str:
     if not (found and id and site[:1] in ("", "/")):
         raise CannotMaintain(
             f"{path!r} is not the path of a user. Write the path of the user "
-            "folder, and the user's ID: /Plone/acl_users/erika."
+            "folder, and the user's ID: /acl_users/admin, or "
+            "/Plone/acl_users/erika."
         )
     return name_of_path(site + _USER_FOLDER, id)
 

@@ -920,9 +920,10 @@ def test_the_health_check_stores_nothing(listing_store, application):
     assert sessions.ids() == before
 
 
-def test_an_outage_is_logged_once_until_the_store_is_back(
+def test_an_outage_and_its_end_are_logged_once(
     redis, application, config, caplog
 ):
+    caplog.set_level(logging.INFO)
     redis.start()
     config.update(type="ext:redis", url=redis.url)
     health = TestApp(application)
@@ -931,9 +932,11 @@ def test_an_outage_is_logged_once_until_the_store_is_back(
         for _ in range(3):
             health.get("/@@beaker-health", status=503)
         redis.start()
-        health.get("/@@beaker-health")
+        for _ in range(3):
+            health.get("/@@beaker-health")
 
     assert caplog.text.count("is unavailable") == 2
+    assert caplog.text.count("is available again") == 2
 
 
 def test_what_nobody_has_thought_of_is_logged_by_its_type(caplog):

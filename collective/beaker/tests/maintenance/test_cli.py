@@ -772,7 +772,7 @@ def test_revoke_asks_only_if_there_is_something_to_end(files):
             [new_id(), "--all"],
             "either the ID of a session, or --user, or --all",
         ),
-        ([new_id()], "There is no session with this ID"),
+        ([new_id()], "There is no session with this ID. Those of sites with"),
         (["../x"], "32 hexadecimal digits"),
     ],
 )
