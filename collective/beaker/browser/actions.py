@@ -26,7 +26,7 @@ from collective.beaker.maintenance.sweep import sweep
 from collective.beaker.maintenance.users import end_sessions_of_user
 from collective.beaker.maintenance.users import list_sessions_of_user
 from collective.beaker.maintenance.users import named_user
-from collective.beaker.report import describe_error
+from collective.beaker.report.stores import describe_error
 from collective.beaker.settings.backends import backend_of
 
 

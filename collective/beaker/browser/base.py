@@ -7,8 +7,8 @@ from zope.component import queryUtility
 from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.report import Report
 from collective.beaker.report import make_report
+from collective.beaker.report.parts import Report
 from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import running_section

@@ -8,8 +8,8 @@ from collective.beaker import wording
 from collective.beaker.maintenance.survey import AGES
 from collective.beaker.maintenance.survey import SIZES
 from collective.beaker.maintenance.survey import Survey
-from collective.beaker.report import Figures
-from collective.beaker.report import Region
+from collective.beaker.report.parts import Figures
+from collective.beaker.report.parts import Region
 
 
 class Bar(NamedTuple):

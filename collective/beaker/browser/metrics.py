@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from collective.beaker.browser.base import View
-from collective.beaker.report import Count
-from collective.beaker.report import Figures
-from collective.beaker.report import Region
-from collective.beaker.report import Report
+from collective.beaker.report.parts import Count
+from collective.beaker.report.parts import Figures
+from collective.beaker.report.parts import Region
+from collective.beaker.report.parts import Report
 
 
 _CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"

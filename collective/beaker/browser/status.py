@@ -6,7 +6,7 @@ from zope.component import queryUtility
 
 from collective.beaker.browser.base import View
 from collective.beaker.interfaces import ISessionConfig
-from collective.beaker.report import is_available
+from collective.beaker.report.sessions import is_available
 
 
 class Status(View):

@@ -39,9 +39,9 @@ from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import sweep as sweep_sessions
 from collective.beaker.maintenance.users import end_sessions_of_user
 from collective.beaker.maintenance.users import list_sessions_of_user
-from collective.beaker.report import Report
 from collective.beaker.report import make_report
 from collective.beaker.report import report_site
+from collective.beaker.report.parts import Report
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.section import read_configuration
 

@@ -13,7 +13,7 @@ from collective.beaker import wording
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.users import named_user
-from collective.beaker.report import describe_error
+from collective.beaker.report.stores import describe_error
 
 
 _Result = TypeVar("_Result")

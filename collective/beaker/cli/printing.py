@@ -11,11 +11,11 @@ from collective.beaker.maintenance.survey import SIZES
 from collective.beaker.maintenance.survey import Survey
 from collective.beaker.maintenance.sweep import Sweep
 from collective.beaker.maintenance.users import UserSession
-from collective.beaker.report import DEFAULT
-from collective.beaker.report import INHERITED
-from collective.beaker.report import Report
-from collective.beaker.report import SiteReport
-from collective.beaker.report import StoreCheck
+from collective.beaker.report.parts import DEFAULT
+from collective.beaker.report.parts import INHERITED
+from collective.beaker.report.parts import Report
+from collective.beaker.report.parts import SiteReport
+from collective.beaker.report.parts import StoreCheck
 from collective.beaker.settings.links import with_link
 from collective.beaker.stores import Store
 

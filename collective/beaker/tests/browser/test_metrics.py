@@ -11,9 +11,9 @@ from collective.beaker.browser import base
 from collective.beaker.browser import metrics
 from collective.beaker.caching.counters import counters_of
 from collective.beaker.maintenance.survey import Survey
-from collective.beaker.report import Count
-from collective.beaker.report import Report
-from collective.beaker.report import StoreCheck
+from collective.beaker.report.parts import Count
+from collective.beaker.report.parts import Report
+from collective.beaker.report.parts import StoreCheck
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.sites import DOCS
 from collective.beaker.tests.helpers.sites import block_of_page

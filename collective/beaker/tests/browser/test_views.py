@@ -26,8 +26,8 @@ from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance.slices import last_result_within
-from collective.beaker.report import count_sessions
-from collective.beaker.report import is_available
+from collective.beaker.report.sessions import count_sessions
+from collective.beaker.report.sessions import is_available
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import options_of

@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy
 
-from collective.beaker import report
 from collective.beaker.interfaces import Record
-from collective.beaker.report import check_store
-from collective.beaker.report import check_stores
 from collective.beaker.report import make_report
-from collective.beaker.report import settings_of
-from collective.beaker.report import versions
+from collective.beaker.report import sessions
+from collective.beaker.report.settings import _displayable
+from collective.beaker.report.settings import settings_of
+from collective.beaker.report.stores import check_store
+from collective.beaker.report.stores import check_stores
+from collective.beaker.report.versions import versions
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.stores.base import Store
@@ -124,7 +125,7 @@ def test_without_session_settings_there_are_those_of_caches_only():
     ],
 )
 def test_a_value_is_plain_data_and_no_secret_is_shown(option, value, shown):
-    assert report._displayable(option, value) == shown
+    assert _displayable(option, value) == shown
 
 
 # Stores
@@ -343,7 +344,7 @@ def test_a_store_that_failed_is_not_waited_for_again(monkeypatch):
     def fail(*arguments):
         raise AssertionError("It is asked again.")
 
-    monkeypatch.setattr(report, "count_sessions", fail)
+    monkeypatch.setattr(sessions, "count_sessions", fail)
     url = f"redis://127.0.0.1:{free_port()}/0"
 
     made = make_report(
