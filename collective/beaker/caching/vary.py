@@ -126,16 +126,18 @@ def by_url(*args: Any, **kwargs: Any) -> tuple[str, str]:
     )
 
 
-def by_user(*args: Any, **kwargs: Any) -> tuple[str, str, str]:
+def by_user(*args: Any, **kwargs: Any) -> tuple[str, ...]:
     """Each user has results of their own.
 
-    A user is told by the path of their user folder, their id and their name.
-    All visitors who have not logged in are one user.
+    A user is told by the path of their user folder, their id and their name,
+    and has other results with other roles, as ``by_roles`` tells those that
+    hold everywhere.  All visitors who have not logged in are one user.
     """
     user = getSecurityManager().getUser()
     folder = aq_parent(aq_inner(user))
     where = "" if folder is None else _path_of(folder)
-    return (where, user.getId() or "", user.getUserName() or "")
+    names = (where, user.getId() or "", user.getUserName() or "")
+    return names + _roles_of(user, None)
 
 
 def by_roles(*args: Any, **kwargs: Any) -> tuple[str, ...]:
@@ -144,12 +146,32 @@ def by_roles(*args: Any, **kwargs: Any) -> tuple[str, ...]:
     These are the roles in the context, as ``by_context`` finds it, or else
     those that hold everywhere.  Local roles in other objects do not count:
     for a list of objects that not everyone may see, take ``by_user``.
+
+    Code may have other roles than the user: a script with proxy roles, or
+    what runs in ``adopt_roles`` of plone.api.  Then these count.
     """
-    user = getSecurityManager().getUser()
     context = _find_context(*args, **kwargs)
-    if context is None:
-        return tuple(sorted(user.getRoles()))
-    return tuple(sorted(set(user.getRolesInContext(context))))
+    return _roles_of(getSecurityManager().getUser(), context)
+
+
+def _roles_of(user: Any, context: Any) -> tuple[str, ...]:
+    """Return the roles with which code runs for a user."""
+    roles = _proxy_roles()
+    if not roles and context is None:
+        roles = user.getRoles()
+    elif not roles:
+        roles = user.getRolesInContext(context)
+    return tuple(sorted(set(roles)))
+
+
+def _proxy_roles() -> Sequence[str]:
+    """Return the roles that code has in place of the user's, if any."""
+    # There is no public way to know them.  Products.CMFCore does the same.
+    stack = getSecurityManager()._context.stack
+    roles: Sequence[str] | None = None
+    if stack:
+        roles = getattr(stack[-1], "_proxy_roles", None)
+    return roles or ()
 
 
 def by_language(*args: Any, **kwargs: Any) -> str | tuple[str, ...]:
