@@ -31,9 +31,10 @@ def of_users(*args: Any, **kwargs: Any) -> str:
 def by_catalog(*args: Any, **kwargs: Any) -> int:
     """Each state of the site's catalog has results of its own.
 
-    The catalog counts its changes, and two states never have one number.  So
-    nothing has to be dropped, and an edit costs nothing.  The results for
-    former states stay in the region until they expire.
+    The catalog counts its changes, and two states have one number only after
+    an undo in the ZMI.  So nothing has to be dropped, and an edit costs
+    nothing.  The results for former states stay in the region until they
+    expire.
     """
     counter: int = getUtility(ICatalogTool).getCounter()
     return counter
