@@ -318,7 +318,7 @@ def _backend(prefix: str, name: str, found: Configuration) -> Backend:
         others = [other for other in backend_names(of_caches) if other != name]
         found.errors.append(
             f"{prefix}.type is {name!r}: {error}. "
-            f"Allowed are {', '.join(others)}.{_hint(name)}"
+            f"Use one of {', '.join(others)}.{_hint(name)}"
         )
         return Backend(name, takes_any=True)
 

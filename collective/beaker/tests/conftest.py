@@ -27,6 +27,7 @@ from collective.beaker.tests.helpers.servers import redis_cluster
 from collective.beaker.tests.helpers.servers import redis_server
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import options_of
+from collective.beaker.tests.helpers.stores import CONTRACT_STORES
 from collective.beaker.tests.helpers.stores import LEASING_STORES
 from collective.beaker.tests.helpers.stores import LISTING_STORES
 from collective.beaker.tests.helpers.stores import SERVER_STORES
@@ -201,7 +202,7 @@ any_store = store_fixture(*SERVER_STORES, "cookie")
 either_store = store_fixture("file", "cookie")
 one_store = store_fixture("file")
 server_store = store_fixture(*SERVER_STORES)
-every_store = store_fixture(*SERVER_STORES, "rediscluster", "mongodb")
+every_store = store_fixture(*CONTRACT_STORES)
 cookie_store = store_fixture("cookie")
 memcached_store = store_fixture("memcached")
 crowded_store = store_fixture("redis", "memcached")

@@ -98,6 +98,9 @@ OPTIONS = {
 Each is called with pytest's ``request`` and with a folder of the test.
 """
 
+CONTRACT_STORES = [name for name in OPTIONS if name != "cookie"]
+"""The stores that the contract runs on."""
+
 SERVER_STORES = [
     "memory",
     "file",
@@ -108,7 +111,8 @@ SERVER_STORES = [
     "redis",
     "memcached",
 ]
-"""The stores in which a session stays on the server."""
+"""The stores that most tests run on: a session stays on the server, in a
+record as Beaker writes it."""
 
 LISTING_STORES = [name for name in SERVER_STORES if name != "memcached"]
 """Those that can list their sessions."""

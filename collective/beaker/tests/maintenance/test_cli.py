@@ -157,7 +157,7 @@ def files(tmp_path):
         ),
         (
             "session.type reddis",
-            "session.type is 'reddis': there is no such backend. Allowed are",
+            "session.type is 'reddis': there is no such backend. Use one of",
         ),
         (
             "session.time_out 10",

@@ -43,7 +43,7 @@ def test_an_unknown_backend_is_an_error_that_lists_the_known(prefix):
     ).errors
 
     assert error.startswith(
-        f"{prefix}.type is 'flie': there is no such backend. Allowed are "
+        f"{prefix}.type is 'flie': there is no such backend. Use one of "
     )
     assert "ext:redis, ext:rediscluster, file, memory." in error
 
@@ -90,10 +90,14 @@ def test_an_address_is_enough(backend, url):
 
 @pytest.mark.parametrize("prefix", ["session", "cache"])
 @pytest.mark.parametrize("backend", sorted(BACKENDS.keys() - {"cookie"}))
-def test_every_option_of_a_backend_is_known_or_refused(prefix, backend):
+def test_every_option_of_beakers_backend_is_known_or_refused(prefix, backend):
+    try:
+        beakers = clsmap[backend]
+    except KeyError:
+        pytest.skip("Beaker does not have it.")
     options = [
         name
-        for name, parameter in signature(clsmap[backend]).parameters.items()
+        for name, parameter in signature(beakers).parameters.items()
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
     found = read(prefix, type=backend, **dict.fromkeys(options, "1"))
@@ -380,4 +384,4 @@ def test_an_entry_point_that_cannot_be_loaded_is_an_error(
     assert error.startswith(
         f"session.type is 'other': {name} cannot be loaded ({reason}"
     )
-    assert "other" not in error.partition("Allowed are")[2]
+    assert "other" not in error.partition("Use one of")[2]

@@ -688,7 +688,7 @@ def test_a_cache_cannot_be_kept_in_a_cookie():
     [error] = errors(cache__type="cookie")
 
     assert error.startswith("cache.type is 'cookie': only a session can be")
-    assert "Allowed are dbm, ext:database" in error
+    assert "Use one of dbm, ext:database" in error
 
 
 def test_caches_are_found_by_what_their_settings_begin_with():
