@@ -22,6 +22,11 @@ _UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 NO_SESSION = "There is no session with this ID."
 
+NO_SESSION_OF_USER = (
+    "The user has no session. If you expected one, check the path: whether "
+    "there is such a user is not known here."
+)
+
 
 def number(count: int, thing: str) -> str:
     """Return a number with its noun, such as 2 sessions."""
@@ -81,7 +86,7 @@ def facts(found: Survey) -> list[tuple[str, str]]:
         ("Total size", size(found.bytes)),
         ("Average size", size(average)),
         ("Largest", size(found.largest)),
-        ("Oldest", duration(found.oldest)),
+        ("Oldest", duration(found.oldest) if found.sessions else "none"),
     ]
 
 
@@ -130,4 +135,11 @@ def kept(swept: Sweep, verb: str = "Kept") -> str:
         f"{verb} {number(swept.kept, 'session')}; "
         f"{swept.used_meanwhile:,} used in the meantime, "
         f"{swept.unreadable:,} unreadable."
+    )
+
+
+def ended_of_user(count: int) -> str:
+    """Return how many sessions of a user have ended."""
+    return (
+        f"Ended {number(count, 'session')}." if count else NO_SESSION_OF_USER
     )

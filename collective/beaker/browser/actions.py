@@ -146,7 +146,7 @@ class Actions(View):
             found = list_sessions_of_user(options, user)
             return wording.user_sessions(found, _MOST_LISTED)
         *_, number = end_sessions_of_user(options, user)
-        return f"Ended {wording.number(number, 'session')}."
+        return wording.ended_of_user(number)
 
     def _refuse(self) -> str:
         """Return the page, with the message that a form is not valid."""

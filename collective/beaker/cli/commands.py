@@ -293,7 +293,7 @@ def _revoke_user(options: Options, user: str, yes: bool) -> None:
     if not yes:
         number = len(list_sessions_of_user(options, user, True))
         if not number:
-            raise Failure("The user has no session.")
+            raise Failure(wording.NO_SESSION_OF_USER)
         what = wording.number(number, "session")
         confirm(f"End {what} in {describe_store(inspector.store)}?")
     number = show_progress(
@@ -301,7 +301,7 @@ def _revoke_user(options: Options, user: str, yes: bool) -> None:
         inspector,
         lambda number: number,
     )
-    click.echo(f"Ended {wording.number(number, 'session')}.")
+    click.echo(wording.ended_of_user(number))
 
 
 def _for_each_place(

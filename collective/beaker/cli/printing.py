@@ -128,7 +128,8 @@ def print_sweep(swept: Sweep, dry_run: bool) -> None:
     if swept.unreadable:
         click.echo(
             "A session is unreadable if its key or a class is unknown here, "
-            "or if its data is damaged. revoke --all ends such sessions, too.",
+            "if its data is damaged, or if Python 2 wrote it. revoke --all "
+            "ends such sessions, too.",
             err=True,
         )
     _name_problems(swept.problems)

@@ -834,6 +834,14 @@ def test_the_user_of_another_folder_is_another_one(files, users):
     assert files.ids() == set(users.values())
 
 
+def test_whoever_ends_no_session_of_a_user_is_told_to_check_the_path(files):
+    options = ("--user", "/acl_users/no-such-user", "--yes")
+    result = invoke(files.zope_conf, "revoke", *options)
+
+    assert result.exit_code == 0
+    assert "check the path" in result.stdout
+
+
 def test_the_id_of_a_user_may_have_slashes(files):
     name = name_of_path("/site/acl_users", "https://id.example.org/anna")
     files.make(_user=files.session.policy.owners.mark(name))
