@@ -169,6 +169,7 @@ class CookieSession(SessionOfCopy):
         # What this request has sent before was signed and timed then.
         return self.cookie is None and (
             self._has_former_key
+            or self._has_new_mark
             or self._policy.timeouts.is_access_due(self.last_accessed)
         )
 

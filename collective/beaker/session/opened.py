@@ -99,9 +99,9 @@ class OpenedSession(Protocol):
         """The mark of the user whose session it is; None if nobody's."""
 
     def belong_to(self, mark: str, client: str) -> None:
-        """Make a session that is nobody's that of a user with a client.
+        """Make a session that of a user with a client; "" keeps the client.
 
-        What was stored gets a new id.
+        What was stored as nobody's gets a new id.
         """
 
     def stores_changes(self, everything: bool) -> bool:
@@ -165,6 +165,9 @@ class SessionOfCopy:
     _left_scopes: tuple[Scope, ...] = ()
     """Those of cookies that the visitor may have, and must not keep."""
 
+    _has_new_mark = False
+    """Whether its user's mark is to be stored, even if nothing else is."""
+
     _is_deleted = False
     _replaces_another = False
     """Whether it replaces a session that was stored."""
@@ -227,10 +230,11 @@ class SessionOfCopy:
         """The id is that of ``save`` from the beginning."""
 
     def belong_to(self, mark: str, client: str) -> None:
-        if self._copy.text is not None:
+        if self.owner is None and self._copy.text is not None:
             self.regenerate_id()
         self._copy.belong_to(mark, client)
         self.owner = mark
+        self._has_new_mark = True
 
     def regenerate_id(self) -> None:
         raise NotImplementedError

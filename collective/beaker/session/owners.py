@@ -68,6 +68,11 @@ class Owners:
             for secret in self.secrets or [""]
         ]
 
+    def is_former_mark(self, mark: str, user: str) -> bool:
+        """Tell whether this is a user's mark, but of a former secret."""
+        current, *former = self.marks(user)
+        return mark != current and mark in former
+
     def token(self, id: str) -> str:
         """Return what names a session to its user, who is not told its id."""
         secret = self.secrets[0] if self.secrets else ""

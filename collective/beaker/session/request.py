@@ -185,12 +185,18 @@ class LazySession(SessionMapping):
         session: OpenedSession,
         everything: bool = True,
     ) -> None:
-        """Make what a user's request stores the session of that user."""
+        """Make what a user's request stores the session of that user.
+
+        One that is the user's already gets the mark of the current secret.
+        """
         owners = self._policy_in_force().owners
-        if user is None or session.owner is not None or not owners.matter:
+        if user is None or not owners.matter:
             return
+        if session.owner is not None:
+            if owners.is_former_mark(session.owner, user):
+                session.belong_to(owners.mark(user), "")
         # Last, since to tell what has changed takes longer.
-        if session.stores_changes(everything):
+        elif session.stores_changes(everything):
             client = describe_client(self._user_agent)
             session.belong_to(owners.mark(user), client)
 

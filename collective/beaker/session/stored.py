@@ -307,7 +307,10 @@ class StoredSession(SessionOfCopy):
         if everything or self._copy.has_changed_inside():
             return _Step.UPDATE
         timeouts = self._policy.timeouts
-        if self._record and timeouts.is_access_due(self.last_accessed):
+        is_due = self._has_new_mark or timeouts.is_access_due(
+            self.last_accessed
+        )
+        if self._record and is_due:
             return _Step.TOUCH
         return None
 

@@ -435,6 +435,32 @@ def test_a_cookie_of_a_narrow_path_does_not_hide_an_anonymous_session(
     assert visitor.visit(read_count, "/plain").text == "1"
 
 
+# With which secret its user is known
+
+
+@pytest.mark.parametrize("view", [count, read_count])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"save_accessed_time": False}, {"transactional": True}],
+    ids=["plain", "no access times", "transactional"],
+)
+def test_a_user_who_is_active_keeps_the_session_after_a_rotation(
+    either_store, config, visitor, view, options
+):
+    """As the recipe has it: the former secret is gone in the end."""
+    key = "validate_key" if either_store.type == "cookie" else "secret"
+    fallbacks = f"{key}_fallbacks"
+    former, current = "the former one of two", "the current one of two"
+    config.update({**options, key: former})
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    config.update({key: current, fallbacks: [former]})
+    stored = visitor.visit(view).text
+    config.update({fallbacks: []})
+
+    assert visitor.visit(read_count).text == stored
+
+
 # With which client it became the user's
 
 
