@@ -147,7 +147,8 @@ class IStore(Interface):
     def find_in_index(mark: str) -> Sequence[str] | None:
         """Return the ids of the sessions that were noted for a mark.
 
-        None means that there is no index, or none yet.
+        None means that there is no index, none yet, or something else in
+        its place.
         """
 
     def remove_from_index(mark: str, ids: Sequence[str]) -> None:

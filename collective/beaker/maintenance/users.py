@@ -3,11 +3,13 @@
 A user is named as ``owners.name_of`` names one.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from collections.abc import Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 
@@ -25,6 +27,8 @@ from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import CLIENT
 from collective.beaker.session.working_copy import USER
 
+
+logger = logging.getLogger("collective.beaker")
 
 _USER_FOLDER = "/acl_users"
 """The name that every user folder has, in a path."""
@@ -151,7 +155,8 @@ def _search(
         mark = _mark_of(inspector, inspected)
         if mark is not None and mark in marks and inspected.id not in met:
             met.add(inspected.id)
-            inspector.store.add_to_index(mark, inspected.id)
+            with _failure_to_note_logged():
+                inspector.store.add_to_index(mark, inspected.id)
             yield inspected
 
 
@@ -189,7 +194,20 @@ def _find_noted(
                     met.add(inspected.id)
                     yield inspected
         wrong = [id for id in ids if id not in met | unread]
-        inspector.store.remove_from_index(mark, wrong)
+        with _failure_to_note_logged():
+            inspector.store.remove_from_index(mark, wrong)
+
+
+@contextmanager
+def _failure_to_note_logged() -> Iterator[None]:
+    """Go on where the index cannot be changed, as in a store without room.
+
+    Sessions are found and ended all the same.
+    """
+    try:
+        yield
+    except StoreUnavailable as error:
+        logger.error("%s", error)
 
 
 def _mark_of(

@@ -214,11 +214,13 @@ class FolderStore(Store):
             make_folder(os.path.dirname(path))
             make_file(path)
 
-    def _find_in_index(self, mark: str) -> Sequence[str]:
+    def _find_in_index(self, mark: str) -> Sequence[str] | None:
         try:
             return os.listdir(self._index_folder(mark))
         except FileNotFoundError:
             return []
+        except NotADirectoryError:
+            return None
 
     def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
         folder = self._index_folder(mark)
@@ -231,7 +233,7 @@ class FolderStore(Store):
     def _walk_index(self) -> Iterator[tuple[str, Sequence[str]]]:
         for folder in iglob(f"{escape(self._folder)}/{_INDEX}/*/*"):
             mark = os.path.basename(folder)
-            yield mark, self._find_in_index(mark)
+            yield mark, self._find_in_index(mark) or ()
 
     def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
         yield from super()._clean_up(dry_run)

@@ -197,8 +197,12 @@ class RedisStore(Store):
         arguments = (_index_key(mark), id, int(time.time()), self._timeout)
         self._ask("EVAL", _NOTE, 1, *arguments)
 
-    def _find_in_index(self, mark: str) -> Sequence[str]:
-        ids = self._ask("ZRANGE", _index_key(mark), 0, -1)
+    def _find_in_index(self, mark: str) -> Sequence[str] | None:
+        try:
+            ids = self._ask("ZRANGE", _index_key(mark), 0, -1)
+        except ResponseError as error:
+            _raw_or_raise(error)
+            return None
         return [id.decode("ascii", "replace") for id in ids]
 
     def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
@@ -209,7 +213,7 @@ class RedisStore(Store):
             for keys in scan(self._client, _index_key("*")):
                 for key in keys:
                     mark = key.decode("ascii", "replace").rpartition(":")[2]
-                    yield mark, self._find_in_index(mark)
+                    yield mark, self._find_in_index(mark) or ()
 
     @property
     def place(self) -> Hashable:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
+from redis import Redis
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
@@ -17,6 +18,7 @@ from collective.beaker.session.moves import make_tombstone
 from collective.beaker.stores import base
 from collective.beaker.stores.lock_files import hold
 from collective.beaker.tests.helpers.records import engine_of
+from collective.beaker.tests.helpers.servers import redis_server
 from collective.beaker.tests.helpers.sessions import open_stored
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
@@ -260,6 +262,44 @@ def test_nobody_s_sessions_are_not_in_the_index(indexed, monkeypatch):
     session.save()
 
     assert indexed.ids() == {session.id}
+
+
+def test_where_the_index_has_no_room_a_search_ends_all_the_same(
+    tmp_path, caplog
+):
+    with redis_server(tmp_path) as server:
+        options = SimpleNamespace(
+            type="ext:redis", url=server.url, folder=None
+        )
+        sessions = sessions_in(options)
+        sessions.make_for(ANNA)
+        Redis.from_url(server.url).config_set("maxmemory", 1)
+
+        ended = last(
+            end_sessions_of_user(sessions.options, ANNA, search_all=True)
+        )
+        assert ended == 1
+        assert sessions.ids() == set()
+    assert "OutOfMemory" in caplog.text
+
+
+def test_where_nothing_can_be_forgotten_an_end_is_one_all_the_same(
+    in_database, caplog
+):
+    sessions = sessions_in(in_database)
+    sessions.make_for(ANNA)
+    sessions.store.add_to_index(sessions.mark(ANNA), new_id())
+    with engine_of(in_database.url).begin() as connection:
+        connection.execute(
+            sqlalchemy.text(
+                "CREATE TRIGGER kept BEFORE DELETE ON beaker_cache_users "
+                "BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        )
+
+    assert last(end_sessions_of_user(sessions.options, ANNA)) == 1
+    assert sessions.ids() == set()
+    assert "IntegrityError" in caplog.text
 
 
 # Where it cannot be done

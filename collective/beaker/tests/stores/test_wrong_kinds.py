@@ -1,6 +1,7 @@
 """What has the name of a record, and is none."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,8 @@ from collective.beaker.maintenance.revoke import revoke
 from collective.beaker.maintenance.revoke import revoke_all
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import sweep
+from collective.beaker.maintenance.users import end_sessions_of_user
+from collective.beaker.maintenance.users import sessions_of_user
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
@@ -18,6 +21,9 @@ from collective.beaker.tests.helpers.stored_sessions import options_of
 from collective.beaker.tests.helpers.stores import OPTIONS
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.visitors import session_id
+
+
+ANNA = "/acl_users\0anna"
 
 
 def plant_folder(records, id):
@@ -130,3 +136,37 @@ def test_it_is_revoked_like_a_session(planted):
 def test_it_is_revoked_with_all_others(planted):
     assert last(revoke_all(planted.options)) == 2
     assert planted.sessions.ids() == set()
+
+
+# In the index of users
+
+
+def plant_file_of_index(store, mark):
+    folder = Path(store._index_folder(mark))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.touch()
+
+
+def plant_text_of_index(store, mark):
+    store._client.set(f"beaker_user:{mark}", "rubbish")
+
+
+@pytest.mark.parametrize(
+    ("plant", "kind"),
+    [(plant_file_of_index, "file"), (plant_text_of_index, "redis")],
+)
+def test_what_is_no_index_hides_no_session_and_stops_no_sweep(
+    request, tmp_path, plant, kind
+):
+    options = SimpleNamespace(
+        folder=tmp_path, **OPTIONS[kind](request, tmp_path)
+    )
+    sessions = Sessions(options_of(options)).alone()
+    mark = sessions.session.policy.owners.mark(ANNA)
+    id = sessions.make(_user=mark)
+    plant(sessions.store, mark)
+
+    found = sessions_of_user(sessions.options, ANNA)
+    assert [each.id for each in found] == [id]
+    last(sweep(sessions.options))
+    assert last(end_sessions_of_user(sessions.options, ANNA)) == 1
