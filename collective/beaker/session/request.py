@@ -457,3 +457,5 @@ class LazySession(SessionMapping):
     def restore(self, snapshot: Any) -> None:
         self._is_saved, state = snapshot
         self._open().restore(state)
+        # It may be one that was replaced since, as it was another user's.
+        self._is_judged = False

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import pytest
+import transaction
 from AccessControl import getSecurityManager
 from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.SecurityManagement import setSecurityManager
@@ -433,6 +434,30 @@ def test_a_cookie_of_a_narrow_path_does_not_hide_an_anonymous_session(
     assert [visitor.visit(count, "/plain").text for _ in "12"] == ["1", "2"]
     log_in(visitor, "anna")
     assert visitor.visit(read_count, "/plain").text == "1"
+
+
+def test_a_rollback_does_not_bring_back_the_session_of_another_user(
+    one_store, config, visitor, other_visitor
+):
+    """A plugin may use the session, and a savepoint, before it knows who."""
+    config.update(transactional=True)
+    log_in(other_visitor, "bert")
+    other_visitor.visit(count)
+    log_in(visitor, "anna")
+    plant(visitor, other_visitor.cookies[COOKIE])
+    savepoints = []
+
+    def use_early(event):
+        ISession(event.request).get("count")
+        savepoints.append(transaction.savepoint())
+
+    def roll_back(request):
+        read_count(request)
+        savepoints[0].rollback()
+        return read_count(request)
+
+    with subscribed(use_early, IPubStart):
+        assert visitor.visit(roll_back).text == "None"
 
 
 # With which secret its user is known
