@@ -187,8 +187,7 @@ def check_scope(domain: Any, path: Any) -> None:
     """
     if domain:
         cookie_domain(domain)
-    if path:
-        cookie_path(path)
+    cookie_path(path)
 
 
 def as_compared(scope: Scope) -> Scope:

@@ -71,7 +71,7 @@ class CookieSession(SessionOfCopy):
         """Return the data of a session that has not ended."""
         try:
             data = self._policy.codec.decode(text)
-            check_scope(data.get(DOMAIN), data.get(PATH))
+            check_scope(data.get(DOMAIN), data.get(PATH, "/"))
             ended = is_empty(data) or self._policy.timeouts.have_ended(data)
         except Exception as error:
             if not self._policy.replaces_unreadable:

@@ -77,7 +77,7 @@ def read_tombstone(policy: Policy, record: Record | None) -> Data | None:
     try:
         text = policy.store.payload(record)
         data = {} if text is None else policy.codec.decode(text)
-        check_scope(data.get(DOMAIN), data.get(PATH))
+        check_scope(data.get(DOMAIN), data.get(PATH, "/"))
     except Exception:
         # Whoever loads a session tells that it cannot be read.
         return None

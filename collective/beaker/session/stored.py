@@ -168,7 +168,7 @@ class StoredSession(SessionOfCopy):
         try:
             text = policy.store.payload(record)
             data = {} if text is None else policy.codec.decode(text)
-            check_scope(data.get(DOMAIN), data.get(PATH))
+            check_scope(data.get(DOMAIN), data.get(PATH, "/"))
             ended = policy.timeouts.have_ended(data, in_use) or (
                 CREATED not in data and is_empty(data)
             )

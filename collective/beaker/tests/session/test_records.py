@@ -236,7 +236,14 @@ def test_a_container_that_holds_anything_else_gives_a_fresh_session(
     assert session_cookie(response) is not None
 
 
-NO_SCOPES = [{"_domain": "a;b"}, {"_domain": 5}, {"_path": "x"}, {"_path": []}]
+NO_SCOPES = [
+    {"_domain": "a;b"},
+    {"_domain": 5},
+    {"_path": "x"},
+    {"_path": []},
+    {"_path": ""},
+    {"_path": None},
+]
 
 
 @pytest.mark.parametrize("scope", NO_SCOPES, ids=str)
