@@ -454,9 +454,10 @@ class StoredSession(SessionOfCopy):
     def _note(self, owner: str) -> None:
         """Have the store find the session by its user, if it can.
 
-        What is not noted now is noted later.
+        What is not noted now is noted later.  A mark has the form of an id;
+        what is stored in its place may be anything.
         """
-        if self._stored_id is None:
+        if self._stored_id is None or not is_id(owner):
             return
         try:
             self._policy.store.add_to_index(owner, self._stored_id)

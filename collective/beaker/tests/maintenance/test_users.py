@@ -302,6 +302,15 @@ def test_where_nothing_can_be_forgotten_an_end_is_one_all_the_same(
     assert "IntegrityError" in caplog.text
 
 
+@pytest.mark.parametrize("planted", [True, "\ud800", "../of others"])
+def test_what_is_no_mark_is_not_noted(file_sessions, tmp_path, planted):
+    """It would be an error in each request, or a file somewhere else."""
+    id = file_sessions.make(idle=120, _user=planted)
+    open_stored(id, **file_sessions.options).save()
+
+    assert not [*tmp_path.rglob(id)]
+
+
 # Where it cannot be done
 
 
