@@ -19,7 +19,7 @@ from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import InspectedRecord
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
-from collective.beaker.session.clients import LONGEST
+from collective.beaker.session.clients import stored_client
 from collective.beaker.session.moves import has_moved
 from collective.beaker.session.owners import name_of_path
 from collective.beaker.session.times import ACCESSED
@@ -226,11 +226,10 @@ def _described(
 ) -> UserSession:
     data, now = inspected.data or {}, time.time()
     created = data.get(CREATED, now)
-    client = data.get(CLIENT)
     return UserSession(
         id=inspected.id,
         token=inspector.token(inspected.id),
         created=created,
         last_used=data.get(ACCESSED, created),
-        client=client[:LONGEST] if isinstance(client, str) else "",
+        client=stored_client(data.get(CLIENT)),
     )

@@ -50,6 +50,16 @@ def describe_client(user_agent: str) -> str:
     return browser if system is None else f"{browser} on {system}"
 
 
+def stored_client(value: object) -> str:
+    """Return a description that was stored; "" for anything else.
+
+    Somebody may have put characters there that control a terminal.
+    """
+    if not isinstance(value, str) or not value.isprintable():
+        return ""
+    return value[:LONGEST]
+
+
 def _first(names: Sequence[tuple[str, str]], user_agent: str) -> str | None:
     found = (name for part, name in names if part in user_agent)
     return next(found, None)

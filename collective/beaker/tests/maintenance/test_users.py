@@ -311,6 +311,17 @@ def test_what_is_no_mark_is_not_noted(file_sessions, tmp_path, planted):
     assert not [*tmp_path.rglob(id)]
 
 
+@pytest.mark.parametrize("planted", ["\x1b[2J", "one\ntwo", "\ud800", 5])
+def test_what_may_control_a_terminal_is_not_shown_as_a_client(
+    file_sessions, planted
+):
+    mark = file_sessions.session.policy.owners.mark(ANNA)
+    file_sessions.make(_user=mark, _client=planted)
+
+    (found,) = list_sessions_of_user(file_sessions.options, ANNA, True)
+    assert found.client == ""
+
+
 # Where it cannot be done
 
 
