@@ -85,10 +85,11 @@ class Store(Guarded, ABC):
         if self._circuit.is_open:
             return self._guarded(self._load, id)
         # What _guarded does, without one more call in each request.
+        openings = self._circuit.openings
         try:
             return self._load(id)
         except self.failures as error:
-            unavailable = self._failed(error)
+            unavailable = self._failed(error, openings)
         raise unavailable
 
     def swap(self, id: str, old: Record | None, new: str | None) -> bool:

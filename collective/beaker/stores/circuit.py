@@ -31,6 +31,9 @@ class Circuit:
     An attribute, so that it costs nothing to look before each use.
     """
 
+    openings = 0
+    """How often it has been opened."""
+
     _alone_until = 0.0
     _is_tried = False
 
@@ -41,6 +44,7 @@ class Circuit:
         """Note that the server let somebody wait in vain."""
         with self._lock:
             self._alone_until = time.monotonic() + PAUSE_SECONDS
+            self.openings += 1
             self.is_open = True
 
     def close(self) -> None:

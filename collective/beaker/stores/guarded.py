@@ -81,22 +81,30 @@ class Guarded:
     def _run_guarded(
         self, operation: Callable[..., _Result], arguments: tuple[Any, ...]
     ) -> _Result:
+        openings = self._circuit.openings
         try:
             return operation(*arguments)
         except StoreUnavailable:
             raise
         except self.failures as error:
-            unavailable = self._failed(error)
+            unavailable = self._failed(error, openings)
         # This is raised outside of the except clause, because the error may
         # hold an id, data or a password, and would be attached.
         raise unavailable
 
-    def _failed(self, error: Exception) -> StoreUnavailable:
-        """Note how the store failed; return what to raise."""
-        if any(isinstance(cause, self.time_outs) for cause in causes(error)):
-            self._circuit.open()
-        else:
+    def _failed(self, error: Exception, openings: int) -> StoreUnavailable:
+        """Note how the store failed; return what to raise.
+
+        ``openings`` is how often the circuit had been opened when the
+        operation began.
+        """
+        if not any(
+            isinstance(cause, self.time_outs) for cause in causes(error)
+        ):
             self._circuit.close()
+        elif openings == self._circuit.openings:
+            # Whoever waited for longer has no news of the server.
+            self._circuit.open()
         return StoreUnavailable(self.kind, self.address, self._reason(error))
 
     def _guarded_items(self, items: Iterator[_Result]) -> Iterator[_Result]:

@@ -45,10 +45,11 @@ class ValueStore(Guarded, ABC):
         if self._circuit.is_open:
             return self._guarded(self._get, names)
         # What _guarded does, without one more call for each hit.
+        openings = self._circuit.openings
         try:
             return self._get(names)
         except self.failures as error:
-            unavailable = self._failed(error)
+            unavailable = self._failed(error, openings)
         raise unavailable
 
     def claim(
