@@ -52,6 +52,15 @@ class Guarded:
     def after_fork(self) -> None:
         """Share nothing with the process that was forked."""
         self._circuit = Circuit()
+        self._drop_connections()
+
+    def _drop_connections(self) -> None:
+        """Have no thread use a connection any more that it has now.
+
+        It may lead to a server that has been replaced, or belong to the
+        process that was forked.  Where a client library sees to that, there
+        is nothing to do.
+        """
 
     def _guarded(
         self, operation: Callable[..., _Result], *arguments: Any
@@ -103,7 +112,10 @@ class Guarded:
         ):
             self._circuit.close()
         elif openings == self._circuit.openings:
-            # Whoever waited for longer has no news of the server.
+            # Whoever began before has no news of the server.  Connections of
+            # other threads may lead nowhere, too, and each of them would find
+            # that out by a time-out of its own.
+            self._drop_connections()
             self._circuit.open()
         return StoreUnavailable(self.kind, self.address, self._reason(error))
 

@@ -60,8 +60,7 @@ class MemcachedStore(Store):
         self._connect = partial(_Connection, server, socket_timeout)
         self._connection = self._connect()
 
-    def after_fork(self) -> None:
-        super().after_fork()
+    def _drop_connections(self) -> None:
         self._connection = self._connect()
 
     def payload(self, record: Record) -> str | None:

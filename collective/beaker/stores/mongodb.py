@@ -117,6 +117,8 @@ def connect(
     if not isinstance(url, str):
         return url, "a client of its own", id(url)
     milliseconds = socket_timeout * 1000
+    # The client watches its servers in threads of its own, and ends all
+    # connections to one that does not answer them.
     client: MongoClient[Document] = MongoClient(
         url,
         connectTimeoutMS=milliseconds,

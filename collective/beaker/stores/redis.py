@@ -155,8 +155,7 @@ class RedisStore(Store):
         self._connect = connect or (lambda: self._ask_client)
         self._ask = self._connect()
 
-    def after_fork(self) -> None:
-        super().after_fork()
+    def _drop_connections(self) -> None:
         self._ask = self._connect()
 
     def _ask_client(self, *command: Any) -> Any:
@@ -360,6 +359,15 @@ class Connection(threading.local):
         self._connection.disconnect()
 
 
+def connect_anew(client: Redis) -> Connection:
+    """Return new connections, one for each thread; end those of the pool.
+
+    Whatever lists keys or counts them takes a connection from the pool.
+    """
+    client.connection_pool.disconnect(inuse_connections=False)
+    return Connection(client)
+
+
 def _answer(connection: Any) -> Any:
     try:
         return connection.read_response()
@@ -453,7 +461,8 @@ def redis_store(
         return RedisStore(kind, url, "a client of its own", timeout)
     client = redis_client(url, socket_timeout)
     # The client would ask its pool for a connection for each command.
-    return RedisStore(kind, client, url, timeout, partial(Connection, client))
+    connect = partial(connect_anew, client)
+    return RedisStore(kind, client, url, timeout, connect)
 
 
 def cluster_connector(

@@ -441,10 +441,11 @@ class Database:
         """Do what needs a connection.
 
         A stale connection, for example after a restart of the server, is
-        replaced once.  It fails at once, so a request that had to wait for
-        the failure does not wait again.  If two statements conflict, the
-        database may refuse one, which is then executed again.  Who waited for
-        the lock of SQLite in vain gets an error caused by a TimeoutError.
+        replaced once, and SQLAlchemy replaces all others that are as old.  It
+        fails at once, so a request that had to wait for the failure does not
+        wait again.  If two statements conflict, the database may refuse one,
+        which is then executed again.  Who waited for the lock of SQLite in
+        vain gets an error caused by a TimeoutError.
         """
         deadline = time.monotonic() + _STALE_SECONDS
         attempts, stale = 0, False

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from typing import TypeVar
 
@@ -68,13 +69,12 @@ class MemcachedValues(ValueStore):
 
     def __init__(self, kind: str, url: str, socket_timeout: int):
         super().__init__(kind, url)
-        self._servers = [server.strip() for server in url.split(";")]
-        self._socket_timeout = socket_timeout
-        self.after_fork()
+        servers = [server.strip() for server in url.split(";")]
+        self._connect = partial(_Clients, servers, socket_timeout)
+        self._clients = self._connect()
 
-    def after_fork(self) -> None:
-        super().after_fork()
-        self._clients = _Clients(self._servers, self._socket_timeout)
+    def _drop_connections(self) -> None:
+        self._clients = self._connect()
 
     def _get(self, names: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}

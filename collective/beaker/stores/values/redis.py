@@ -23,9 +23,9 @@ from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
 from collective.beaker.stores.redis import FAILURES
 from collective.beaker.stores.redis import Command
-from collective.beaker.stores.redis import Connection
 from collective.beaker.stores.redis import LateClient
 from collective.beaker.stores.redis import cluster_connector
+from collective.beaker.stores.redis import connect_anew
 from collective.beaker.stores.redis import place_of
 from collective.beaker.stores.redis import redis_client
 from collective.beaker.stores.redis import redis_reason_of
@@ -163,9 +163,8 @@ class RedisValues(ValueStore):
         self._connect = connect or (lambda: _Pipelines(late))
         self._ask = self._connect()
 
-    def after_fork(self) -> None:
-        super().after_fork()
-        # A client looks after its own connections.
+    def _drop_connections(self) -> None:
+        # A client that code has created looks after its own connections.
         self._ask = self._connect()
 
     @property
@@ -362,7 +361,7 @@ def redis_values(
         return RedisValues(kind, url, "a client of its own")
     client = redis_client(url, socket_timeout)
     # The client would ask its pool for a connection for each command.
-    return RedisValues(kind, client, url, partial(Connection, client))
+    return RedisValues(kind, client, url, partial(connect_anew, client))
 
 
 def redis_cluster_values(

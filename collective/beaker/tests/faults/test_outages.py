@@ -5,7 +5,6 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from threading import Barrier
 from typing import NamedTuple
 
 import pytest
@@ -14,6 +13,7 @@ import sqlalchemy
 from collective.beaker.tests.helpers.clients import load_on
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.stores import server_fixture
+from collective.beaker.tests.helpers.threads import side_by_side
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import VIEW_NAME
@@ -162,14 +162,12 @@ def test_a_server_that_hangs_under_load_loses_and_mixes_up_nothing(
 
 def visit_side_by_side(threads, visitors):
     """Have each visitor count, all at once, each in a thread of its own."""
-    together = Barrier(len(visitors))
 
     def visit(visitor):
-        together.wait(SECONDS)
         return visitor.browser.get(f"/@@{VIEW_NAME}").text
 
     with published(count):
-        return list(threads.map(visit, visitors))
+        return side_by_side(threads, visit, visitors)
 
 
 def test_no_visitor_sees_that_a_server_was_restarted_whose_connections_idle(

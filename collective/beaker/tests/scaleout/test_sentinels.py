@@ -1,5 +1,6 @@
 """Redis servers whose master sentinels name, and what happens if it ends."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -9,16 +10,20 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from collective.beaker.ids import new_id
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values import find_value_store
 from collective.beaker.tests.helpers.clients import load_on
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.regions import make_region
 from collective.beaker.tests.helpers.servers import redis_with_sentinels
 from collective.beaker.tests.helpers.servers import wait_for_redis
+from collective.beaker.tests.helpers.threads import side_by_side
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.waiting import wait_until
+from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import Visitor
+from collective.beaker.tests.helpers.zope import published
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +148,47 @@ def test_values_are_computed_while_sentinels_elect_and_none_is_lost(group):
 
     assert value(b"new", "fourth") == "fourth"
     assert value(b"new", "fifth") == "fourth"
+
+
+# A master that hangs
+
+
+def test_a_master_that_hangs_keeps_nobody_waiting_once_it_is_replaced(
+    group, config, application, impatient
+):
+    config["socket_timeout"] = 1
+    values = find_value_store({"type": "ext:redis", "url": group.url}, "any")
+    name = f"v:{new_id()}"
+    values.put(name, b"stored", None)
+    visitors = [Visitor(application) for _ in range(4)]
+
+    def count_and_read(request):
+        return f"{count(request)} {values.get([name])[name]}"
+
+    def visit(visitor):
+        return visitor.browser.get(f"/@@{VIEW_NAME}").text
+
+    with ThreadPoolExecutor(len(visitors)) as threads:
+        with published(count_and_read):
+            before = side_by_side(threads, visit, visitors)
+        master = group.wait_for_copies()
+        with master.suspended():
+            wait_until(lambda: is_served(visitors[0]))
+            wait_until(lambda: is_kept(values, name))
+            # None of them has used a session since.
+            with published(count_and_read):
+                after = side_by_side(threads, visit, visitors)
+            master.kill()
+
+    assert before == ["1 b'stored'"] * len(visitors)
+    assert after == ["2 b'stored'"] * len(visitors)
+
+
+def is_kept(values, name):
+    try:
+        return bool(values.get([name]))
+    except StoreUnavailable:
+        return False
 
 
 # Sentinels

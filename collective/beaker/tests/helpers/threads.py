@@ -1,0 +1,31 @@
+"""What tests do in several threads at once."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+from collective.beaker.tests.helpers.waiting import SECONDS
+
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def side_by_side(
+    threads: ThreadPoolExecutor,
+    function: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+) -> list[_Result]:
+    """Call a function with each item, all at once.
+
+    Each call is in a thread of its own: there must be as many as items.
+    """
+    together = Barrier(len(items))
+
+    def call(item: _Item) -> _Result:
+        together.wait(SECONDS)
+        return function(item)
+
+    return list(threads.map(call, items))
