@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from hashlib import sha1
 from itertools import islice
@@ -389,11 +390,10 @@ def _may_be_stale(error: BaseException) -> bool:
     return isinstance(error, RedisConnectionError)
 
 
-class _Sentinels(threading.local, Sentinel):
-    """The servers that know which Redis is the master, for each thread.
+class _Sentinels(Sentinel):
+    """The servers that know which Redis is the master.
 
-    The library moves the sentinel that knew it to the front of a list, and
-    two threads that did so at once could lose another one.
+    All threads first ask the one that was the last to know it.
     """
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
@@ -402,15 +402,20 @@ class _Sentinels(threading.local, Sentinel):
         Each sentinel is given its time.  If none knows the master, the
         library does not say that one of them did not answer.
         """
+        # The library moves the sentinel that knows it to the front of a list.
+        # Two threads that did so at once could lose another one.
+        asked = copy(self)
+        asked.sentinels = list(self.sentinels)
         began = time.monotonic()
         try:
             found: tuple[str, int]
-            found = super().discover_master(service_name)  # type: ignore[no-untyped-call]
+            found = Sentinel.discover_master(asked, service_name)  # type: ignore[no-untyped-call]
         except MasterNotFoundError as error:
             if time.monotonic() - began < self._patience:
                 raise
             reason = "No sentinel that answers knows a master"
             raise TimeoutError(errno.ETIMEDOUT, reason) from error
+        self.sentinels = asked.sentinels
         return found
 
     @property

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextlib import contextmanager
+from threading import Thread
 from urllib.parse import quote
 
 import pytest
@@ -17,9 +18,12 @@ from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.regions import make_region
 from collective.beaker.tests.helpers.servers import redis_with_sentinels
 from collective.beaker.tests.helpers.servers import wait_for_redis
+from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.threads import side_by_side
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.waiting import SECONDS
+from collective.beaker.tests.helpers.waiting import in_less_than
 from collective.beaker.tests.helpers.waiting import wait_until
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import Visitor
@@ -199,6 +203,19 @@ def test_one_sentinel_is_enough_to_find_the_master(group, visitor):
         sentinel.kill()
 
     assert visitor.visit(count).text == "1"
+
+
+def test_once_a_sentinel_was_found_to_hang_no_thread_asks_it_first(group):
+    store = make_store("ext:redis", url=group.url, socket_timeout=1)
+
+    def connect():
+        thread = Thread(target=store.load, args=[new_id()])
+        thread.start()
+        thread.join(SECONDS)
+
+    with group.sentinels[0].suspended():
+        connect()
+        in_less_than(1, connect)
 
 
 def test_sentinels_that_hang_are_asked_once_and_then_left_alone(
