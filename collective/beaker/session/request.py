@@ -418,9 +418,9 @@ class LazySession(SessionMapping):
         self._decide_what_to_keep(session)
         if session.needs_cookie:
             logger.warning(
-                "A session was to be stored after its response was sent, "
-                "which cannot take its cookie any more. What was changed so "
-                "late is not kept."
+                "A session could not be stored: its response has been sent, "
+                "and can no longer carry the cookie. What was changed so late "
+                "is not kept."
             )
         else:
             self.persist()

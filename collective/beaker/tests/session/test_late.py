@@ -179,7 +179,7 @@ def test_what_an_iterator_saves_for_a_new_visitor_is_warned_of(
 
     assert dict(store.walk()) == before
     [record] = log_of(caplog)
-    assert "after its response was sent" in record.getMessage()
+    assert "its response has been sent" in record.getMessage()
 
 
 @pytest.mark.parametrize("method", ["invalidate", "regenerate_id"])
@@ -191,7 +191,7 @@ def test_an_iterator_cannot_change_the_id(visitor, caplog, method):
     visitor.visit(streaming(change_id))
 
     assert visitor.visit(read_count).text == "1"
-    assert "after its response was sent" in caplog.text
+    assert "its response has been sent" in caplog.text
 
 
 def test_what_an_iterator_saves_in_a_cookie_is_warned_of(
@@ -202,4 +202,4 @@ def test_what_an_iterator_saves_in_a_cookie_is_warned_of(
     visitor.visit(streaming(count))
 
     assert visitor.visit(read_count).text == "1"
-    assert "after its response was sent" in caplog.text
+    assert "its response has been sent" in caplog.text
