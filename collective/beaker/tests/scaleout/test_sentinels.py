@@ -305,5 +305,5 @@ def test_a_wrong_password_of_either_is_an_outage_and_is_not_shown(
     message = record.getMessage()
     assert reason in message
     assert "//***@127.0.0.1:" in message
-    assert "open" not in message
+    assert "open@" not in message
     assert "shut" not in message

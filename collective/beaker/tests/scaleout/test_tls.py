@@ -112,7 +112,7 @@ def test_a_wrong_password_is_an_outage_and_is_not_shown(
 def test_the_log_says_what_the_page_shows(
     redis_tls, certificate, config, visitor, caplog
 ):
-    wrong = redis_tls.replace("open", "shut")
+    wrong = redis_tls.replace("open%3A", "shut%3A")
     config.update(type="ext:redis", url=wrong)
     shown = block_of_page("text", "The store")
     shown = shown.replace(
