@@ -40,10 +40,9 @@ def make_report(
     Configured folders are created, as at start-up, and each store is checked.
     """
     configuration = read_configuration(section)
-    errors = configuration.errors + make_folders(configuration)
     report = Report(
         settings=list(settings_of(section, configuration, in_force, local)),
-        errors=errors,
+        errors=configuration.errors + make_folders(configuration),
         warnings=configuration.warnings + folder_warnings(configuration),
         regions=list(regions_of(configuration)),
         versions=versions(),
@@ -53,7 +52,8 @@ def make_report(
             "There is no <product-config beaker> in zope.conf, so there are "
             "no sessions and no caches. Add one."
         )
-    if errors:
+    # Without its folder a store fails, which is what monitoring looks for.
+    if configuration.errors:
         return report
     session = configuration.session if in_force is None else in_force
     report.stores += check_stores(session, configuration.caches)

@@ -171,7 +171,7 @@ class Report:
     """Warnings that are logged at start-up, each with its remedy."""
 
     stores: list[StoreCheck] = field(default_factory=list)
-    """Empty if there are errors: the stores cannot be used then."""
+    """Empty if settings are wrong: the stores cannot be used then."""
 
     regions: list[Region] = field(default_factory=list)
     sessions: Count | None = None

@@ -308,6 +308,22 @@ def test_a_folder_that_cannot_be_used_is_an_error(tmp_path):
     assert "cannot be used" in folder
 
 
+def test_a_folder_that_is_lost_is_a_store_that_fails(tmp_path):
+    (tmp_path / "file").touch()
+    section = {
+        "session.type": "file",
+        "session.data_dir": str(tmp_path / "file" / "sessions"),
+        "cache.type": "memory",
+        "cache.regions": "short",
+    }
+
+    made = make_report(section, count_seconds=1)
+
+    works = {check.name: check.works for check in made.stores}
+    assert works == {"session": False, "cache": True, "cache.short": True}
+    assert all(region.figures for region in made.regions)
+
+
 def test_the_options_in_force_are_those_that_are_tried_out(tmp_path):
     section = {"session.type": "memory"}
     in_force = {"type": "file", "data_dir": str(tmp_path)}
