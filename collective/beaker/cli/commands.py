@@ -49,9 +49,6 @@ from collective.beaker.settings.section import read_configuration
 WARNINGS = 1
 """The exit status of ``check --strict`` if there are only warnings."""
 
-_NOT_ALL = "Those of sites with options of their own are found with --zope."
-"""What to say of a session that is not found without the option."""
-
 
 _version_option = click.version_option(package_name="collective.beaker")
 
@@ -282,9 +279,8 @@ def _revoke_id(path: str, zope: bool, id: str, yes: bool) -> None:
         if revoke_session(options, id):
             click.echo("Ended the session.")
             return
-    not_found = (
-        wording.NO_SESSION if zope else f"{wording.NO_SESSION} {_NOT_ALL}"
-    )
+    hint = "" if zope else f" {wording.NOT_ALL}"
+    not_found = f"{wording.NO_SESSION}{hint}"
     raise Failure("\n".join(failures or [not_found]))
 
 

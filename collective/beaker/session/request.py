@@ -337,7 +337,7 @@ class LazySession(SessionMapping):
         if moves and not self.takes_cookie:
             # The visitor would lose it, whose cookie has the former id.
             logger.warning(
-                "A session was to get a new id in a request that fails "
+                "A session would have got a new id in a request that fails "
                 "without an error page, so that its cookie cannot be sent. "
                 "What the request changed in it is not kept."
             )

@@ -714,7 +714,11 @@ def test_the_cookie_of_a_session_will_do_for_its_id(manager, file_sessions):
 @pytest.mark.parametrize(
     ("id", "text"),
     [
-        ("0" * 32, "There is no session with this ID."),
+        (
+            "0" * 32,
+            "There is no session with this ID. Those of sites with options of "
+            "their own are found by the command, with --zope.",
+        ),
         (
             "no id",
             "A session ID has 32 hexadecimal digits. "
