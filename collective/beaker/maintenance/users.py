@@ -179,21 +179,23 @@ def _find_noted(
 ) -> Iterator[InspectedRecord]:
     """Yield the sessions that the index has for each mark.
 
-    What it has wrong is removed, but nothing that cannot be read: another
-    process may be able to.  A session that has moved a moment ago may not be
-    there yet.
+    A session may be noted for a former mark, and have the current one by now;
+    one that has moved a moment ago may not be noted where it is.  What leads
+    to no session of the user is removed, but nothing that cannot be read:
+    another process may be able to.
     """
+    met = set[str]()
     for mark, ids in noted.items():
-        met, unread = set[str](), set[str]()
+        kept = set[str]()
         for id in ids:
             for inspected in inspector.follow(id):
-                if inspected.data is None:
-                    unread.add(id)
-                is_theirs = _mark_of(inspector, inspected) == mark
+                is_theirs = _mark_of(inspector, inspected) in noted
+                if is_theirs or inspected.data is None:
+                    kept.add(id)
                 if is_theirs and inspected.id not in met:
                     met.add(inspected.id)
                     yield inspected
-        wrong = [id for id in ids if id not in met | unread]
+        wrong = [id for id in ids if id not in kept]
         with _failure_to_note_logged():
             inspector.store.remove_from_index(mark, wrong)
 

@@ -270,6 +270,7 @@ class StoredSession(SessionOfCopy):
                 self._touch()
         if self.owner is not None and self._must_be_noted(step):
             self._note(self.owner)
+        self._has_new_mark = False
         self._end_former()
 
     def stores_changes(self, everything: bool) -> bool:
@@ -442,11 +443,12 @@ class StoredSession(SessionOfCopy):
     def _must_be_noted(self, step: _Step) -> bool:
         """Tell whether the index of users may lack the session.
 
-        It is noted at a new id, and when it is first stored in a minute: the
-        index may have lost it, and forgets what is not used.  The time since
-        the last use would not do, as a session may be used all the time.
+        It is noted at a new id, with a new mark, and when it is first stored
+        in a minute: the index may have lost it, and forgets what is not used.
+        The time since the last use would not do, as a session may be used all
+        the time.
         """
-        if step in (_Step.CREATE, _Step.MOVE):
+        if self._has_new_mark or step in (_Step.CREATE, _Step.MOVE):
             return True
         last_accessed = self.last_accessed or 0
         return last_accessed // _MINUTE != time.time() // _MINUTE

@@ -237,7 +237,58 @@ def test_a_session_that_is_moving_is_found_where_it_goes(indexed):
     # As if its process had been killed before it told the index.
     forget(indexed, session.id)
 
-    assert indexed.ids_of(ANNA) == {session.id}
+    # To list sessions does not hide one from who ends them next.
+    for _ in range(2):
+        assert indexed.ids_of(ANNA) == {session.id}
+
+
+def renew_mark(indexed, id):
+    """Have a request store a session after its secret has changed."""
+    indexed.options |= {
+        "secret": "another-secret-of-the-tests",
+        "secret_fallbacks": indexed.options["secret"],
+    }
+    session = open_stored(id, **indexed.options)
+    current = session.policy.owners.mark(ANNA)
+    session.belong_to(current, "")
+    session.save(everything=False)
+    return current
+
+
+def test_a_mark_that_is_renewed_is_noted_at_once(indexed):
+    """Also in the minute in which the former one was."""
+    id = indexed.make_for(ANNA)
+    current = renew_mark(indexed, id)
+
+    assert indexed.store.find_in_index(current) == [id]
+
+
+def test_a_new_mark_is_noted_once(indexed):
+    id = indexed.make()
+    session = open_stored(id, **indexed.options)
+    session.belong_to(indexed.mark(ANNA), "")
+    session.save()
+    forget(indexed, session.id)
+    session.save()
+
+    assert indexed.ids_of(ANNA) == set()
+
+
+def test_a_session_is_found_while_its_mark_is_renewed(indexed):
+    """The index may have been read before the new mark was noted."""
+    id = indexed.make_for(ANNA)
+    current = renew_mark(indexed, id)
+    indexed.store.remove_from_index(current, [id])
+
+    assert last(end_sessions_of_user(indexed.options, ANNA)) == 1
+
+
+def test_a_session_that_is_noted_for_two_marks_is_listed_once(indexed):
+    id = indexed.make_for(ANNA)
+    renew_mark(indexed, id)
+
+    (found,) = list_sessions_of_user(indexed.options, ANNA)
+    assert found.id == id
 
 
 def test_where_another_user_s_session_took_its_place_it_is_left_alone(indexed):
