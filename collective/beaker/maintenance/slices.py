@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from itertools import chain
-from itertools import islice
 from typing import TypeVar
 
 
@@ -14,8 +13,22 @@ _Item = TypeVar("_Item")
 
 
 def slices(iterator: Iterator[_Item]) -> Iterator[list[_Item]]:
-    """Yield lists of at most ``SLICE`` items."""
-    while items := list(islice(iterator, SLICE)):
+    """Yield lists of at most ``SLICE`` items.
+
+    If there is an error, what was found before comes first.
+    """
+    items: list[_Item] = []
+    try:
+        for item in iterator:
+            items.append(item)
+            if len(items) == SLICE:
+                yield items
+                items = []
+    except Exception:
+        if items:
+            yield items
+        raise
+    if items:
         yield items
 
 

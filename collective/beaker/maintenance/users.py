@@ -182,22 +182,30 @@ def _find_noted(
     A session may be noted for a former mark, and have the current one by now;
     one that has moved a moment ago may not be noted where it is.  What leads
     to no session of the user is removed, but nothing that cannot be read:
-    another process may be able to.
+    another process may be able to.  If one cannot be loaded, the others are
+    found, and then StoreUnavailable is raised.
     """
     met = set[str]()
+    failure: StoreUnavailable | None = None
     for mark, ids in noted.items():
         kept = set[str]()
         for id in ids:
-            for inspected in inspector.follow(id):
-                is_theirs = _mark_of(inspector, inspected) in noted
-                if is_theirs or inspected.data is None:
-                    kept.add(id)
-                if is_theirs and inspected.id not in met:
-                    met.add(inspected.id)
-                    yield inspected
+            try:
+                for inspected in inspector.follow(id):
+                    is_theirs = _mark_of(inspector, inspected) in noted
+                    if is_theirs or inspected.data is None:
+                        kept.add(id)
+                    if is_theirs and inspected.id not in met:
+                        met.add(inspected.id)
+                        yield inspected
+            except StoreUnavailable as error:
+                kept.add(id)
+                failure = error
         wrong = [id for id in ids if id not in kept]
         with _failure_to_note_logged():
             inspector.store.remove_from_index(mark, wrong)
+    if failure is not None:
+        raise failure
 
 
 @contextmanager

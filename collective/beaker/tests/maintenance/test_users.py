@@ -31,6 +31,7 @@ ANNA, BERT = "/acl_users\0anna", "/acl_users\0bert"
 kept_in = store_fixture("memory", "file", "redis")
 indexed_in = store_fixture("file", "sqlite", "redis")
 in_database = store_fixture("sqlite")
+in_dbm = store_fixture("dbm")
 
 
 class SessionsOfUsers(Sessions):
@@ -443,6 +444,22 @@ def test_one_that_cannot_be_ended_keeps_no_other_alive(file_sessions, locked):
         )
 
     assert file_sessions.ids() == {locked}
+
+
+def test_nor_does_one_that_cannot_be_loaded(in_dbm, monkeypatch):
+    """As in a cluster of Redis of which one node is gone."""
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+    sessions = sessions_in(in_dbm)
+    for _ in range(3):
+        sessions.make_for(ANNA)
+    _, locked, _ = sessions.store.find_in_index(sessions.mark(ANNA))
+    with (
+        hold(sessions.store._lock_path(locked), 1),
+        pytest.raises(StoreUnavailable),
+    ):
+        last(end_sessions_of_user(sessions.options, ANNA))
+
+    assert sessions.ids() == sessions.ids_of(ANNA) == {locked}
 
 
 def test_nor_does_one_that_is_to_be_revoked_with_all(file_sessions, locked):
