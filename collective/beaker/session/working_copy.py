@@ -206,9 +206,15 @@ class WorkingCopy:
         return data
 
     def conflicts_with(self, theirs: Data, everything: bool) -> set[Any]:
-        """Return the keys that others have changed, and this request, too."""
+        """Return the keys that others have changed, and this request, too.
+
+        Requests that give the session the same mark of a user agree.
+        """
         mine = self.changes(everything)
-        return mine.keys() & self._changes_to(theirs).keys()
+        both = mine.keys() & self._changes_to(theirs).keys()
+        if mine.values.get(USER) == theirs.get(USER):
+            both.discard(USER)
+        return both
 
     def take_over(self, theirs: Data, text: str, everything: bool) -> None:
         """Hold what others have stored, with the changes of this request.

@@ -14,6 +14,7 @@ from collective.beaker.session.working_copy import DOMAIN
 from collective.beaker.session.working_copy import ID
 from collective.beaker.session.working_copy import OWN_KEYS
 from collective.beaker.session.working_copy import PATH
+from collective.beaker.session.working_copy import USER
 from collective.beaker.session.working_copy import WorkingCopy
 from collective.beaker.session.working_copy import is_empty
 from collective.beaker.settings.options import with_defaults
@@ -312,6 +313,18 @@ def test_requests_conflict_if_both_have_changed_a_key(stored, one, other):
     both = mine.changes(True).keys() & theirs.changes(True).keys()
 
     assert mine.conflicts_with(theirs.to_store(True), True) == both
+
+
+@pytest.mark.parametrize(
+    "mark, keys", [("current", set()), ("of another user", {USER})]
+)
+def test_requests_that_renew_the_mark_of_a_user_do_not_conflict(mark, keys):
+    """As those of one user do that overlap after a rotation."""
+    mine, theirs = (held(**{USER: "former"}) for _ in range(2))
+    mine.belong_to("current", "")
+    theirs.belong_to(mark, "")
+
+    assert mine.conflicts_with(theirs.to_store(True), True) == keys
 
 
 @given(stored=DATA, changes=CHANGES)
