@@ -227,7 +227,7 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
     options = CACHE_DEFAULTS | values
     misread = given.keys() - values.keys()
     found.warnings += _unknown(
-        "cache", given, {**readers, **WHOLE_CACHE_OPTIONS}, takes_any
+        "cache", given, {*readers, *WHOLE_CACHE_OPTIONS, "regions"}, takes_any
     )
     found.errors += backend_errors(
         "cache", ReadOptions(options, misread), name, default

@@ -457,6 +457,11 @@ def test_a_blank_where_the_dot_belongs_is_a_warning_and_starts():
             "knows; it has no effect. Did you mean cache.expire?",
         ),
         (
+            {"cache.region": "a"},
+            "cache.region is an option that neither Beaker nor the backend "
+            "knows; it has no effect. Did you mean cache.regions?",
+        ),
+        (
             {"cache.regions": "a", "cache.a.expires": "60"},
             "cache.a.expires is an option that neither Beaker nor the "
             "backend knows; it has no effect. Did you mean cache.a.expire?",
