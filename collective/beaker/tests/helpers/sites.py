@@ -149,9 +149,8 @@ def proxy_before(
         https = https.replace("/etc/haproxy/site.pem", str(certificate))
         text = re.sub("(?s)frontend site.*(?=backend zopes\n)", https, text)
     if checks_health:
-        backend = "backend zopes\n"
-        lines = block_of_page("text", backend, "operations.rst").rstrip()
-        text = text.replace(backend, f"{lines}\n")
+        backend = block_of_page("text", "backend zopes", "operations.rst")
+        text = re.sub("(?sm)^backend zopes\n.*", backend, text)
     text = re.sub(r"bind 127.0.0.1:\d+", f"bind 127.0.0.1:{port}", text)
     for number, zope in enumerate(zopes, 8081):
         text = text.replace(f":{number} ", f":{zope.port} ")
