@@ -133,11 +133,12 @@ def by_user(*args: Any, **kwargs: Any) -> tuple[str, ...]:
     and has other results with other roles, as ``by_roles`` tells those that
     hold everywhere.  All visitors who have not logged in are one user.
     """
-    user = getSecurityManager().getUser()
+    manager = getSecurityManager()
+    user = manager.getUser()
     folder = aq_parent(aq_inner(user))
     where = "" if folder is None else _path_of(folder)
     names = (where, user.getId() or "", user.getUserName() or "")
-    return names + _roles_of(user, None)
+    return names + _roles_of(manager, None)
 
 
 def by_roles(*args: Any, **kwargs: Any) -> tuple[str, ...]:
@@ -151,27 +152,28 @@ def by_roles(*args: Any, **kwargs: Any) -> tuple[str, ...]:
     what runs in ``adopt_roles`` of plone.api.  Then these count.
     """
     context = _find_context(*args, **kwargs)
-    return _roles_of(getSecurityManager().getUser(), context)
+    return _roles_of(getSecurityManager(), context)
 
 
-def _roles_of(user: Any, context: Any) -> tuple[str, ...]:
+def _roles_of(manager: Any, context: Any) -> tuple[str, ...]:
     """Return the roles with which code runs for a user."""
-    roles = _proxy_roles()
-    if not roles and context is None:
-        roles = user.getRoles()
-    elif not roles:
-        roles = user.getRolesInContext(context)
+    roles = _proxy_roles(manager)
+    if not roles:
+        user = manager.getUser()
+        roles = (
+            user.getRoles()
+            if context is None
+            else user.getRolesInContext(context)
+        )
     return tuple(sorted(set(roles)))
 
 
-def _proxy_roles() -> Sequence[str]:
+def _proxy_roles(manager: Any) -> Sequence[str]:
     """Return the roles that code has in place of the user's, if any."""
     # There is no public way to know them.  Products.CMFCore does the same.
-    stack = getSecurityManager()._context.stack
-    roles: Sequence[str] | None = None
-    if stack:
-        roles = getattr(stack[-1], "_proxy_roles", None)
-    return roles or ()
+    stack = manager._context.stack
+    code = stack[-1] if stack else None
+    return getattr(code, "_proxy_roles", None) or ()
 
 
 def by_language(*args: Any, **kwargs: Any) -> str | tuple[str, ...]:
