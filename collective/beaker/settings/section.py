@@ -354,7 +354,6 @@ def _read_values(
         if not isinstance(value, str):
             values[option] = value
             continue
-        shown = redacted(option, value)
         try:
             values[option] = _read_value(value, readers.get(option, str))
         except ValueError as error:
@@ -363,6 +362,7 @@ def _read_values(
             )
             continue
         if hint := _hint(value):
+            shown = redacted(option, value)
             found.warnings.append(f"{prefix}.{option} is {shown!r}.{hint}")
     return values
 
@@ -381,7 +381,6 @@ def _check_values(
     for option, value in given.items():
         if not isinstance(value, str) or option in FALLBACK_OPTIONS:
             continue
-        shown = redacted(option, value)
         try:
             read = _read_value(value, readers.get(option, str))
         except ValueError as error:
@@ -389,6 +388,7 @@ def _check_values(
         else:
             if isinstance(read, str):
                 continue
+            shown = redacted(option, value)
             found.errors.append(
                 f"{prefix}.{option} is the text {shown!r}, which nothing "
                 f"converts here. Set it to {read!r}, without quotes."
