@@ -22,11 +22,11 @@ _UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 NO_SESSION = "There is no session with this ID."
 
-NOT_ALL = (
-    "Those of sites with options of their own are found by the command, with "
-    "--zope."
+NOT_FOUND_HERE = (
+    f"{NO_SESSION} Those of sites with options of their own are found by the "
+    "command, with --zope."
 )
-"""What to say beside that where these sites are not looked at."""
+"""The same where these sites are not looked at."""
 
 NO_SESSION_OF_USER = (
     "The user has no session. If you expected one, check the path: whether "

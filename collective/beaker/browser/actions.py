@@ -131,7 +131,7 @@ class Actions(View):
         except CannotMaintain as error:
             raise WrongInput("id", str(error)) from None
         if not revoke(self._session_options(), id):
-            raise WrongInput("id", f"{wording.NO_SESSION} {wording.NOT_ALL}")
+            raise WrongInput("id", wording.NOT_FOUND_HERE)
         return "Ended the session."
 
     @on_post

@@ -279,9 +279,8 @@ def _revoke_id(path: str, zope: bool, id: str, yes: bool) -> None:
         if revoke_session(options, id):
             click.echo("Ended the session.")
             return
-    hint = "" if zope else f" {wording.NOT_ALL}"
-    not_found = f"{wording.NO_SESSION}{hint}"
-    raise Failure("\n".join(failures or [not_found]))
+    not_found = [wording.NO_SESSION] if zope else [wording.NOT_FOUND_HERE]
+    raise Failure("\n".join(failures or not_found))
 
 
 def _revoke_user(options: Options, user: str, yes: bool) -> None:
