@@ -20,12 +20,12 @@ from weakref import WeakKeyDictionary
 from Acquisition import aq_base
 from zope.component.hooks import getSite
 
+from collective.beaker.caching.factory import find_region
 from collective.beaker.caching.keys import LONGEST
 from collective.beaker.caching.keys import OBJECTS
 from collective.beaker.caching.keys import Arguments
 from collective.beaker.caching.keys import digest_of
 from collective.beaker.caching.keys import encode
-from collective.beaker.caching.region import find_region
 from collective.beaker.caching.snapshots import Others
 from collective.beaker.caching.snapshots import Snapshot
 from collective.beaker.caching.snapshots import connection_in_use

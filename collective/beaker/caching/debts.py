@@ -6,7 +6,7 @@ from time import sleep
 
 from beaker.exceptions import BeakerException
 
-from collective.beaker.caching.region import find_region
+from collective.beaker.caching.factory import find_region
 from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import StoreUnavailable
 

@@ -1,22 +1,17 @@
 """Cache regions: values that are kept with the same options.
 
-``find_region`` returns the region with a name.  Nothing that goes wrong in a
-store reaches whoever asks a region for a value: the value is computed.
+Nothing that goes wrong in a store reaches whoever asks a region for a value:
+the value is computed.
 """
 
 import time
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from functools import lru_cache
 from secrets import token_hex
 from typing import Any
 from typing import Protocol
-from weakref import WeakSet
-
-from beaker.cache import cache_regions
-from beaker.exceptions import BeakerException
 
 from collective.beaker.caching.computing import Computation
 from collective.beaker.caching.computing import Flights
@@ -35,9 +30,7 @@ from collective.beaker.caching.values import NotShared
 from collective.beaker.caching.values import NotSigned
 from collective.beaker.caching.values import ObjectCodec
 from collective.beaker.caching.values import make_codec
-from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.options import OWN_CACHE_DEFAULTS
 from collective.beaker.settings.readers import former_keys
@@ -100,7 +93,6 @@ class Region:
         # What is asked for often needs no digest each time.
         self.wanted = lru_cache(_MOST_NAMES)(self._make_wanted)
         self.begin_anew()
-        _all.add(self)
 
     def begin_anew(self) -> None:
         """Forget what belongs to a parent process, after a fork."""
@@ -518,77 +510,6 @@ class Region:
         self._generations.pop(generation, None)
 
 
-ARGUMENTS = ("region", "region_expire")
-"""What Beaker hands over to a cache in addition to the options: the name of
-the region, and its ``expire``."""
-
-_all: WeakSet[Region] = WeakSet()
-"""The regions of this process."""
-
-_known: dict[str, tuple[Mapping[str, Any], Region]] = {}
-"""The regions in force, with the options from which they were made."""
-
-
-def find_region(name: str) -> Region:
-    """Return the region with this name, with the options in force.
-
-    They are those of zope.conf, or of ``beaker.cache.cache_regions``, where
-    code may change them.  Raises BeakerException if there is no such region.
-    """
-    options = cache_regions.get(name)
-    if options is None:
-        raise BeakerException(
-            f"Cache region not configured: {name}. Add it to cache.regions "
-            "in the beaker section of zope.conf, and include the package "
-            "collective.beaker in ZCML."
-        )
-    known = _known.get(name)
-    if known is None or known[0] != options:
-        copied = dict(options)
-        region = region_with(name, copied)
-        known = _known[name] = copied, region
-    return known[1]
-
-
-def region_with(name: str, options: Mapping[str, Any]) -> Region:
-    """Return a region with these options, the same one for the same."""
-    options = {
-        option: value
-        for option, value in options.items()
-        if option not in ARGUMENTS
-    }
-    options["type"] = kind_of(options)
-    for region in list(_all):
-        if region.name == name and region.given == options:
-            return region
-    return Region(name, options)
-
-
-def regions_in_force() -> Iterator[Region]:
-    """Yield the regions that are configured, if we keep their values."""
-    for name in list(cache_regions):
-        region = find_region(name)
-        if _keeps_values(region.options):
-            yield region
-
-
-def clear_memory() -> None:
-    """Make all values invalid that are in the memory of this process.
-
-    Those of caches without a region are among them.
-    """
-    for region in list(_all):
-        if kind_of(region.options) == "memory":
-            region.clear()
-
-
-def _keeps_values(options: Mapping[str, Any]) -> bool:
-    try:
-        return bool(backend_of(options).values)
-    except LookupError:
-        return False
-
-
 def _secrets(options: Mapping[str, Any]) -> list[str]:
     if not options["secret"]:
         return []
@@ -611,9 +532,3 @@ def _are_older(
         if dropped is None or dropped > number:
             return False
     return True
-
-
-@in_forked_child
-def _begin_anew() -> None:
-    for region in list(_all):
-        region.begin_anew()

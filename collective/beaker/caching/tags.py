@@ -29,8 +29,8 @@ from ZODB.Connection import Connection
 from zope.interface import implementer
 
 from collective.beaker.caching.debts import owe
+from collective.beaker.caching.factory import regions_in_force
 from collective.beaker.caching.names import name_of_tag
-from collective.beaker.caching.region import regions_in_force
 from collective.beaker.caching.snapshots import connection_in_use
 from collective.beaker.caching.snapshots import last_committed
 from collective.beaker.caching.snapshots import name_of_database

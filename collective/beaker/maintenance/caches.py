@@ -5,9 +5,9 @@ Options are those of a Configuration, with defaults.
 
 from collections.abc import Iterator
 
+from collective.beaker.caching.factory import region_with
 from collective.beaker.caching.names import prefix_of
 from collective.beaker.caching.region import Region
-from collective.beaker.caching.region import region_with
 from collective.beaker.interfaces import Size
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options

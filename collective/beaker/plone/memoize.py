@@ -16,8 +16,8 @@ from plone.memoize.ram import choose_cache
 from zope.interface import implementer
 from zope.interface.interfaces import IComponents
 
+from collective.beaker.caching.factory import find_region
 from collective.beaker.caching.keys import encode
-from collective.beaker.caching.region import find_region
 from collective.beaker.caching.snapshots import Snapshot
 from collective.beaker.caching.snapshots import connection_in_use
 from collective.beaker.caching.snapshots import name_of_database

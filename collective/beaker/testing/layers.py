@@ -14,7 +14,7 @@ from zope.configuration import xmlconfig
 from zope.configuration.config import ConfigurationMachine
 
 import collective.beaker
-from collective.beaker.caching.region import clear_memory
+from collective.beaker.caching.factory import clear_memory
 from collective.beaker.testing.section import BeakerConfigLayer
 from collective.beaker.testing.section import popBeakerConfig
 from collective.beaker.testing.section import pushBeakerConfig

@@ -11,7 +11,7 @@ from beaker.cache import cache_managers
 from beaker.cache import cache_regions
 from beaker.container import MemoryNamespaceManager
 
-from collective.beaker.caching.region import clear_memory
+from collective.beaker.caching.factory import clear_memory
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from collective.beaker.caching import leases
-from collective.beaker.caching.region import find_region
+from collective.beaker.caching.factory import find_region
 from collective.beaker.tests.helpers.forks import forked
 from collective.beaker.tests.helpers.regions import Computation
 from collective.beaker.tests.helpers.regions import both_ways

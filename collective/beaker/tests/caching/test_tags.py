@@ -16,9 +16,9 @@ from zope.component.hooks import setSite
 
 from collective.beaker.caching import cached
 from collective.beaker.caching import drop
+from collective.beaker.caching.factory import find_region
 from collective.beaker.caching.names import name_of_tag
 from collective.beaker.caching.names import names_of
-from collective.beaker.caching.region import find_region
 from collective.beaker.caching.snapshots import MARGIN_SECONDS
 from collective.beaker.caching.tags import names_of_tags
 from collective.beaker.stores.values.base import digits

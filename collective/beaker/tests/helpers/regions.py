@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from beaker.cache import cache_region
 
+from collective.beaker.caching.factory import find_region
 from collective.beaker.caching.manager import RegionCacheManager
-from collective.beaker.caching.region import find_region
 from collective.beaker.ids import new_id
 from collective.beaker.settings.options import CACHE_DEFAULTS
 from collective.beaker.tests.helpers.waiting import SECONDS

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from collective.beaker import wording
+from collective.beaker.caching.factory import region_with
 from collective.beaker.caching.manager import RegionCacheManager
-from collective.beaker.caching.region import region_with
 from collective.beaker.cli import main
 from collective.beaker.cli.console import Duration
 from collective.beaker.ctl import beaker

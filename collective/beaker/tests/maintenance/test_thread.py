@@ -13,7 +13,7 @@ from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 from zope.processlifetime import ProcessStarting
 
-from collective.beaker.caching.region import region_with
+from collective.beaker.caching.factory import region_with
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance import slices
 from collective.beaker.maintenance import thread

@@ -23,7 +23,7 @@ from Zope2.Startup.options import ZopeWSGIOptions
 from ZPublisher.HTTPRequest import WSGIRequest
 from ZPublisher.HTTPResponse import WSGIResponse
 
-from collective.beaker.caching.region import region_with
+from collective.beaker.caching.factory import region_with
 from collective.beaker.cli import main
 from collective.beaker.documentation import DOCUMENTATION
 from collective.beaker.session import closeSession
