@@ -21,16 +21,16 @@ from redis.exceptions import NoScriptError
 
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
-from collective.beaker.stores.redis import FAILURES
-from collective.beaker.stores.redis import Command
-from collective.beaker.stores.redis import LateClient
-from collective.beaker.stores.redis import cluster_connector
-from collective.beaker.stores.redis import connect_anew
-from collective.beaker.stores.redis import place_of
-from collective.beaker.stores.redis import redis_client
-from collective.beaker.stores.redis import redis_reason_of
-from collective.beaker.stores.redis import scan
-from collective.beaker.stores.redis import send_each
+from collective.beaker.stores.redis_client import FAILURES
+from collective.beaker.stores.redis_client import Command
+from collective.beaker.stores.redis_client import LateClient
+from collective.beaker.stores.redis_client import cluster_connector
+from collective.beaker.stores.redis_client import connect_anew
+from collective.beaker.stores.redis_client import place_of
+from collective.beaker.stores.redis_client import redis_client
+from collective.beaker.stores.redis_client import redis_reason_of
+from collective.beaker.stores.redis_client import scan
+from collective.beaker.stores.redis_client import send_each
 from collective.beaker.stores.values.base import LONGEST_SECONDS
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import new_token

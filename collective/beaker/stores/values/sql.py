@@ -27,10 +27,10 @@ from sqlalchemy.dialects import sqlite
 
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
-from collective.beaker.stores.sql import Database
-from collective.beaker.stores.sql import Raw
-from collective.beaker.stores.sql import make_engine
-from collective.beaker.stores.sql import sql_reason_of
+from collective.beaker.stores.sql_database import Database
+from collective.beaker.stores.sql_database import Raw
+from collective.beaker.stores.sql_database import make_engine
+from collective.beaker.stores.sql_database import sql_reason_of
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import new_token
 

@@ -7,7 +7,7 @@ from redis.connection import ConnectionPool
 from redis.exceptions import ResponseError
 
 from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.stores.redis import Connection
+from collective.beaker.stores.redis_client import Connection
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text

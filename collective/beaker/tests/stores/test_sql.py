@@ -17,7 +17,7 @@ from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores import base
 from collective.beaker.stores import sql
-from collective.beaker.stores.sql import _connect_arguments
+from collective.beaker.stores.sql_database import _connect_arguments
 from collective.beaker.tests.helpers.forks import in_fork
 from collective.beaker.tests.helpers.records import engine_of
 from collective.beaker.tests.helpers.servers import free_port
