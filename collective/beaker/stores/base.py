@@ -1,7 +1,5 @@
-"""What all stores share: compare and swap, errors, and leases on sessions."""
+"""What all stores of sessions share: compare and swap, locks and turns."""
 
-import secrets
-import threading
 import time
 from abc import ABC
 from abc import abstractmethod
@@ -12,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextlib import ExitStack
 from contextlib import contextmanager
-from contextlib import suppress
 from typing import Any
 from typing import TypeVar
 
@@ -25,13 +22,9 @@ from collective.beaker.interfaces import IStore
 from collective.beaker.interfaces import Leftover
 from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreLocked
-from collective.beaker.interfaces import StoreUnavailable
-from collective.beaker.stores.alarm import Alarm
 from collective.beaker.stores.guarded import Guarded
+from collective.beaker.stores.leases import Leases
 
-
-LEASE_SECONDS = 5
-"""How long a lock remains held if its owner is killed."""
 
 WAIT_SECONDS = 2
 """How long anyone waits for a lock, perhaps while holding others."""
@@ -39,17 +32,8 @@ WAIT_SECONDS = 2
 LEEWAY_SECONDS = 120
 """How much longer than a session's timeout Beaker has a store keep it."""
 
-_RENEWAL_SECONDS = 2
-"""After how long a lock that is still held is renewed."""
-
-_MOST_RENEWAL_SECONDS = 60
-"""How long a lock is renewed.  Who holds it for longer may never let go."""
-
 _LONGEST_TURN = 24 * 60 * 60
 """How long a turn may last.  One that lasts longer may be taken away."""
-
-_SKEW_SECONDS = 60
-"""How far the clocks of two machines may differ."""
 
 _POLL_SECONDS = 0.002
 """The time between two attempts to acquire a lock."""
@@ -74,12 +58,11 @@ class Store(Guarded, ABC):
 
     def __init__(self, kind: str, address: Any = ""):
         super().__init__(kind, address)
-        self._of_thread = threading.local()
-        self._renewals = Alarm(_RENEWAL_SECONDS, self._renew)
+        self._leases = Leases(self)
 
     def after_fork(self) -> None:
         super().after_fork()
-        self._of_thread = threading.local()
+        self._leases.begin_anew()
 
     def load(self, id: str) -> Record | None:
         if self._circuit.is_open:
@@ -151,58 +134,9 @@ class Store(Guarded, ABC):
         self, id: str, payload: str = ""
     ) -> AbstractContextManager[None]:
         """See IStore.lock."""
-        return self._hold_lease(lease_name(id), payload)
+        return self._leases.hold(lease_name(id), payload)
 
-    # A store without locks of its own has leases: records that say whose a
-    # lock is, and until when.  Compare and swap makes sure that only one of
-    # several requests acquires it.  A lease is as large as the payload: if the
-    # store does not allow that size, it refuses the lease.
-
-    @contextmanager
-    def _hold_lease(self, name: str, payload: str) -> Iterator[None]:
-        if name in self._held_leases():
-            yield
-            return
-        lease = _Lease(name, len(payload))
-        self._wait(lambda: self._acquire_lease(name, lease.owner, lease.size))
-        self._held_leases().add(name)
-        self._renewals.set(lease)
-        try:
-            yield
-        finally:
-            # It may be renewed at this moment, but not again.
-            lease.give_up = 0
-            self._renewals.clear(lease)
-            # A process that was forked in the meantime holds nothing.
-            if name in self._held_leases():
-                self._held_leases().remove(name)
-                # The lease ends by itself, and the transaction must be able
-                # to continue.
-                with suppress(StoreUnavailable):
-                    self._release_lease(name, lease.owner)
-
-    def _renew(self, lease: "_Lease") -> None:
-        """Have a lease last, as its owner is still at work.
-
-        If somebody else has it by now, that cannot be helped: who held it
-        finds out when the session is stored.
-        """
-        if time.monotonic() > lease.give_up:
-            return
-        with suppress(StoreUnavailable):
-            record = self.load(lease.name)
-            if record is None or not self._owns(lease.owner, record):
-                return
-            text = _lease_text(lease.owner, LEASE_SECONDS, lease.size)
-            self.swap(lease.name, record, text)
-        self._renewals.set(lease)
-
-    def _held_leases(self) -> set[str]:
-        """Return the names of the leases that this thread holds."""
-        held: set[str] = vars(self._of_thread).setdefault("leases", set())
-        return held
-
-    def _wait(self, acquire: Callable[[], _Lock | None]) -> _Lock:
+    def wait_for(self, acquire: Callable[[], _Lock | None]) -> _Lock:
         """Return a lock as soon as it is acquired.
 
         Raises StoreLocked if that takes too long.
@@ -215,53 +149,10 @@ class Store(Guarded, ABC):
         return lock
 
     def take_turn(self, owner: str, seconds: float) -> bool:
-        return self._acquire_lease(_TURN, owner, 0, seconds)
+        return self._leases.acquire(_TURN, owner, seconds)
 
     def is_free(self, lease: Record) -> bool:
-        return self._is_over(lease, _LONGEST_TURN)
-
-    def _is_over(self, lease: Record, longest: float) -> bool:
-        """Tell whether a lease has ended, or is none.
-
-        None lasts for longer than anyone asks for, except by as much as
-        clocks differ: it was planted, or a clock is wrong.
-        """
-        left = self._read_lease(lease)[1] - time.time()
-        # This is how to compare with what is not a number.
-        return not 0 < left <= longest + _SKEW_SECONDS
-
-    def _acquire_lease(
-        self, name: str, owner: str, size: int, seconds: float = LEASE_SECONDS
-    ) -> bool:
-        lease = self.load(name)
-        if lease and not (
-            self._is_over(lease, seconds) or self._owns(owner, lease)
-        ):
-            return False
-        return self.swap(name, lease, _lease_text(owner, seconds, size))
-
-    def _release_lease(self, name: str, owner: str) -> None:
-        # It may be renewed in between, once.
-        for _ in range(2):
-            lease = self.load(name)
-            if lease is None or not self._owns(owner, lease):
-                return
-            if self.swap(name, lease, None):
-                return
-
-    def _owns(self, owner: str, lease: Record) -> bool:
-        return self._read_lease(lease)[0] == owner
-
-    def _read_lease(self, lease: Record) -> tuple[str, float]:
-        """Return the owner of a lease, and the time when it ends.
-
-        A lease that cannot be read has no owner, and has ended.
-        """
-        try:
-            owner, end, _ = (self.payload(lease) or "").split(" ", 2)
-            return owner, float(end)
-        except Exception:
-            return "", 0
+        return self._leases.is_over(lease, _LONGEST_TURN)
 
     @abstractmethod
     def _load(self, id: str) -> Record | None:
@@ -318,20 +209,6 @@ class Store(Guarded, ABC):
                 self._remove_from_index(mark, gone)
             # What is a hint only is not counted.
             yield None
-
-
-class _Lease:
-    """A lock that is held, as its owner knows it."""
-
-    def __init__(self, name: str, size: int):
-        self.name = name
-        self.size = size
-        self.owner = secrets.token_hex(8)
-        self.give_up = time.monotonic() + _MOST_RENEWAL_SECONDS
-
-
-def _lease_text(owner: str, seconds: float, size: int) -> str:
-    return f"{owner} {time.time() + seconds} {'.' * size}"
 
 
 def is_record_name(name: str) -> bool:

@@ -99,7 +99,7 @@ class FolderStore(Store):
 
     @contextmanager
     def _lock(self, id: str, payload: str = "") -> Iterator[None]:
-        lock = self._wait(lambda: self._acquire_lock(id))
+        lock = self.wait_for(lambda: self._acquire_lock(id))
         try:
             yield
         finally:

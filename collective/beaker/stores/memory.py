@@ -97,7 +97,7 @@ class MemoryStore(Store):
     @contextmanager
     def _lock(self, id: str, payload: str = "") -> Iterator[None]:
         mutex = mutex_synchronizer(f"session/{id}")
-        self._wait(lambda: mutex.acquire_write_lock(wait=False))
+        self.wait_for(lambda: mutex.acquire_write_lock(wait=False))
         try:
             yield
         finally:

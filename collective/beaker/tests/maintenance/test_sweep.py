@@ -12,7 +12,7 @@ from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import Sweep
 from collective.beaker.maintenance.sweep import _sweep_slice
 from collective.beaker.maintenance.sweep import sweep
-from collective.beaker.stores.base import LEASE_SECONDS
+from collective.beaker.stores.leases import LEASE_SECONDS
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
 from collective.beaker.tests.helpers.stored_sessions import options_of

@@ -21,7 +21,7 @@ from collective.beaker.maintenance.thread import Sweeper
 from collective.beaker.maintenance.thread import ValueSweeper
 from collective.beaker.maintenance.thread import start_sweeping
 from collective.beaker.settings.section import read_configuration
-from collective.beaker.stores.base import LEASE_SECONDS
+from collective.beaker.stores.leases import LEASE_SECONDS
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.waiting import SECONDS

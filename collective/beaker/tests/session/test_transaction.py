@@ -18,7 +18,7 @@ from ZPublisher.interfaces import IPubBeforeCommit
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import StoreLocked
-from collective.beaker.stores import base
+from collective.beaker.stores import leases
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import records_of
@@ -628,7 +628,7 @@ def lose_lock(visitor, clock, view, other_view):
 
     class Intruder(OtherManager):
         def tpc_vote(self, transaction):
-            clock(base.LEASE_SECONDS + 1)
+            clock(leases.LEASE_SECONDS + 1)
             address = f"/@@{VIEW_NAME}?other=1"
             with ThreadPoolExecutor(1) as threads:
                 threads.submit(other.get, address, headers=header).result()

@@ -9,6 +9,7 @@ from collective.beaker.ids import is_lease
 from collective.beaker.ids import lease_name
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.stores import base
+from collective.beaker.stores import leases
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
 from collective.beaker.tests.helpers.waiting import SECONDS
@@ -28,8 +29,8 @@ def leasing_stores(redis):
 @pytest.fixture
 def let_leases_end(monkeypatch):
     def let_leases_end():
-        later = base.time.time() + base.LEASE_SECONDS + 1
-        monkeypatch.setattr(base.time, "time", lambda: later)
+        later = time.time() + leases.LEASE_SECONDS + 1
+        monkeypatch.setattr(time, "time", lambda: later)
 
     return let_leases_end
 
@@ -131,7 +132,7 @@ def test_a_sweep_may_remove_a_lock_that_never_ends(leasing_stores, id, end):
 
 def test_a_lock_that_is_still_held_is_renewed(redis, id, clock, monkeypatch):
     redis.start()
-    monkeypatch.setattr(base, "_RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(leases, "_RENEWAL_SECONDS", 0.01)
     monkeypatch.setattr(base, "WAIT_SECONDS", 0)
     slow, other = (
         make_store("ext:redis", url=redis.url, timeout=timeout)
@@ -139,12 +140,12 @@ def test_a_lock_that_is_still_held_is_renewed(redis, id, clock, monkeypatch):
     )
 
     def end_of_lock():
-        return other._read_lease(other.load(lease_name(id)))[1]
+        return other._leases._read(other.load(lease_name(id)))[1]
 
     with slow.lock(id):
         for _ in range(3):
-            clock(base.LEASE_SECONDS - 1)
-            end = base.time.time() + base.LEASE_SECONDS
+            clock(leases.LEASE_SECONDS - 1)
+            end = time.time() + leases.LEASE_SECONDS
             wait_until(lambda end=end: end_of_lock() == end)
         with pytest.raises(StoreLocked):
             other.lock(id).__enter__()
@@ -164,8 +165,8 @@ def test_a_lock_that_is_renewed_while_it_is_released_is_free(
     def renew_and_swap(name, old, new):
         # The alarm's thread is faster.
         monkeypatch.undo()
-        owner, _ = slow._read_lease(old)
-        renewed = base._lease_text(owner, base.LEASE_SECONDS, 0)
+        owner, _ = slow._leases._read(old)
+        renewed = leases._text(owner, leases.LEASE_SECONDS, 0)
         assert slow.swap(name, old, renewed)
         return slow.swap(name, old, new)
 
@@ -179,31 +180,31 @@ def test_a_lock_that_was_released_is_not_renewed_again(redis, id, monkeypatch):
     redis.start()
     store = make_store("ext:redis", url=redis.url, timeout=900)
     released = []
-    monkeypatch.setattr(store._renewals, "clear", released.append)
+    monkeypatch.setattr(store._leases._renewals, "clear", released.append)
     with store.lock(id):
         pass
     monkeypatch.undo()
     (lease,) = released
-    store._renewals.clear(lease)
+    store._leases._renewals.clear(lease)
     # The server has not removed it.
-    text = base._lease_text(lease.owner, base.LEASE_SECONDS, 0)
+    text = leases._text(lease.owner, leases.LEASE_SECONDS, 0)
     store.swap(lease.name, None, text)
-    store._renew(lease)
+    store._leases._renew(lease)
 
-    assert lease not in store._renewals._times
+    assert lease not in store._leases._renewals._times
 
 
 def test_a_lock_that_is_held_for_too_long_is_not_renewed(
     redis, id, clock, monkeypatch
 ):
     redis.start()
-    monkeypatch.setattr(base, "_RENEWAL_SECONDS", 0.01)
-    monkeypatch.setattr(base, "_MOST_RENEWAL_SECONDS", 0)
+    monkeypatch.setattr(leases, "_RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(leases, "_MOST_RENEWAL_SECONDS", 0)
     stuck = make_store("ext:redis", url=redis.url, timeout=500)
     lock = stuck.lock(id)
     lock.__enter__()
-    wait_until(lambda: not stuck._renewals._runs)
-    clock(base.LEASE_SECONDS + 1)
+    wait_until(lambda: not stuck._leases._renewals._runs)
+    clock(leases.LEASE_SECONDS + 1)
 
     with make_store("ext:redis", url=redis.url, timeout=600).lock(id):
         pass
