@@ -13,9 +13,9 @@ from threading import Lock
 from threading import get_ident
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import NamedTuple
 
 from collective.beaker.caching import leases
+from collective.beaker.caching.names import Wanted
 from collective.beaker.caching.values import CachedValue
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import StoreUnavailable
@@ -28,39 +28,6 @@ if TYPE_CHECKING:
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.1
 """The seconds between two attempts to get a claim."""
-
-
-class Wanted(NamedTuple):
-    """A value that is asked for."""
-
-    name: str
-    """Its name in the store."""
-
-    names: tuple[str, ...]
-    """The same, and those of the records that tell whether it is valid."""
-
-    generations: tuple[str, ...]
-    """Which of these hold generations."""
-
-    tags: tuple[str, ...] = ()
-    """Which of these hold tags that commits have dropped."""
-
-    time_tags: tuple[str, ...] = ()
-    """Which of these hold tags that were dropped by time."""
-
-    snapshot: tuple[bytes, bytes] | None = None
-    """The transaction id of what it is computed from, and the time of that, as
-    hexadecimal digits, once they matter."""
-
-
-def make_wanted(
-    name: str,
-    generations: tuple[str, ...],
-    tags: tuple[str, ...] = (),
-    time_tags: tuple[str, ...] = (),
-) -> Wanted:
-    names = (name, *generations, *tags, *time_tags)
-    return Wanted(name, names, generations, tags, time_tags)
 
 
 class _Outcome(Enum):

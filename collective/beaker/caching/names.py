@@ -52,6 +52,39 @@ def name_of_tag(tag: str) -> str:
     return f"t:{_digest(tag, 16)}"
 
 
+class Wanted(NamedTuple):
+    """A value that is asked for."""
+
+    name: str
+    """Its name in the store."""
+
+    names: tuple[str, ...]
+    """The same, and those of the records that tell whether it is valid."""
+
+    generations: tuple[str, ...]
+    """Which of these hold generations."""
+
+    tags: tuple[str, ...] = ()
+    """Which of these hold tags that commits have dropped."""
+
+    time_tags: tuple[str, ...] = ()
+    """Which of these hold tags that were dropped by time."""
+
+    snapshot: tuple[bytes, bytes] | None = None
+    """The transaction id of what it is computed from, and the time of that, as
+    hexadecimal digits, once they matter."""
+
+
+def make_wanted(
+    name: str,
+    generations: tuple[str, ...],
+    tags: tuple[str, ...] = (),
+    time_tags: tuple[str, ...] = (),
+) -> Wanted:
+    names = (name, *generations, *tags, *time_tags)
+    return Wanted(name, names, generations, tags, time_tags)
+
+
 def _digest(text: str, size: int) -> str:
     data = text.encode("utf-8", "surrogatepass")
     return blake2b(data, digest_size=size).hexdigest()

@@ -14,10 +14,10 @@ from weakref import WeakSet
 from beaker.container import NamespaceManager
 
 from collective.beaker.caching.computing import Computation
-from collective.beaker.caching.computing import Wanted
 from collective.beaker.caching.factory import region_with
 from collective.beaker.caching.keys import LONGEST
 from collective.beaker.caching.keys import digest_of
+from collective.beaker.caching.names import Wanted
 from collective.beaker.caching.values import CachedValue
 from collective.beaker.forks import in_forked_child
 from collective.beaker.stores.values.memory import MemoryValues

@@ -15,11 +15,11 @@ from typing import Protocol
 
 from collective.beaker.caching.computing import Computation
 from collective.beaker.caching.computing import Flights
-from collective.beaker.caching.computing import Wanted
-from collective.beaker.caching.computing import make_wanted
 from collective.beaker.caching.counters import counters_of
 from collective.beaker.caching.errors import log_error
+from collective.beaker.caching.names import Wanted
 from collective.beaker.caching.names import generation_of
+from collective.beaker.caching.names import make_wanted
 from collective.beaker.caching.names import name_of_tag
 from collective.beaker.caching.names import names_of
 from collective.beaker.caching.names import prefix_of
