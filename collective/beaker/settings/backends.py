@@ -363,7 +363,7 @@ def _file_backend(
         cache_type=f"collective.beaker.{name}",
         needs=(("data_dir",), (folder, "lock_dir")),
         python_options=python_options or {},
-        store=f"{_STORES}.files:{store}",
+        store=f"{_STORES}.{store}",
         store_options=store_options,
         values=f"{_STORES}.values.files:FileValues",
         value_options=("data_dir", folder, "socket_timeout"),
@@ -388,12 +388,12 @@ BACKENDS: dict[str, Backend] = {
         ),
         _file_backend(
             "file",
-            "FileStore",
+            "files:FileStore",
             store_options=("data_dir", "file_dir", "lock_dir"),
         ),
         _file_backend(
             "dbm",
-            "DbmStore",
+            "dbm:DbmStore",
             python_options={"dbmmodule": "it takes a Python module"},
             store_options=("data_dir", "dbm_dir", "lock_dir", "dbmmodule"),
         ),

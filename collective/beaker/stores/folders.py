@@ -1,4 +1,4 @@
-"""Sessions in files, and in dbm files, one for each session.
+"""A folder of sessions, with one file or a few files for each.
 
 Files have the mode 0600 and folders 0700, whatever the umask.  Beaker's own
 locks keep writers apart, including Beaker itself.
@@ -16,9 +16,7 @@ from contextlib import suppress
 from glob import escape
 from glob import iglob
 from hashlib import sha1
-from types import ModuleType
 
-from beaker.container import anydbm
 from beaker.exceptions import MissingCacheParameter
 from beaker.synchronization import SynchronizerImpl
 from beaker.synchronization import file_synchronizer
@@ -29,27 +27,20 @@ from collective.beaker.interfaces import StoreLocked
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import UNREADABLE
-from collective.beaker.stores.container import pack
-from collective.beaker.stores.container import unpack
-from collective.beaker.stores.container import unpack_namespace
 from collective.beaker.stores.lock_files import identity
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
+from collective.beaker.stores.private import TEMPORARY
 from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import is_file
 from collective.beaker.stores.private import is_taken
 from collective.beaker.stores.private import make_file
 from collective.beaker.stores.private import make_folder
-from collective.beaker.stores.private import read
 from collective.beaker.stores.private import remove
-from collective.beaker.stores.private import replace
 
 
 _LOCK_SECONDS = 60 * 60
 """The age at which a free lock file is removed."""
-
-_TEMPORARY = ".temp"
-"""What is added to the name of a file while it is written."""
 
 _TEMPORARY_SECONDS = 60 * 60 * 24
 """The age at which a temporary file is removed: no write takes that long."""
@@ -88,14 +79,14 @@ class FolderStore(Store):
         super().__init__(name, self._folder)
 
     def _path(self, id: str) -> str:
-        return _scattered(self._folder, id, self.suffix)
+        return scattered(self._folder, id, self.suffix)
 
     @property
     def place(self) -> Hashable:
         return os.path.realpath(self._folder)
 
     def _lock_path(self, id: str) -> str:
-        return _scattered(self._lock_folder, _digest(id), ".lock")
+        return scattered(self._lock_folder, _digest(id), ".lock")
 
     @contextmanager
     def _lock(self, id: str, payload: str = "") -> Iterator[None]:
@@ -241,7 +232,7 @@ class FolderStore(Store):
         for path in _paths(self._lock_folder, ".lock"):
             removed = _age(path) > _LOCK_SECONDS and remove_lock(path)
             yield Leftover.LOCK if removed else None
-        for path in _paths(self._folder, _TEMPORARY):
+        for path in _paths(self._folder, TEMPORARY):
             removed = _age(path) > _TEMPORARY_SECONDS
             if removed and not dry_run:
                 remove(path)
@@ -261,133 +252,6 @@ class FolderStore(Store):
     @abstractmethod
     def _remove(self, id: str) -> None:
         """Remove a record; the caller holds its lock."""
-
-
-class FileStore(FolderStore):
-    """Keeps records as Beaker's file backend does.
-
-    A file is replaced at once, so reading needs no lock.
-    """
-
-    suffix = ".cache"
-
-    def __init__(
-        self,
-        kind: str,
-        data_dir: str | None = None,
-        file_dir: str | None = None,
-        lock_dir: str | None = None,
-    ):
-        super().__init__("file", file_dir, lock_dir, data_dir)
-
-    def payload(self, record: Record) -> str | None:
-        return unpack_namespace(record.raw)
-
-    def _load(self, id: str) -> Record | None:
-        raw = read(_scattered(self._folder, id, self.suffix))
-        return None if raw is None else Record(raw)
-
-    _read = _load
-
-    def _write(self, id: str, new: str) -> None:
-        path, content = self._path(id), pack({"session": new})
-        try:
-            replace(path, content)
-        except FileNotFoundError:
-            make_folder(os.path.dirname(path))
-            replace(path, content)
-
-    def _remove(self, id: str) -> None:
-        remove(self._path(id))
-
-
-class DbmStore(FolderStore):
-    """Keeps records as Beaker's dbm backend does.
-
-    A dbm file that is being written must not be read, so reading needs the
-    lock.  A new one is written aside and takes the place of the old one.
-    """
-
-    suffix = ".dbm"
-
-    _endings = ("", ".dat", ".dir", ".bak", ".db", ".pag")
-    """What the implementations of dbm add to a file's name."""
-
-    def __init__(
-        self,
-        kind: str,
-        data_dir: str | None = None,
-        dbm_dir: str | None = None,
-        lock_dir: str | None = None,
-        dbmmodule: ModuleType | None = None,
-    ):
-        super().__init__("dbm", dbm_dir, lock_dir, data_dir)
-        self._dbm = dbmmodule or anydbm
-        # That of the module dbm is a tuple of errors.
-        errors = self._dbm.error
-        self.failures = (
-            OSError,
-            *(errors if isinstance(errors, tuple) else (errors,)),
-        )
-
-    def payload(self, record: Record) -> str | None:
-        return unpack(record.raw)
-
-    def _files(self, path: str) -> list[str]:
-        """Return the files of a database with this name."""
-        paths = (path + end for end in self._endings)
-        return list(filter(is_taken, paths))
-
-    def _exists(self, id: str) -> bool:
-        return bool(self._files(self._path(id)))
-
-    def _load(self, id: str) -> Record | None:
-        if not self._exists(id):
-            return None
-        with self._lock(id):
-            return self._read(id)
-
-    def _read(self, id: str) -> Record | None:
-        path = self._path(id)
-        files = self._files(path)
-        if not files:
-            return None
-        if not all(map(is_file, files)):
-            return UNREADABLE
-        try:
-            with self._dbm.open(path, "r") as database:
-                raw = database.get(b"session")
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.EAGAIN:
-                # Another program writes it, which has not locked it as we do.
-                raise
-            # If the disk fails, its files cannot be read either.
-            for file in files:
-                read(file)
-            return UNREADABLE
-        return None if raw is None else Record(raw)
-
-    def _write(self, id: str, new: str) -> None:
-        path = self._path(id)
-        make_folder(os.path.dirname(path))
-        temporary = path + _TEMPORARY
-        self._remove_files(temporary)
-        try:
-            with self._dbm.open(temporary, "n", 0o600) as database:
-                database[b"session"] = pack(new)
-            for file in self._files(temporary):
-                os.chmod(file, 0o600)
-                os.replace(file, path + file.removeprefix(temporary))
-        except BaseException:
-            self._remove_files(temporary)
-            raise
-
-    def _remove(self, id: str) -> None:
-        self._remove_files(self._path(id))
-
-    def _remove_files(self, path: str) -> None:
-        for file in self._files(path):
-            remove(file)
 
 
 def _digest(name: str) -> str:
@@ -422,6 +286,6 @@ def _age(path: str) -> float:
         return 0
 
 
-def _scattered(folder: str, name: str, suffix: str) -> str:
+def scattered(folder: str, name: str, suffix: str) -> str:
     """Return the path that Beaker uses for a name, two folders deep."""
     return f"{folder}/{name[0]}/{name[:2]}/{name}{suffix}"

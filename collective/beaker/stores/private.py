@@ -22,6 +22,9 @@ followed, and no pipe is waited for."""
 _NO_FILE = frozenset([errno.ELOOP, errno.EISDIR, errno.ENXIO])
 """The errors of opening a link, a folder or a socket."""
 
+TEMPORARY = ".temp"
+"""What is added to the name of a file while it is written."""
+
 
 def exists(path: str) -> bool:
     """Tell whether a file exists; raise OSError if that is unknown."""
@@ -119,7 +122,7 @@ def replace(path: str, content: bytes) -> None:
     killed process has left is removed, and so is a link that somebody has
     put in its place.
     """
-    name = f"{path}.temp"
+    name = path + TEMPORARY
     try:
         _write_new(name, content)
     except FileExistsError:

@@ -17,6 +17,7 @@ from typing import Any
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
 from collective.beaker.stores.lock_files import hold
+from collective.beaker.stores.private import TEMPORARY
 from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import make_folder
 from collective.beaker.stores.private import read
@@ -184,7 +185,7 @@ class FileValues(ValueStore):
                 for file in _ended(path, _CLAIM):
                     remove(file)
                 # Nobody writes now, so a killed process has left it.
-                for file in _files(path, "", ".temp"):
+                for file in _files(path, "", TEMPORARY):
                     remove(f"{path}/{file}")
                 values = _ended(path, _VALUE)
                 for file in values:
