@@ -120,10 +120,13 @@ def emptied(region: str, removed: int | None) -> str:
 
 def user_sessions(sessions: Sequence[UserSession], most: int) -> str:
     """Return a sentence about the sessions of a user, and the first ones."""
-    told = f"The user has {number(len(sessions), 'session')}"
+    if not sessions:
+        return NO_SESSION_OF_USER
     shown = [user_session(each) for each in sessions[:most]]
-    more = ["…"] if len(sessions) > most else []
-    return f"{told}: {'; '.join(shown + more)}." if shown else f"{told}."
+    if len(sessions) > most:
+        shown.append("…")
+    told = number(len(sessions), "session")
+    return f"The user has {told}: {'; '.join(shown)}."
 
 
 def user_session(session: UserSession) -> str:

@@ -114,8 +114,10 @@ def _print_chart(
 
 
 def print_user_sessions(sessions: Sequence[UserSession]) -> None:
-    number = wording.number(len(sessions), "session")
-    click.echo(f"The user has {number}{':' if sessions else '.'}")
+    if not sessions:
+        click.echo(wording.NO_SESSION_OF_USER)
+        return
+    click.echo(f"The user has {wording.number(len(sessions), 'session')}:")
     for session in sessions:
         click.echo(f"  {wording.user_session(session)}")
 

@@ -138,12 +138,7 @@ class Newcomer:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines(True) if where else []
-        position = {
-            "": 0,
-            "at the end": len(lines),
-            "above the last line": len(lines) - 1,
-        }[where]
-        lines.insert(position, text)
+        lines.insert(_find_position(where, lines), text)
         path.write_text("".join(lines))
 
     def _run(self, command: str) -> None:
@@ -156,6 +151,22 @@ class Newcomer:
             text=True,
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}"
+
+
+def _find_position(where: str, lines: list[str]) -> int:
+    """Return the position in a file that a caption tells in words."""
+    if where.startswith("below "):
+        (found,) = (
+            number
+            for number, line in enumerate(lines, 1)
+            if line.split()[:1] == [where.removeprefix("below ")]
+        )
+        return found
+    return {
+        "": 0,
+        "at the end": len(lines),
+        "above the last line": len(lines) - 1,
+    }[where]
 
 
 def build_wheel(folder: Path) -> Path:
@@ -197,6 +208,27 @@ def check_visits(zope: Server, path: str) -> None:
 
 def add_plone_site(zope: Server) -> None:
     """Do what the form does by which an administrator adds a Plone site."""
+    post_json(
+        zope,
+        "/@sites/classic",
+        {
+            "site_id": "Plone",
+            "title": "Plone",
+            "default_language": "en",
+            "portal_timezone": "UTC",
+            "setup_content": False,
+        },
+    )
+
+
+def add_file(zope: Server) -> None:
+    """Add a file to the Plone site, which keeps it as a blob."""
+    file = {"data": "a text", "filename": "a.txt"}
+    post_json(zope, "/Plone", {"@type": "File", "title": "A", "file": file})
+
+
+def post_json(zope: Server, path: str, data: Mapping[str, object]) -> None:
+    """Have the administrator post what plone.restapi accepts."""
     connection = HTTPConnection("127.0.0.1", zope.port)
     credentials = b64encode(b"admin:choose-a-password").decode()
     headers = {
@@ -204,14 +236,7 @@ def add_plone_site(zope: Server) -> None:
         "Authorization": f"Basic {credentials}",
         "Content-Type": "application/json",
     }
-    answers = {
-        "site_id": "Plone",
-        "title": "Plone",
-        "default_language": "en",
-        "portal_timezone": "UTC",
-        "setup_content": False,
-    }
-    connection.request("POST", "/@sites/classic", dumps(answers), headers)
+    connection.request("POST", path, dumps(data), headers)
     response = connection.getresponse()
-    assert response.status == 200, response.read()
+    assert response.status in (200, 201), response.read()
     connection.close()

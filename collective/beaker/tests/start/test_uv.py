@@ -9,6 +9,7 @@ from importlib.metadata import distributions
 import pytest
 
 from collective.beaker.tests.helpers.newcomers import Newcomer
+from collective.beaker.tests.helpers.newcomers import add_file
 from collective.beaker.tests.helpers.newcomers import add_plone_site
 from collective.beaker.tests.helpers.newcomers import check_visits
 
@@ -30,7 +31,9 @@ def constraints(tmp_path):
     return path
 
 
-def test_a_plone_site_counts_visits(environment, constraints, tmp_path):
+def test_a_plone_site_counts_visits_and_keeps_files(
+    environment, constraints, tmp_path
+):
     if shutil.which("uv") is None:
         pytest.skip("uv is not installed")
     instead = {CONSTRAINTS: str(constraints)}
@@ -38,3 +41,4 @@ def test_a_plone_site_counts_visits(environment, constraints, tmp_path):
     with newcomer.serve(newcomer.follow("start-plone-pip.rst")) as plone:
         add_plone_site(plone)
         check_visits(plone, "/Plone/visits")
+        add_file(plone)
