@@ -23,8 +23,8 @@ _UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 NO_SESSION = "There is no session with this ID."
 
 NOT_FOUND_HERE = (
-    f"{NO_SESSION} Those of sites with options of their own are found by the "
-    "command, with --zope."
+    f"{NO_SESSION} Those of sites with options of their own are found by "
+    "collective-beaker revoke --zope."
 )
 """The same where these sites are not looked at."""
 

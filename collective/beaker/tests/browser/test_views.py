@@ -717,7 +717,7 @@ def test_the_cookie_of_a_session_will_do_for_its_id(manager, file_sessions):
         (
             "0" * 32,
             "There is no session with this ID. Those of sites with options of "
-            "their own are found by the command, with --zope.",
+            "their own are found by collective-beaker revoke --zope.",
         ),
         (
             "no id",
