@@ -1,6 +1,8 @@
 """Whether the session store can be reached, and how many sessions it has."""
 
 import logging
+from collections import defaultdict
+from collections.abc import Hashable
 from collections.abc import Iterable
 
 from collective.beaker.ids import new_id
@@ -16,30 +18,39 @@ from collective.beaker.settings.backends import are_stored
 
 logger = logging.getLogger("collective.beaker")
 
-_logged_reasons: set[str] = set()
-"""Why the session store is unavailable, as already logged."""
+_logged_reasons: defaultdict[Hashable, set[str]] = defaultdict(set)
+"""Why session stores are unavailable, as already logged, by their places.
+
+None stands for a store that could not be made.
+"""
 
 
 def is_available(session: Options | None) -> bool:
     """Tell whether the session store answers a request for one record.
 
     This is true if sessions are in cookies, or not configured.  A reason is
-    logged once, until the store answers again: load balancers ask often.
+    logged once, until the store answers again: load balancers ask often.  The
+    stores of several sites fail and answer by themselves.
     """
     if session is None or not are_stored(session):
         return True
+    place: Hashable = None
     try:
         store = SessionInspector(session).store
+        place = store.place
         store.load(store.reachable_id(new_id()))
     except Exception as error:
         reason = describe_error(error)
-        if reason not in _logged_reasons:
-            _logged_reasons.add(reason)
+        if reason not in _logged_reasons[place]:
+            _logged_reasons[place].add(reason)
             logger.error("The session store is unavailable: %s", reason)
         return False
-    if _logged_reasons:
-        _logged_reasons.clear()
-        logger.info("The session store is available again.")
+    if _logged_reasons.pop(place, None):
+        logger.info(
+            "The session store %s (%s) is available again.",
+            store.kind,
+            store.address,
+        )
     return True
 
 

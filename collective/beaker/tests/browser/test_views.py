@@ -943,6 +943,18 @@ def test_an_outage_and_its_end_are_logged_once(
     assert caplog.text.count("is available again") == 2
 
 
+def test_the_store_of_one_site_is_not_that_of_another(caplog):
+    down = {"type": "ext:redis", "url": f"redis://127.0.0.1:{free_port()}/0"}
+
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            assert not is_available(down)
+            assert is_available({"type": "memory"})
+
+    assert caplog.text.count("is unavailable") == 1
+    assert "available again" not in caplog.text
+
+
 def test_what_nobody_has_thought_of_is_logged_by_its_type(caplog):
     options = {"type": "ext:database", "url": "a very-secret that is no URL"}
 
