@@ -19,6 +19,7 @@ from collective.beaker.report.versions import versions
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.folders import folder_warnings
 from collective.beaker.settings.folders import make_folders
+from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import check_session_options
 from collective.beaker.settings.section import read_configuration
 
@@ -32,7 +33,8 @@ def make_report(
     """Return a report of a beaker section and of the stores that it names.
 
     ``in_force`` are the session options that ``ISessionConfig`` provides; by
-    default, those of the section.  ``local`` says that they come from a site.
+    default, those of the section.  ``local`` says that they come from a site,
+    so that nothing has checked them.
     ``count_seconds`` limits the time for counting the stored sessions, and
     that for counting the values of caches.  By default they are not counted,
     and there are no figures of what this process has done.
@@ -40,10 +42,18 @@ def make_report(
     Configured folders are created, as at start-up, and each store is checked.
     """
     configuration = read_configuration(section)
+    of_site = Configuration()
+    if local and in_force is not None:
+        of_site = check_session_options(in_force)
     report = Report(
         settings=list(settings_of(section, configuration, in_force, local)),
-        errors=configuration.errors + make_folders(configuration),
-        warnings=configuration.warnings + folder_warnings(configuration),
+        errors=configuration.errors
+        + make_folders(configuration)
+        + of_site.errors,
+        warnings=configuration.warnings
+        + folder_warnings(configuration)
+        + of_site.warnings
+        + folder_warnings(of_site),
         regions=list(regions_of(configuration)),
         versions=versions(),
     )
@@ -53,7 +63,7 @@ def make_report(
             "no sessions and no caches. Add one."
         )
     # Without its folder a store fails, which is what monitoring looks for.
-    if configuration.errors:
+    if configuration.errors or of_site.errors:
         return report
     session = configuration.session if in_force is None else in_force
     report.stores += check_stores(session, configuration.caches)

@@ -165,10 +165,12 @@ class Report:
 
     settings: list[Setting] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    """Mistakes that prevent Zope from starting, each with its remedy."""
+    """Mistakes that prevent Zope from starting, each with its remedy, and
+    those in the options of the site that a page is for."""
 
     warnings: list[str] = field(default_factory=list)
-    """Warnings that are logged at start-up, each with its remedy."""
+    """Warnings that are logged at start-up, each with its remedy, and those of
+    the options of that site."""
 
     stores: list[StoreCheck] = field(default_factory=list)
     """Empty if settings are wrong: the stores cannot be used then."""

@@ -333,6 +333,26 @@ def test_the_options_in_force_are_those_that_are_tried_out(tmp_path):
     assert made.stores[0].type == "file"
 
 
+def test_what_is_doubtful_in_the_options_of_a_site_is_a_warning():
+    in_force = {"type": "memory", "secret": "hush"}
+
+    made = make_report({"session.type": "memory"}, in_force, local=True)
+
+    (warning,) = made.warnings
+    assert "session.secret has 4 characters" in warning
+    assert [check.name for check in made.stores] == ["session", "cache"]
+
+
+def test_what_is_wrong_in_the_options_of_a_site_is_an_error():
+    in_force = {"type": "memory", "timeout": "900"}
+
+    made = make_report({"session.type": "memory"}, in_force, local=True)
+
+    (error,) = made.errors
+    assert "session.timeout is the text '900'" in error
+    assert made.stores == []
+
+
 def test_a_report_tells_the_regions_and_when_their_values_expire():
     made = make_report(
         {
