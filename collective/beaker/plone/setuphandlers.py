@@ -24,6 +24,12 @@ _NO_MANAGER = (
     "add-on and install it again."
 )
 
+_OTHERS_MANAGER = (
+    "The site %s has a session_data_manager already, of the class %s. The "
+    "add-on leaves it in its place. To have ours, delete it in the ZMI, "
+    "uninstall the add-on and install it again."
+)
+
 
 @implementer(INonInstallable)
 class HiddenProfiles:
@@ -39,10 +45,15 @@ def install(setup: SetupTool) -> None:
     In the site it hides that of Products.Sessions, which is in Zope's root.
     """
     site = _site(setup)
-    if _has_ours(site):
+    manager = _manager_in(site)
+    path = "/".join(site.getPhysicalPath())
+    if isinstance(manager, StoredSessionDataManager):
         return
     if queryUtility(ISessionDataManager) is None:
-        logger.info(_NO_MANAGER, "/".join(site.getPhysicalPath()))
+        logger.info(_NO_MANAGER, path)
+        return
+    if manager is not None:
+        logger.info(_OTHERS_MANAGER, path, manager.__class__.__name__)
         return
     site._setObject(MANAGER_NAME, StoredSessionDataManager())
 
@@ -50,7 +61,7 @@ def install(setup: SetupTool) -> None:
 def uninstall(setup: SetupTool) -> None:
     """Take our session data manager away again."""
     site = _site(setup)
-    if _has_ours(site):
+    if isinstance(_manager_in(site), StoredSessionDataManager):
         site._delObject(MANAGER_NAME)
 
 
@@ -58,6 +69,6 @@ def _site(setup: SetupTool) -> Any:
     return setup.aq_parent
 
 
-def _has_ours(site: Any) -> bool:
-    found = getattr(aq_base(site), MANAGER_NAME, None)
-    return isinstance(found, StoredSessionDataManager)
+def _manager_in(site: Any) -> Any:
+    """Return the manager in a site itself, not one that it acquires."""
+    return getattr(aq_base(site), MANAGER_NAME, None)

@@ -118,6 +118,20 @@ class TestManager(ProfileTestCase):
             self.portal.session_data_manager, StoredSessionDataManager
         )
 
+    def test_that_of_another_package_stays_and_the_add_on_is_installed(self):
+        self.portal._setObject(
+            "session_data_manager", Folder("session_data_manager")
+        )
+        with (
+            zope_sessions_on(),
+            self.assertLogs("collective.beaker", "INFO") as logs,
+        ):
+            self.install()
+        self.assertIsInstance(self.portal.session_data_manager, Folder)
+        (line,) = logs.output
+        self.assertIn("/plone has a session_data_manager already", line)
+        self.assertIn("of the class Folder", line)
+
     def test_uninstalling_takes_it_away(self):
         with zope_sessions_on():
             self.install()
