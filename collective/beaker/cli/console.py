@@ -41,7 +41,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     ) -> int:
         if isinstance(value, int):
             return value
-        found = re.fullmatch("([1-9][0-9]*)([smhdw])", value)
+        found = re.fullmatch("([1-9][0-9]{0,9})([smhdw])", value)
         if found is None:
             self.fail(
                 f"{value!r} is not a time. Write a number and a unit, which "

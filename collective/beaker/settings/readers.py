@@ -14,7 +14,11 @@ Reader = Callable[[str], Any]
 AUTO = "auto"
 """The value of ``secure`` that follows the visitor's URL: on for https."""
 
-_DIGITS = re.compile("[0-9]+")
+_DIGITS = re.compile("[0-9]{1,20}")
+
+_LARGEST = 2**31 - 1
+"""The largest number, as seconds 68 years.  Servers and sockets that cannot
+wait for longer fail at each use, or lose what they should keep."""
 
 
 def text(value: str) -> str:
@@ -46,6 +50,8 @@ def whole_number(
     def read(value: str) -> int:
         if not _DIGITS.fullmatch(value) or not valid(int(value)):
             raise ValueError(allowed)
+        if int(value) > _LARGEST:
+            raise ValueError(f"{allowed}, and at most {_LARGEST}")
         return int(value)
 
     return read
@@ -68,7 +74,6 @@ def cookie_expires(value: str) -> bool | timedelta:
     read_seconds = whole_number(
         "on (until the browser closes), off (year 2038) "
         "or a whole number of seconds",
-        lambda number: number < 2**31,
     )
     return timedelta(seconds=read_seconds(value))
 

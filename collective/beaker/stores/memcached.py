@@ -28,6 +28,10 @@ from collective.beaker.stores.container import unpack
 _LONGEST_TTL = 60 * 60 * 24 * 30
 """The longest lifetime in seconds; a larger number is a date to memcached."""
 
+_LAST_DATE = 2**31 - 1
+"""The last date that memcached knows.  A later one is in the past to it, so
+that it would drop the item at once."""
+
 _PICKLED = 1
 """The flag for a pickle.
 
@@ -117,11 +121,14 @@ class MemcachedStore(Store):
             return _send(client, command, *args, **options)
 
     def _expiry(self) -> int:
-        if self._timeout is None:
-            return 0
-        if self._timeout > _LONGEST_TTL:
-            return int(time.time()) + self._timeout
-        return self._timeout
+        return 0 if self._timeout is None else expiry(self._timeout)
+
+
+def expiry(seconds: int) -> int:
+    """Return what tells memcached how long to keep an item."""
+    if seconds <= _LONGEST_TTL:
+        return seconds
+    return min(int(time.time()) + seconds, _LAST_DATE)
 
 
 def _send(client: Client, command: str, *args: Any, **options: Any) -> Any:

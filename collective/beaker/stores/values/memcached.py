@@ -12,7 +12,6 @@ one round trip together.
 
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -29,6 +28,7 @@ from pymemcache.exceptions import MemcacheUnexpectedCloseError
 
 from collective.beaker.interfaces import Claim
 from collective.beaker.stores.memcached import client_options
+from collective.beaker.stores.memcached import expiry
 from collective.beaker.stores.values.base import LONGEST_SECONDS
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import new_token
@@ -44,9 +44,6 @@ _COMPUTED = 1
 
 _NOTE_SECONDS = 24 * 60 * 60
 """How long such a note is kept; no value takes so long to compute."""
-
-_LONGEST_TTL = 60 * 60 * 24 * 30
-"""The longest lifetime in seconds; a larger number is a date to memcached."""
 
 _AT_ONCE = -1
 """What tells memcached that an item has ended."""
@@ -238,12 +235,11 @@ def _expiry(seconds: float | None, at_least: float = 0) -> int:
     """Return what tells memcached how long to keep an item.
 
     Its clock has whole seconds, so that an item may end up to one second
-    sooner.  A large number is a date to it.
+    sooner.
     """
     if seconds is None:
         seconds = LONGEST_SECONDS
-    whole = int(max(seconds, at_least)) + 1
-    return whole if whole < _LONGEST_TTL else int(time.time()) + whole
+    return expiry(int(max(seconds, at_least)) + 1)
 
 
 def _ask(

@@ -215,6 +215,7 @@ def test_values_that_are_no_text_pass_unchanged(value):
         ("timeout", "ten", "a whole number of seconds, 1 or more"),
         ("timeout", "0", "a whole number of seconds, 1 or more"),
         ("timeout", "-1", "a whole number of seconds, 1 or more"),
+        ("timeout", "2147483648", "and at most 2147483647."),
         ("timeout", "None", "without the line, sessions do not time out"),
         ("timeout", "10 # ten", "no comments after a value"),
         ("timeout", '"10"', "keeps quotes"),

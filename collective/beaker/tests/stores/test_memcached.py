@@ -42,6 +42,17 @@ def test_memcached_forgets_after_the_timeout(memcached, id, days):
     assert seconds - 60 < left <= seconds + 60
 
 
+def test_a_timeout_beyond_the_last_date_of_memcached_keeps_the_session(
+    memcached, id
+):
+    memcached.start()
+    store = make_store("ext:memcached", url=memcached.url, timeout=2**31 - 1)
+
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+
+
 def seconds_left(memcached, key):
     """Ask a memcached for an item's remaining time."""
     with socket.create_connection(("127.0.0.1", memcached.port)) as connection:
