@@ -9,11 +9,15 @@ import logging
 from Products.PluggableAuthService.interfaces.events import (
     ICredentialsUpdatedEvent,
 )
+from Products.PluggableAuthService.interfaces.events import (
+    IPrincipalDeletedEvent,
+)
 from Products.PluggableAuthService.interfaces.events import IUserLoggedInEvent
 from Products.PluggableAuthService.interfaces.events import IUserLoggedOutEvent
 from zExceptions import HTTPServiceUnavailable
 from zope.component import adapter
 from zope.component import queryUtility
+from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 
 from collective.beaker.interfaces import ENVIRON_KEY
@@ -24,6 +28,7 @@ from collective.beaker.maintenance.users import end_sessions_of_user
 from collective.beaker.session.owners import OFF
 from collective.beaker.session.owners import current_user
 from collective.beaker.session.owners import name_of
+from collective.beaker.session.owners import name_of_path
 from collective.beaker.session.request import LazySession
 from collective.beaker.settings.options import with_defaults
 
@@ -60,8 +65,39 @@ def endOtherSessionsOfUser(event: ICredentialsUpdatedEvent) -> None:
 
     Somebody may have known the former one.
     """
-    config, user = queryUtility(ISessionConfig), name_of(event.principal)
-    if config is None or user is None:
+    user = name_of(event.principal)
+    if user is not None:
+        _end_sessions(
+            user,
+            "A user has a new password, but other sessions of this user "
+            "could not be ended: %s",
+            keeps_own=True,
+        )
+
+
+@adapter(IPrincipalDeletedEvent)
+def endSessionsOfDeletedUser(event: IPrincipalDeletedEvent) -> None:
+    """End all sessions of a user of the site who is no more.
+
+    Somebody else may get the id.  Plone tells nothing but that.
+    """
+    folder = getattr(getSite(), "acl_users", None)
+    if folder is not None:
+        _end_sessions(
+            name_of_path("/".join(folder.getPhysicalPath()), event.principal),
+            "A user was deleted, but the sessions of this user could not be "
+            "ended: %s",
+        )
+
+
+def _end_sessions(user: str, failure: str, keeps_own: bool = False) -> None:
+    """End all sessions of a user.
+
+    ``failure`` is the message for the log if that cannot be done.  With
+    ``keeps_own``, the session of a request of this user stays.
+    """
+    config = queryUtility(ISessionConfig)
+    if config is None:
         return
     options = with_defaults(config)
     if options["login_policy"] == OFF:
@@ -69,7 +105,7 @@ def endOtherSessionsOfUser(event: ICredentialsUpdatedEvent) -> None:
     session = _session()
     keep = set[str]()
     try:
-        if session is not None and current_user() == user:
+        if keeps_own and session is not None and current_user() == user:
             # Code may have given it a new id, under which it is not stored
             # yet.
             keep = session.ids()
@@ -80,8 +116,4 @@ def endOtherSessionsOfUser(event: ICredentialsUpdatedEvent) -> None:
         HTTPServiceUnavailable,
         StoreUnavailable,
     ) as error:
-        logger.warning(
-            "A user has a new password, but other sessions of this user "
-            "could not be ended: %s",
-            error,
-        )
+        logger.warning(failure, error)

@@ -196,6 +196,21 @@ class TestNewPasswordOverHTTP(LoginTestCase):
         )
 
 
+class TestDeletedUser(LoginTestCase):
+    def test_who_gets_the_id_does_not_get_the_session(self):
+        self.log_in()
+        self.visit("@@visits")
+        del self.browser.cookies["__ac"]
+
+        self.portal.acl_users.userFolderDelUsers([TEST_USER_ID])
+        users = self.portal.acl_users.source_users
+        users.addUser(TEST_USER_ID, TEST_USER_NAME, "another secret")
+        transaction.commit()
+
+        self.log_in(password="another secret")
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 1")
+
+
 class TestRootOfZope(LoginTestCase):
     """The root has no ``/login``, but a form of its user folder."""
 
