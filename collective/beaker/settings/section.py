@@ -141,13 +141,14 @@ def read_configuration(section: Mapping[str, Any] | None) -> Configuration:
 def _share_secret(found: Configuration) -> None:
     """Let caches without a secret have that of the sessions.
 
-    The keys that are made of it differ.
+    The keys that are made of it differ.  Former keys of caches alone are an
+    error, and not lost without a word.
     """
     session = found.session or {}
     if found.cache is None or not session.get("secret"):
         return
     for options in (found.cache, *found.regions.values()):
-        if not options["secret"]:
+        if not (options["secret"] or options["secret_fallbacks"]):
             options["secret"] = session["secret"]
             options["secret_fallbacks"] = session["secret_fallbacks"]
 

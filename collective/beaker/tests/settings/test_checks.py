@@ -373,8 +373,10 @@ def test_a_region_on_another_machine_is_warned_about_once():
     ]
 
 
-def test_former_secrets_of_caches_need_a_current_one():
-    [error] = cached(cache__secret_fallbacks=KEY).errors
+@pytest.mark.parametrize("others", [{}, {"session__secret": KEY[::-1]}])
+def test_former_secrets_of_caches_need_a_current_one(others):
+    """That of the sessions would replace them."""
+    [error] = cached(cache__secret_fallbacks=KEY, **others).errors
 
     assert error.startswith("cache.secret_fallbacks (hidden) holds former")
 
