@@ -240,11 +240,14 @@ def sqlite_file(address: Any) -> str | None:
 
 
 def _database_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
+    from sqlalchemy import exc
     from sqlalchemy.engine import make_url
 
-    if not isinstance(options.get("url"), str):
+    try:
+        url = make_url(options.get("url") or "")
+    except (exc.ArgumentError, ValueError):
+        # There is an error about it where it is used.
         return frozenset()
-    url = make_url(options["url"])
     table = options.get("table_name") or "beaker_cache"
     schema = options.get("schema_name")
     server = (_host(url.host), url.port, url.database)

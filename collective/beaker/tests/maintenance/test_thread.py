@@ -228,14 +228,20 @@ def test_what_a_site_configures_is_swept_by_its_own_timeout(sessions, of_site):
     assert of_site.ids() == set()
 
 
-def test_a_store_of_a_site_that_is_down_does_not_keep_others_from_it(
-    sessions, of_site, visitor, caplog
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"type": "ext:redis", "url": "redis://127.0.0.1:1/0"}, "The store"),
+        ({"type": "ext:database", "url": "nonsense"}, "ArgumentError."),
+        ({"type": "ext:database", "url": "sqlite://a:b/c"}, "ValueError."),
+    ],
+)
+def test_a_store_of_a_site_that_fails_does_not_keep_others_from_it(
+    options, reason, sessions, of_site, visitor, caplog
 ):
     def break_it(request):
         components = request["PARENTS"][-1].special.getSiteManager()
-        url = f"redis://127.0.0.1:{free_port()}/0"
-        options = components.getUtility(ISessionConfig)
-        options.update(type="ext:redis", url=url)
+        components.getUtility(ISessionConfig).update(options)
 
     visitor.visit(break_it)
     sessions.make(idle=7200)
@@ -243,7 +249,7 @@ def test_a_store_of_a_site_that_is_down_does_not_keep_others_from_it(
     Sweeper().sweep_if_due()
 
     assert sessions.ids() == set()
-    assert "Sessions of /special were not swept: The store" in caplog.text
+    assert f"Sessions of /special were not swept: {reason}" in caplog.text
 
 
 def test_a_database_that_cannot_be_read_is_logged(
