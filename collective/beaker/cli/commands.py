@@ -342,7 +342,8 @@ def clear(path: str, region: str) -> None:
 def _make_report(path: str, zope: bool) -> Report:
     try:
         conf = read_valid_zope_conf(path)
-        check_user(conf, read_configuration(conf.section))
+        configuration = read_configuration(conf.section)
+        check_user(conf, configuration)
     except Failure as failure:
         return Report(errors=[failure.message])
     report = make_report(conf.section)
@@ -355,7 +356,12 @@ def _make_report(path: str, zope: bool) -> Report:
         return report
     report.warnings += sites.problems
     report.sites += [
-        report_site(site.owner, site.options, site_errors(conf, site.options))
+        report_site(
+            site.owner,
+            site.options,
+            site_errors(conf, site.options),
+            configuration.has_zope_session,
+        )
         for site in sites.found
     ]
     return report

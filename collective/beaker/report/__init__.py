@@ -44,7 +44,9 @@ def make_report(
     configuration = read_configuration(section)
     of_site = Configuration()
     if local and in_force is not None:
-        of_site = check_session_options(in_force)
+        of_site = check_session_options(
+            in_force, configuration.has_zope_session
+        )
     report = Report(
         settings=list(settings_of(section, configuration, in_force, local)),
         errors=configuration.errors
@@ -78,13 +80,17 @@ def make_report(
 
 
 def report_site(
-    path: str, options: Options, errors: Sequence[str]
+    path: str,
+    options: Options,
+    errors: Sequence[str],
+    zope_session: bool = False,
 ) -> SiteReport:
     """Return a report of the session options of a site, and of their store.
 
-    With ``errors``, the store is not used.
+    With ``errors``, the store is not used.  ``zope_session`` is the option of
+    zope.conf.
     """
-    found = check_session_options(options)
+    found = check_session_options(options, zope_session)
     report = SiteReport(
         path=path,
         settings=list(settings_of(None, found, options, local=True)),

@@ -144,7 +144,7 @@ def session_errors(options: Options) -> Iterator[str]:
     return _findings(
         [
             _timeout_errors(options),
-            _login_errors(options),
+            login_errors(options),
             *(
                 _fallback_errors(options, option, current)
                 for option, current in FALLBACK_OPTIONS.items()
@@ -172,7 +172,8 @@ def _timeout_errors(options: Options) -> Iterator[str]:
         )
 
 
-def _login_errors(options: Options) -> Iterator[str]:
+def login_errors(options: Options) -> Iterator[str]:
+    """Check that a planted session does not become a login."""
     if options["zope_session"] and options["login_policy"] == "off":
         yield (
             "session.zope_session is on and session.login_policy is 'off': "

@@ -23,6 +23,7 @@ from collective.beaker.settings.checks import ReadOptions
 from collective.beaker.settings.checks import backend_errors
 from collective.beaker.settings.checks import cache_errors
 from collective.beaker.settings.checks import cache_warnings
+from collective.beaker.settings.checks import login_errors
 from collective.beaker.settings.checks import memoize_errors
 from collective.beaker.settings.checks import memoize_warnings
 from collective.beaker.settings.checks import metrics_errors
@@ -64,6 +65,11 @@ class Configuration:
 
     warnings: list[str] = field(default_factory=list)
     """Such messages about what does not prevent Zope from starting."""
+
+    @property
+    def has_zope_session(self) -> bool:
+        """Whether ``request.SESSION`` is offered, in all sites."""
+        return bool(self.session and self.session["zope_session"])
 
     @property
     def regions(self) -> dict[str, dict[str, Any]]:
@@ -165,14 +171,21 @@ def _read_session(
     return _checked_session(given, _read_values, found)
 
 
-def check_session_options(given: Mapping[str, Any]) -> Configuration:
+def check_session_options(
+    given: Mapping[str, Any], zope_session: bool = False
+) -> Configuration:
     """Check session options that code has set, such as those of a site.
 
     They are Python values, and nothing converts them.  Nothing is raised: the
-    result has the errors.
+    result has the errors.  ``zope_session`` is the option of zope.conf, which
+    holds in all sites.
     """
     found = Configuration()
     found.session = _checked_session(given, _check_values, found)
+    if not found.errors:
+        found.warnings += login_errors(
+            {**found.session, "zope_session": zope_session}
+        )
     return found
 
 

@@ -169,6 +169,17 @@ def test_a_key_of_a_site_is_not_shown(instance):
     } in site["settings"]
 
 
+def test_a_site_that_knows_no_users_is_warned_of_request_session(instance):
+    instance.fill(login_policy="off")
+    text = instance.zope_conf.read_text()
+    on = "session.zope_session on\nsession.timeout"
+    instance.zope_conf.write_text(text.replace("session.timeout", on))
+
+    result = instance.run("check", "--zope")
+
+    assert "warning  /site: session.zope_session is on" in result.stdout
+
+
 # Looking after sessions
 
 

@@ -343,6 +343,16 @@ def test_what_is_doubtful_in_the_options_of_a_site_is_a_warning():
     assert [check.name for check in made.stores] == ["session", "cache"]
 
 
+def test_a_site_that_knows_no_users_is_warned_of_request_session():
+    section = {"session.type": "memory", "session.zope_session": "on"}
+    in_force = {"type": "memory", "login_policy": "off"}
+
+    made = make_report(section, in_force, local=True)
+
+    (warning,) = made.warnings
+    assert "log in anyone who has planted a session" in warning
+
+
 def test_what_is_wrong_in_the_options_of_a_site_is_an_error():
     in_force = {"type": "memory", "timeout": "900"}
 
