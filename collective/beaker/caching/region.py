@@ -494,7 +494,10 @@ class Region:
             raise
         except NotSigned:
             kind = "holds a value that is not signed with cache.secret"
-            reason = "Was the secret changed?"
+            reason = (
+                "After a change of cache.secret, or of session.secret in its "
+                "place, this is as it must be, and ends by itself."
+            )
         except Exception as error:
             # Only the type: the message may hold data.
             kind = "holds a value that cannot be read"
