@@ -162,7 +162,9 @@ class LazySession(SessionMapping):
         """Return the first session of another cookie that the user may use."""
         values = self._presented or ()
         for start in range(1, len(values)):
-            other = self._guard(open_session, policy, values[start:])
+            # All of them, since a logout ends the sessions of all.
+            in_turn = [*values[start:], *values[:start]]
+            other = self._guard(open_session, policy, in_turn)
             if not other.is_new and self._right_to(other, policy) is Right.USE:
                 return other
         return None

@@ -401,6 +401,12 @@ def test_an_error_without_a_page_costs_no_session(visitor, caplog):
 # Several cookies, one of which is that of another user's session
 
 
+def cookies_of(*visitors):
+    """Return the environment of a request with the cookies of several."""
+    pairs = [f"{COOKIE}={each.cookies[COOKIE]}" for each in visitors]
+    return {"HTTP_COOKIE": "; ".join(pairs)}
+
+
 @pytest.mark.parametrize("name", ["anna", None])
 def test_the_session_of_another_user_does_not_hide_a_good_one(
     visitor, other_visitor, name
@@ -411,13 +417,29 @@ def test_the_session_of_another_user_does_not_hide_a_good_one(
     if name:
         log_in(visitor, name)
     visitor.visit(count)
-    values = [other_visitor.cookies[COOKIE], visitor.cookies[COOKIE]]
-    header = "; ".join(f"{COOKIE}={value}" for value in values)
-    both = {"HTTP_COOKIE": header}
+    both = cookies_of(other_visitor, visitor)
 
     assert visitor.visit(count, extra_environ=both).text == "2"
     assert visitor.visit(read_count).text == "2"
     assert other_visitor.visit(read_count).text == "1"
+
+
+def test_a_logout_ends_the_session_of_another_user_whose_cookie_is_there(
+    visitor, other_visitor, config
+):
+    """With rotate, anonymous requests would have it after the logout."""
+    config["login_policy"] = "rotate"
+    log_in(other_visitor, "bert")
+    other_visitor.visit(count)
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    both = cookies_of(other_visitor, visitor)
+    visitor.visit(
+        lambda request: ISession(request).delete(), extra_environ=both
+    )
+    log_out(visitor)
+
+    assert visitor.visit(read_count, extra_environ=both).text == "None"
 
 
 def test_a_cookie_of_a_narrow_path_does_not_hide_an_anonymous_session(
