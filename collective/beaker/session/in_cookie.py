@@ -1,5 +1,6 @@
 """A session that the visitor's browser keeps in a cookie."""
 
+import logging
 from collections.abc import Sequence
 
 from collective.beaker.ids import new_id
@@ -20,6 +21,9 @@ from collective.beaker.session.working_copy import Data
 from collective.beaker.session.working_copy import is_empty
 
 
+logger = logging.getLogger("collective.beaker")
+
+
 class CookieSession(SessionOfCopy):
     """A session whose data are in a cookie, in Beaker's own format.
 
@@ -31,6 +35,9 @@ class CookieSession(SessionOfCopy):
     _has_former_key = False
     _sent_id: str | None = None
     """The id in the visitor's cookie."""
+
+    _voted: tuple[Data, str] | None = None
+    """What ``prepare`` has found to fit, and its text."""
 
     # Opening
 
@@ -127,17 +134,33 @@ class CookieSession(SessionOfCopy):
                     "", self.domain, self.path
                 )
         elif everything or self._must_be_sent():
-            self._copy.renew_access()
-            mine = self._copy.to_store(everything)
-            text = self._encode(mine)
-            self._change_scope(self._scope_in(mine))
-            self.cookie = self._policy.cookies.make(text, *self._sent_scope)
-            self._mark_sent(mine, text)
+            self._send(*(self._voted or self._encoded(everything)))
+        elif self._is_due():
+            self._renew()
 
-    def _mark_sent(self, mine: Data, text: str) -> None:
+    def _encoded(self, everything: bool) -> tuple[Data, str]:
+        """Return what is to be sent, and its text."""
+        self._copy.renew_access()
+        mine = self._copy.to_store(everything)
+        return mine, self._encode(mine)
+
+    def _send(self, mine: Data, text: str) -> None:
+        self._change_scope(self._scope_in(mine))
+        self.cookie = self._policy.cookies.make(text, *self._sent_scope)
         self._copy.mark_stored(mine, text)
         self._sent_id = self.id
         self._replaces_another = False
+
+    def _renew(self) -> None:
+        """Send the same once more, with the time and the key of today.
+
+        It may be some bytes longer than before, even too long.  A request
+        that only reads can do without.
+        """
+        try:
+            self._send(*self._encoded(False))
+        except RecordTooLarge as error:
+            logger.error("%s", error)
 
     def _leave_all_scopes(self) -> None:
         """Have the browser drop all cookies that it has presented."""
@@ -164,8 +187,12 @@ class CookieSession(SessionOfCopy):
         """Tell whether the cookie must be sent, even if nothing was saved."""
         if self._copy.text is None:
             return self._replaces_another
-        if self.id != self._sent_id or self._copy.has_changed_inside():
-            return True
+        return self.id != self._sent_id or self._copy.has_changed_inside()
+
+    def _is_due(self) -> bool:
+        """Tell whether it is time to send what the visitor has once more."""
+        if self._copy.text is None:
+            return False
         # What this request has sent before was signed and timed then.
         return self.cookie is None and (
             self._has_former_key
@@ -192,9 +219,15 @@ class CookieSession(SessionOfCopy):
     # Storing in two phases.  See participation.py.
 
     def prepare(self, everything: bool) -> None:
-        """Make sure that ``save`` will succeed.  Raises what it does."""
-        if not self._is_deleted:
-            self._encode(self._copy.to_store(everything))
+        """Make sure that ``save`` will succeed.  Raises what it does.
+
+        ``release`` must follow.
+        """
+        is_needed = everything or self._must_be_sent()
+        if is_needed and not self._is_deleted:
+            # With another time or nonce it might be too long.
+            self._voted = self._encoded(everything)
 
     def release(self) -> None:
-        """There is nothing to release."""
+        """Forget what was prepared."""
+        self._voted = None

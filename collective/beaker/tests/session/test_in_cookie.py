@@ -342,6 +342,33 @@ def test_all_that_fits_into_a_cookie_is_sent():
     assert MAX_COOKIE_SIZE - 12 <= largest <= MAX_COOKIE_SIZE
 
 
+def test_reading_is_no_error_if_the_cookie_does_not_fit_any_more(
+    clock, caplog
+):
+    """It may grow with another time, and here does so by its name."""
+    former = open_value(key="short")
+    former.data["a"] = "x" * 2700
+    former.save()
+    clock(60)
+    session = open_value(former.cookie.coded_value, key="long" * 100)
+    session.prepare(False)
+    session.save(False)
+
+    assert session.cookie is None
+    assert "of the 4096 that browsers keep" in caplog.text
+
+
+def test_what_has_voted_is_sent_as_it_was(value, clock):
+    """With another time, it might not fit."""
+    session = open_value(value)
+    session.prepare(True)
+    voted = time.time()
+    clock(60)
+    session.save()
+
+    assert open_value(session.cookie.coded_value).last_accessed == voted
+
+
 def test_a_deleted_session_can_always_be_saved():
     session = open_value()
     session.data["a"] = lambda: None
