@@ -12,6 +12,7 @@ from ZODB.POSException import ConflictError
 
 from collective.beaker.ids import is_id
 from collective.beaker.ids import new_id
+from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session.cookies import CookieMaker
@@ -434,10 +435,10 @@ class StoredSession(SessionOfCopy):
         If another request was faster, it has already stored the time.  A
         request that only reads can do without, for example if a disk is full.
         """
-        text = self._policy.codec.encode(self._copy.to_store(False))
         try:
+            text = self._text_to_store(False)
             self._policy.store.swap(self.id, self._record, text)
-        except StoreUnavailable as error:
+        except (RecordTooLarge, StoreUnavailable) as error:
             logger.error("%s", error)
 
     def _must_be_noted(self, step: _Step) -> bool:
@@ -551,31 +552,52 @@ class StoredSession(SessionOfCopy):
                 return
             case _Step.CREATE | _Step.MOVE:
                 self.settle_id()
-        data = self._copy.to_store(everything)
+        while not self._is_locked_and_merged(everything):
+            pass
+        self._has_voted = True
+
+    def _is_locked_and_merged(self, everything: bool) -> bool:
+        """Lock the session, and take over what others have stored.
+
+        If there is more to be stored by then, it is not known yet whether
+        the store takes that: unlock the session and return False.
+        """
+        text = self._text_to_store(everything)
         try:
-            self._acquire(self._policy.codec.encode(data))
+            self._acquire(text)
         except StoreLocked:
             # Others may need what this transaction holds meanwhile.
             raise ConflictError("A session is locked.") from None
-        if self._stored_id is not None and not self._is_deleted:
-            record = self._policy.store.load(self._stored_id)
-            self._take_over(record, everything)
-        self._has_voted = True
+        if self._stored_id is None or self._is_deleted:
+            return True
+        record = self._policy.store.load(self._stored_id)
+        if not self._take_over(record, everything):
+            return True
+        if len(self._text_to_store(everything)) <= len(text):
+            return True
+        self.unlock()
+        return False
+
+    def _text_to_store(self, everything: bool) -> str:
+        return self._policy.codec.encode(self._copy.to_store(everything))
 
     def release(self) -> None:
         """Let others lock the session."""
         self._has_voted = False
         self.unlock()
 
-    def _take_over(self, record: Record | None, everything: bool) -> None:
-        """Take over what others have stored since the session was loaded."""
+    def _take_over(self, record: Record | None, everything: bool) -> bool:
+        """Take over what others have stored since the session was loaded.
+
+        Returns whether there was anything.
+        """
         if self._record and record and record.raw == self._record.raw:
             self._record = record
-            return
+            return False
         found = self._decode(record, in_use=True)
         if found is None:
             # It has ended; save will find that out, too.
-            return
+            return False
         theirs, text = found
         if self._copy.conflicts_with(theirs, everything):
             raise ConflictError(
@@ -583,6 +605,7 @@ class StoredSession(SessionOfCopy):
             )
         self._copy.take_over(theirs, text, everything)
         self._record = record
+        return True
 
 
 def _shown_key(key: object) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.session import codec
 from collective.beaker.session import stored
 from collective.beaker.session.policy import make_policy
 from collective.beaker.stores.memory import MemoryStore
@@ -373,6 +374,20 @@ def test_a_long_request_does_not_put_back_the_time_of_a_later_one(id, clock):
     session.save()
 
     assert make_session(id=id).last_accessed == time.time()
+
+
+def test_reading_is_no_error_if_the_session_has_become_too_large(
+    id, clock, monkeypatch, caplog
+):
+    """Its time of access takes more digits, for example."""
+    options = {"id": id, "data_serializer": "json"}
+    make_session(**options).save()
+    clock(60)
+    session = make_session(**options)
+    monkeypatch.setattr(codec, "LARGEST", 10)
+    session.save(everything=False)
+
+    assert "more than the 10 that are read again" in caplog.text
 
 
 def test_a_session_without_a_time_of_access_gets_one(id):

@@ -754,6 +754,27 @@ def test_what_the_store_does_not_take_aborts_the_zodb_commit(
     assert visitor.visit(count).text == ("2" if visited else "1")
 
 
+def test_what_the_store_does_not_take_together_aborts_the_zodb_commit(
+    memcached_store, visitor
+):
+    def fill(request):
+        session = ISession(request)
+        other = session.get_by_id(session.id)
+        other["other"] = "x" * 400_000
+        other.save()
+        session["mine"] = "x" * 400_000
+        session.save()
+        count_in_zodb(request)
+
+    visitor.visit(count_in_zodb)
+    stored = visitor.visit(read_zodb).text
+    visitor.visit(count)
+
+    assert visitor.fails(fill)
+    assert visitor.visit(read_zodb).text == stored
+    assert visitor.visit(count).text == "2"
+
+
 def test_a_commit_in_the_middle_keeps_what_is_saved_later(
     server_store, visitor
 ):
