@@ -552,31 +552,33 @@ class StoredSession(SessionOfCopy):
                 return
             case _Step.CREATE | _Step.MOVE:
                 self.settle_id()
-        while not self._is_locked_and_merged(everything):
-            pass
+        self._lock_and_merge(everything)
         self._has_voted = True
 
-    def _is_locked_and_merged(self, everything: bool) -> bool:
+    def _lock_and_merge(self, everything: bool) -> None:
         """Lock the session, and take over what others have stored.
 
-        If there is more to be stored by then, it is not known yet whether
-        the store takes that: unlock the session and return False.
+        The lock is as large as what is to be stored, so that the store shows
+        whether it takes that.  If others have added to it, the session is
+        locked anew.
         """
         text = self._text_to_store(everything)
+        while True:
+            self._lock_or_conflict(text)
+            if not self._take_over(everything):
+                return
+            merged = self._text_to_store(everything)
+            if len(merged) <= len(text):
+                return
+            self.unlock()
+            text = merged
+
+    def _lock_or_conflict(self, text: str) -> None:
         try:
             self._acquire(text)
         except StoreLocked:
             # Others may need what this transaction holds meanwhile.
             raise ConflictError("A session is locked.") from None
-        if self._stored_id is None or self._is_deleted:
-            return True
-        record = self._policy.store.load(self._stored_id)
-        if not self._take_over(record, everything):
-            return True
-        if len(self._text_to_store(everything)) <= len(text):
-            return True
-        self.unlock()
-        return False
 
     def _text_to_store(self, everything: bool) -> str:
         return self._policy.codec.encode(self._copy.to_store(everything))
@@ -586,11 +588,14 @@ class StoredSession(SessionOfCopy):
         self._has_voted = False
         self.unlock()
 
-    def _take_over(self, record: Record | None, everything: bool) -> bool:
+    def _take_over(self, everything: bool) -> bool:
         """Take over what others have stored since the session was loaded.
 
         Returns whether there was anything.
         """
+        if self._stored_id is None or self._is_deleted:
+            return False
+        record = self._policy.store.load(self._stored_id)
         if self._record and record and record.raw == self._record.raw:
             self._record = record
             return False
