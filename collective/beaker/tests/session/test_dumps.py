@@ -4,7 +4,9 @@ import re
 import xmlrpc.client
 
 import pytest
+from OFS.DTMLMethod import DTMLMethod
 from Products.PageTemplates.ZopePageTemplate import ZopePageTemplate
+from Products.PythonScripts.PythonScript import PythonScript
 from ZPublisher.interfaces import IPubFailure
 
 from collective.beaker.interfaces import ISession
@@ -91,10 +93,11 @@ def in_root(visitor):
     """Put an object into the root of the ZODB for one test."""
 
     def put(thing):
+        name = thing.getId()
         visitor.visit(
-            lambda request: request["PARENTS"][-1]._setObject(thing.id, thing)
+            lambda request: request["PARENTS"][-1]._setObject(name, thing)
         )
-        names.append(thing.id)
+        names.append(name)
 
     names = []
     yield put
@@ -103,15 +106,38 @@ def in_root(visitor):
     )
 
 
-def test_a_page_template_in_the_zodb_may_read_the_cookie(
-    any_secret, visitor, in_root
-):
-    text = f"<p tal:content=\"python:request.cookies['{COOKIE}']\"></p>"
-    in_root(ZopePageTemplate("reader", text))
-    visitor.visit(count)
-    cookie = visitor.cookies[COOKIE]
+def script(id, expression):
+    made = PythonScript(id)
+    made.write(f"request = context.REQUEST\nreturn {expression}\n")
+    return made
 
-    assert visitor.browser.get("/reader").text.strip() == f"<p>{cookie}</p>"
+
+def page_template(id, expression):
+    return ZopePageTemplate(id, f'<p tal:replace="python:{expression}"></p>')
+
+
+def dtml_method(id, expression):
+    tags = '<dtml-let request="REQUEST"><dtml-var "{}"></dtml-let>'
+    return DTMLMethod(tags.format(expression), __name__=id)
+
+
+@pytest.mark.parametrize("make", [script, page_template, dtml_method])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        f"request.cookies['{COOKIE}'].strip()",
+        "request.environ['HTTP_COOKIE'].partition('=')[2]",
+    ],
+)
+def test_code_in_the_zodb_may_use_what_it_sees(
+    visitor, in_root, make, expression
+):
+    """It may call no method of another class of text."""
+    in_root(make("reader", expression))
+    visitor.visit(count)
+    text = visitor.browser.get("/reader").text
+
+    assert text.strip() == visitor.cookies[COOKIE]
 
 
 @pytest.fixture
@@ -176,6 +202,18 @@ def test_the_error_log_does_not_show_the_cookie_of_another_site(
     [dump] = error_log()
     assert "special" in dump
     assert value[:32] not in dump
+
+
+def test_the_error_log_shows_nothing_that_has_the_name_of_the_site_s_cookie(
+    sites, visitor, error_log
+):
+    """A class of another package may have ids of another form."""
+    visitor.browser.set_cookie("special", "another-form")
+    assert visitor.fails(fail_after(ignore_session), "/special")
+
+    [dump] = error_log()
+    assert "special" in dump
+    assert "another-form" not in dump
 
 
 def test_the_error_log_shows_other_cookies(visitor, error_log):
