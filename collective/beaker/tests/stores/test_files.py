@@ -66,10 +66,11 @@ def test_a_folder_is_needed(kind):
         make_store(kind)
 
 
+@pytest.mark.parametrize("kind", ["file", "dbm"])
 def test_a_failed_write_leaves_the_record_and_no_rubbish(
-    id, tmp_path, monkeypatch
+    kind, id, tmp_path, monkeypatch
 ):
-    store = make_store("file", data_dir=str(tmp_path))
+    store = make_store(kind, data_dir=str(tmp_path))
     store.swap(id, None, "first")
     files = set(tmp_path.rglob("*"))
 
