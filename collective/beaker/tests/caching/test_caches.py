@@ -1,5 +1,6 @@
 """Caches configured from zope.conf, in a real Zope."""
 
+import tempfile
 from contextlib import closing
 from itertools import count
 from uuid import uuid4
@@ -96,6 +97,20 @@ def test_a_cache_in_files(manager, tmp_path, backend):
 
     assert cache.get("key", createfunc=lambda: "made") == "made"
     assert cache.get("key") == "made"
+
+
+def test_a_cache_in_memcached_locks_in_no_folder_that_all_can_write_to(
+    manager, memcached, tmp_path, monkeypatch
+):
+    """Beaker does, where no lock_dir is set."""
+    memcached.start()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cache = manager.get_cache(
+        "test_memcached", type="ext:memcached", url=memcached.url
+    )
+
+    assert cache.get("key", createfunc=lambda: "made") == "made"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_region_uses_the_server_that_it_inherits(redis_port, monkeypatch):
