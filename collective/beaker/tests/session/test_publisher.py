@@ -1,6 +1,7 @@
 """What Zope's publisher calls, and the adapter to a request's session."""
 
 import pytest
+from beaker.session import SessionObject
 from zExceptions import HTTPServiceUnavailable
 from zExceptions import Redirect
 from ZODB.POSException import ConflictError
@@ -11,6 +12,7 @@ from ZPublisher.pubevents import PubFailure
 from ZPublisher.pubevents import PubStart
 from ZPublisher.pubevents import PubSuccess
 
+import collective.beaker.session
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
 from collective.beaker.session import LazySession
@@ -52,6 +54,11 @@ def test_a_request_gets_no_session_where_none_is_configured(unconfigured):
     initializeSession(request)
 
     assert ISession(request, None) is None
+
+
+def test_the_class_of_beakers_middleware_can_be_imported_from_here():
+    """Code of other packages does so, since 1.0b3."""
+    assert collective.beaker.session.SessionObject is SessionObject
 
 
 def test_nothing_gives_no_session(application):
