@@ -182,6 +182,20 @@ def test_who_was_not_the_first_leaves_nothing_in_the_log_of_postgresql(
     assert "ERROR" not in postgresql.log.read_text()[before:]
 
 
+def test_what_is_noted_again_leaves_nothing_in_the_log_of_postgresql(
+    postgresql, id
+):
+    postgresql.start()
+    store = make_store("ext:database", url=postgresql.url)
+    mark = new_id()
+    store.add_to_index(mark, id)
+    before = len(postgresql.log.read_text())
+    store.add_to_index(mark, id)
+
+    assert store.find_in_index(mark) == [id]
+    assert "ERROR" not in postgresql.log.read_text()[before:]
+
+
 def test_an_idle_connection_that_was_closed_is_replaced_without_a_table(
     postgresql, id
 ):
