@@ -33,6 +33,9 @@ from collective.beaker.maintenance.revoke import find_id
 from collective.beaker.maintenance.revoke import is_stored
 from collective.beaker.maintenance.revoke import revoke as revoke_session
 from collective.beaker.maintenance.revoke import revoke_all
+from collective.beaker.maintenance.sites import ZOPE_CONF
+from collective.beaker.maintenance.sites import Owned
+from collective.beaker.maintenance.sites import place_warnings
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import survey
@@ -43,6 +46,7 @@ from collective.beaker.report import make_report
 from collective.beaker.report import report_site
 from collective.beaker.report.parts import Report
 from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 
 
@@ -355,13 +359,25 @@ def _make_report(path: str, zope: bool) -> Report:
         report.errors.append(failure.message)
         return report
     report.warnings += sites.problems
-    report.sites += [
-        report_site(
-            site.owner,
-            site.options,
-            site_errors(conf, site.options),
-            configuration.has_zope_session,
+    usable = _usable_options(configuration)
+    for site in sites.found:
+        errors = site_errors(conf, site.options)
+        report.sites.append(
+            report_site(
+                site.owner,
+                site.options,
+                errors,
+                configuration.has_zope_session,
+            )
         )
-        for site in sites.found
-    ]
+        if not errors:
+            usable.append(site)
+    report.warnings += place_warnings(usable)
     return report
+
+
+def _usable_options(configuration: Configuration) -> list[Owned]:
+    """Return the options of zope.conf, if there are any without mistakes."""
+    if configuration.session is None or configuration.errors:
+        return []
+    return [Owned(ZOPE_CONF, configuration.session)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from functools import reduce
 from itertools import chain
+from itertools import combinations
 from typing import Any
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.session.policy import copied
 from collective.beaker.settings.backends import places_of
+from collective.beaker.settings.checks import DIFFER_IN_ONE_PLACE
+from collective.beaker.settings.checks import differ_in_one_place
 
 
 ZOPE_CONF = "zope.conf"
@@ -152,6 +155,16 @@ def one_for_each_place(all_options: Iterable[Owned]) -> list[Owned]:
         near = [each for each in groups if each not in apart]
         groups = [*apart, [*chain(*near), owned]]
     return [reduce(_join, group) for group in groups]
+
+
+def place_warnings(all_options: Iterable[Owned]) -> Iterator[str]:
+    """Warn of options that share a place, but no timeouts."""
+    for one, other in combinations(all_options, 2):
+        if differ_in_one_place(one.options, other.options):
+            yield (
+                f"The sessions of {one.owner} and those of {other.owner} "
+                f"{DIFFER_IN_ONE_PLACE}"
+            )
 
 
 def _places(group: Iterable[Owned]) -> set[Hashable]:

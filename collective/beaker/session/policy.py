@@ -17,8 +17,9 @@ from collective.beaker.session.owners import Owners
 from collective.beaker.session.times import Timeouts
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
-from collective.beaker.settings.backends import places_of
+from collective.beaker.settings.checks import DIFFER_IN_ONE_PLACE
 from collective.beaker.settings.checks import class_warnings
+from collective.beaker.settings.checks import differ_in_one_place
 from collective.beaker.settings.cookie_rules import cookie_name
 from collective.beaker.settings.options import SESSION_DEFAULTS
 from collective.beaker.settings.options import with_defaults
@@ -110,24 +111,14 @@ def _warn_of_shared_place(name: str, policy: Policy) -> None:
     It is noticed when the second one of them is first used.
     """
     for other_name, (_, other) in list(_policies.items()):
-        timeouts = [
-            (each.timeouts.idle, each.timeouts.absolute)
-            for each in (policy, other)
-        ]
-        if (
-            other_name != name
-            and timeouts[0] != timeouts[1]
-            and not places_of(policy.options).isdisjoint(
-                places_of(other.options)
-            )
+        if other_name != name and differ_in_one_place(
+            policy.options, other.options
         ):
             logger.warning(
-                "Sessions with session.key %r and those with %r are kept in "
-                "one place, but have different timeouts, and a sweep removes "
-                "them by the longer ones. Give one of them a place of its "
-                "own, such as another session.data_dir.",
+                "Sessions with session.key %r and those with %r %s",
                 name,
                 other_name,
+                DIFFER_IN_ONE_PLACE,
             )
 
 

@@ -24,6 +24,7 @@ from collective.beaker.settings.backends import are_stored
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import has_library
 from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.backends import places_of
 from collective.beaker.settings.cookie_rules import cookie_checks
 from collective.beaker.settings.options import FALLBACK_OPTIONS
 from collective.beaker.settings.options import KEY_OPTIONS
@@ -43,6 +44,13 @@ _BEARER = re.compile("[A-Za-z0-9._~+/-]+=*")
 
 EXAMPLE_KEY = "replace-this-by"
 """What the keys in the documentation begin with, which anyone can read."""
+
+DIFFER_IN_ONE_PLACE = (
+    "are kept in one place, but have different timeouts, and a sweep removes "
+    "them by the longer ones. Give one of them a place of its own, such as "
+    "another session.data_dir."
+)
+"""What a warning says of sessions for which ``differ_in_one_place`` holds."""
 
 Options = Mapping[str, Any]
 
@@ -374,6 +382,14 @@ def sharing_warnings(
                 f"Give the caches a {backend.place} of their own."
             )
             return
+
+
+def differ_in_one_place(one: Options, other: Options) -> bool:
+    """Tell whether sessions of two sites share a place, but no timeouts."""
+    return any(
+        one.get(timeout) != other.get(timeout)
+        for timeout in ("timeout", "absolute_timeout")
+    ) and not places_of(one).isdisjoint(places_of(other))
 
 
 def _sweep_warnings(options: Options, backend: Backend) -> Iterator[str]:

@@ -152,6 +152,23 @@ def test_a_text_that_nothing_converts_is_an_error(instance):
     )
 
 
+@pytest.mark.parametrize("timeout", [60, 3600, "60"])
+def test_sites_with_other_timeouts_in_one_place_are_a_warning(
+    instance, timeout
+):
+    instance.fill(
+        data_dir=instance.sessions.options["data_dir"], timeout=timeout
+    )
+
+    result = instance.run("check", "--zope")
+
+    warning = (
+        "warning  The sessions of zope.conf and those of /site are kept in "
+        "one place, but have different timeouts"
+    )
+    assert (warning in result.stdout) == (timeout == 60)
+
+
 def test_a_key_of_a_site_is_not_shown(instance):
     instance.fill(secret="short", key="id of site")
 
