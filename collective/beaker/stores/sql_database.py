@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable
 from collections.abc import Hashable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import TypeVar
@@ -100,7 +99,6 @@ class Database:
         self.time_outs: tuple[type[Exception], ...] = (
             TimeoutError,
             exc.TimeoutError,
-            *_time_outs_of(engine),
         )
 
     def after_fork(self) -> None:
@@ -147,7 +145,7 @@ class Database:
         fails at once, so a request that had to wait for the failure does not
         wait again.  If two statements conflict, the database may refuse one,
         which is then executed again.  Who waited for the lock of SQLite in
-        vain gets an error caused by a TimeoutError.
+        vain, or for a connection, gets an error caused by a TimeoutError.
         """
         deadline = time.monotonic() + _STALE_SECONDS
         attempts, stale = 0, False
@@ -160,17 +158,14 @@ class Database:
                 late = time.monotonic() > deadline
                 if error.connection_invalidated and not (stale or late):
                     stale = True
-                elif str(error.orig) == _SQLITE_BUSY:
+                elif str(error.orig) == _SQLITE_BUSY or (
+                    late and error.statement is None
+                ):
+                    # Without a statement it failed to connect.  Not all
+                    # drivers say that this took too long.
                     raise error from TimeoutError()
                 elif attempts > _MOST_ATTEMPTS or not _is_conflict(error):
                     raise
-
-
-def _time_outs_of(engine: Engine) -> Iterator[type[Exception]]:
-    """Yield what a driver raises if connecting takes too long."""
-    errors = getattr(engine.dialect.dbapi, "errors", None)
-    if time_out := getattr(errors, "ConnectionTimeout", None):
-        yield time_out
 
 
 def sql_reason_of(error: BaseException) -> str:

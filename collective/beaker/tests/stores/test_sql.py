@@ -1,5 +1,6 @@
 """Sessions in a database."""
 
+import socket
 import sqlite3
 import stat
 from contextlib import closing
@@ -215,6 +216,18 @@ def test_an_idle_connection_that_was_closed_is_replaced_without_a_table(
         assert list(closed.scalars()) == [True]
 
     assert store.load(id) is None
+
+
+def test_a_server_that_lets_nobody_in_is_waited_for_once(id):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        _, port = silent.getsockname()
+        url = f"postgresql+psycopg2://127.0.0.1:{port}/sessions"
+        store = make_store("ext:database", url=url, socket_timeout=1)
+
+        with pytest.raises(StoreUnavailable, match="OperationalError"):
+            store.load(id)
+        with pytest.raises(StoreUnavailable, match="left alone"):
+            store.load(id)
 
 
 # Processes
