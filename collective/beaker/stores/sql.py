@@ -160,6 +160,7 @@ class SqlStore(Store):
     """
 
     failures = (exc.SQLAlchemyError, OSError)
+    has_index = True
 
     def __init__(self, kind: str, engine: Engine, table: Table):
         address = engine.url.render_as_string(hide_password=True)
@@ -169,7 +170,7 @@ class SqlStore(Store):
         self._statements = _Statements(table, engine.dialect.name)
         self._of_index = _IndexStatements(table, engine.dialect.name)
         self._index = Database(engine, self._of_index.table)
-        self.has_index = True
+        self._may_make_index = True
         self.time_outs = self._database.time_outs
 
     def after_fork(self) -> None:
@@ -244,29 +245,36 @@ class SqlStore(Store):
         return self._database.run(lambda use: use.execute(query, values).all())
 
     def _add_to_index(self, mark: str, id: str) -> None:
-        if not self._can_make_index():
+        if not self._finds_or_makes_index():
             return
         insert, values = self._of_index.insert, {"mark": mark, "id": id}
         # It may be there already.
         with suppress(exc.IntegrityError):
             self._index.run(partial(_execute, insert, values))
 
-    def _can_make_index(self) -> bool:
-        """Make the table of the index; tell whether it is there."""
+    def _finds_or_makes_index(self) -> bool:
+        """Tell whether the table of the index is there, or could be made.
+
+        A second attempt could be one of many that a database refuses.  But
+        another process may make it, and rely on it.
+        """
+        if not self._may_make_index:
+            return self._index.has_table()
         try:
             self._index.make_table()
         except exc.SQLAlchemyError as error:
             # This raises another error if the database does not answer.
-            self.has_index = self._index.has_table()
-            if not self.has_index:
-                logger.warning(
-                    "The table %s cannot be made (%s). Until it is there and "
-                    "Zope is restarted, all sessions are read to find those "
-                    "of one user.",
-                    self._of_index.table.fullname,
-                    self._reason(error),
-                )
-        return self.has_index
+            if self._index.has_table():
+                return True
+            self._may_make_index = False
+            logger.warning(
+                "The table %s cannot be made (%s). Until another process, or "
+                "Zope after a restart, has made it, all sessions are read to "
+                "find those of one user.",
+                self._of_index.table.fullname,
+                self._reason(error),
+            )
+        return self._may_make_index
 
     def _find_in_index(self, mark: str) -> Sequence[str] | None:
         if not self._index.has_table():

@@ -171,36 +171,55 @@ def test_a_table_of_an_earlier_release_gets_an_index(database, id, mark):
     assert store.find_in_index(mark) == [id]
 
 
-def test_without_the_right_to_make_a_table_there_is_no_index(
-    postgresql, id, caplog, mark
-):
-    """Where an administrator has made Beaker's table by hand."""
+@pytest.fixture
+def restricted(postgresql, id):
+    """A store that may not make tables, and one that may, of one table.
+
+    As where an administrator has made Beaker's table by hand.
+    """
     postgresql.start()
     name = f"table_{id}"
     role, password = f"role_{id}", new_id()
-    store = make_store("ext:database", url=postgresql.url, table_name=name)
-    store.swap(id, None, "a session")
+    owner = make_store("ext:database", url=postgresql.url, table_name=name)
+    owner.swap(id, None, "a session")
     with engine_of(postgresql.url).begin() as connection:
         for statement in (
             f"CREATE ROLE {role} LOGIN PASSWORD '{password}'",
             "REVOKE CREATE ON SCHEMA public FROM public",
             f"GRANT ALL ON {name} TO {role}",
+            f"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {role}",
         ):
             connection.execute(sqlalchemy.text(statement))
     url = sqlalchemy.make_url(postgresql.url)
     url = url.set(username=role, password=password)
     url = url.render_as_string(hide_password=False)
-    store = make_store("ext:database", url=url, table_name=name)
+    return make_store("ext:database", url=url, table_name=name), owner
+
+
+def test_without_the_right_to_make_a_table_there_is_no_index(
+    restricted, id, caplog, mark
+):
+    store, _ = restricted
 
     assert store.find_in_index(mark) is None
     for _ in range(2):
         store.add_to_index(mark, id)
 
-    assert not store.has_index
     assert store.find_in_index(mark) is None
     (message,) = [each.getMessage() for each in caplog.records]
-    assert f"{name}_users cannot be made" in message
+    assert f"table_{id}_users cannot be made" in message
     assert "42501" in message
+
+
+def test_an_index_that_another_process_could_make_has_the_sessions_of_all(
+    restricted, id, mark
+):
+    store, owner = restricted
+    store.add_to_index(mark, id)
+    owner.add_to_index(new_id(), new_id())
+
+    store.add_to_index(mark, id)
+    assert owner.find_in_index(mark) == [id]
 
 
 def test_many_are_removed_a_few_at_a_time(database, monkeypatch, mark):
