@@ -205,8 +205,11 @@ def make_engine(
     }
     parsed = sqlalchemy.make_url(url or engine_options.pop("url"))
     engine_options.pop("url", None)
-    if parsed.get_backend_name() != "sqlite":
-        # Some pools for SQLite do not know this option.
+    if parsed.get_backend_name() != "sqlite" or sqlite_file(parsed):
+        # Each thread has one connection at a time.  If it had to wait for that
+        # of another, it would wait twice for a database that hangs.  The pool
+        # of a SQLite in memory does not know these options.
+        engine_options.setdefault("max_overflow", -1)
         engine_options.setdefault("pool_timeout", socket_timeout)
     engine = sqlalchemy.create_engine(
         parsed,

@@ -3,6 +3,7 @@
 import socket
 import sqlite3
 import stat
+from contextlib import ExitStack
 from contextlib import closing
 
 import pytest
@@ -216,6 +217,16 @@ def test_an_idle_connection_that_was_closed_is_replaced_without_a_table(
         assert list(closed.scalars()) == [True]
 
     assert store.load(id) is None
+
+
+def test_no_thread_waits_for_the_connection_of_another(postgresql, id):
+    postgresql.start()
+    store = make_store("ext:database", url=postgresql.url, socket_timeout=1)
+    with ExitStack() as others:
+        for _ in range(20):
+            others.enter_context(store._database._engine.connect())
+
+        assert store.load(id) is None
 
 
 def test_a_server_that_lets_nobody_in_is_waited_for_once(id):
