@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Hashable
 from contextlib import suppress
 from stat import S_ISREG
 
@@ -33,6 +34,18 @@ def exists(path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def file_id(path: str) -> Hashable:
+    """Return what tells a file from others that are open; None for no file.
+
+    Raises OSError if that is unknown.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def is_taken(path: str) -> bool:

@@ -21,7 +21,7 @@ from collective.beaker.hidden import HiddenBytes
 from collective.beaker.settings.backends import sqlite_file
 from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.failures import reason_of
-from collective.beaker.stores.private import exists
+from collective.beaker.stores.private import file_id
 from collective.beaker.stores.private import make_file
 from collective.beaker.stores.sql_waits import limit_waits
 
@@ -96,6 +96,7 @@ class Database:
         self._table_exists = False
         # SQLite would create the file readable by everyone.
         self._file = sqlite_file(engine.url)
+        self._found_file: Hashable = None
         self.time_outs: tuple[type[Exception], ...] = (
             TimeoutError,
             exc.TimeoutError,
@@ -115,11 +116,20 @@ class Database:
         return file or server, table.schema, table.name
 
     def has_table(self) -> bool:
-        if self._file and not exists(self._file):
+        if self._file and not self._has_file(self._file):
             return False
         if not self._table_exists:
             self._table_exists = self.run(self._finds_table)
         return self._table_exists
+
+    def _has_file(self, file: str) -> bool:
+        """Tell whether there is a file of SQLite; leave a former one."""
+        found = file_id(file)
+        if self._found_file not in (None, found):
+            self._table_exists = False
+            self._engine.dispose()
+        self._found_file = found
+        return found is not None
 
     def _finds_table(self, use: Connection) -> bool:
         name, schema = self._table.name, self._table.schema
@@ -165,6 +175,8 @@ class Database:
                     # drivers say that this took too long.
                     raise error from TimeoutError()
                 elif attempts > _MOST_ATTEMPTS or not _is_conflict(error):
+                    # Somebody may have removed the table.
+                    self._table_exists = False
                     raise
 
 

@@ -137,6 +137,36 @@ def test_with_each_driver_an_outage_of_postgresql_has_its_state_and_no_id(
     assert id not in str(raised.value)
 
 
+def test_a_table_that_was_removed_is_made_anew_after_one_outage(
+    postgresql, id
+):
+    postgresql.start()
+    store = make_store(
+        "ext:database", url=postgresql.url, table_name=f"table_{id}"
+    )
+    store.swap(id, None, "first")
+    assert text(store, id) == "first"
+    store._table.drop(store._database._engine)
+    with pytest.raises(StoreUnavailable):
+        store.load(id)
+
+    assert store.load(id) is None
+    assert store.swap(id, None, "second")
+
+
+def test_a_file_of_sqlite_that_was_removed_is_made_anew(id, tmp_path):
+    file = tmp_path / "sessions.db"
+    store = make_store("ext:database", url=f"sqlite:///{file}")
+    store.swap(id, None, "first")
+    assert text(store, id) == "first"
+    file.unlink()
+    assert store.load(id) is None
+
+    assert store.swap(id, None, "second")
+    with closing(sqlite3.connect(file)) as other:
+        assert other.execute("SELECT namespace FROM beaker_cache").fetchall()
+
+
 def test_an_engine_and_a_table_of_ones_own_will_do(id, tmp_path):
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/sessions.db")
     SqlaNamespaceManager._init_dependencies()
