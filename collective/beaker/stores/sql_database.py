@@ -12,9 +12,11 @@ import sqlalchemy
 from sqlalchemy import URL
 from sqlalchemy import Connection
 from sqlalchemy import Engine
+from sqlalchemy import ExceptionContext
 from sqlalchemy import LargeBinary
 from sqlalchemy import Table
 from sqlalchemy import TypeDecorator
+from sqlalchemy import event
 from sqlalchemy import exc
 
 from collective.beaker.hidden import HiddenBytes
@@ -50,6 +52,10 @@ _MOST_ATTEMPTS = 20
 _CONFLICTS = frozenset([1205, 1213, "40001", "40P01"])
 """The codes of conflicts: lock waits and deadlocks of MySQL and MariaDB, and
 serialization failures and deadlocks in standard SQL and PostgreSQL."""
+
+_REFUSALS = frozenset([1290, 1836, "25006"])
+"""The codes of a server of MySQL, MariaDB or PostgreSQL that may be read only:
+another one may have taken its part."""
 
 _SQLITE_BUSY = "database is locked"
 """The error of SQLite if another process holds the lock for too long.  Before
@@ -180,6 +186,14 @@ class Database:
                     raise
 
 
+def _leave_server(context: ExceptionContext) -> None:
+    """Replace all connections to a server that refuses to write."""
+    error = context.sqlalchemy_exception
+    codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
+    if not _REFUSALS.isdisjoint(codes):
+        context.is_disconnect = True
+
+
 def sql_reason_of(error: BaseException) -> str:
     """Return why a database fails, with the codes of its errors."""
     codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
@@ -233,6 +247,7 @@ def make_engine(
         }
         | engine_options,
     )
+    event.listen(engine, "handle_error", _leave_server)
     if parsed.get_driver_name() in _POSTGRESQL:
         limit_waits(engine, socket_timeout)
     return engine

@@ -167,6 +167,17 @@ def test_a_file_of_sqlite_that_was_removed_is_made_anew(id, tmp_path):
         assert other.execute("SELECT namespace FROM beaker_cache").fetchall()
 
 
+def test_a_server_that_refuses_to_write_is_left_for_the_one_there_now(
+    postgresql, id
+):
+    postgresql.start()
+    store = make_store("ext:database", url=postgresql.url, socket_timeout=6)
+    with store._database._engine.connect() as connection:
+        # As if it were that to a server whose part another has taken.
+        connection.exec_driver_sql("SET default_transaction_read_only = on")
+    assert store.swap(id, None, "first")
+
+
 def test_an_engine_and_a_table_of_ones_own_will_do(id, tmp_path):
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/sessions.db")
     SqlaNamespaceManager._init_dependencies()
