@@ -59,6 +59,10 @@ class Snapshot(Protocol):
         """The id of the last transaction that it includes."""
 
     @property
+    def latest(self) -> int:
+        """The id of the last transaction that is known of."""
+
+    @property
     def time(self) -> int:
         """A time when it was there already, in the form of an id."""
 
@@ -155,7 +159,8 @@ class Region:
             if not seen.is_clean:
                 return self._computed_for_itself(compute)
             numbers = digits(seen.tid), digits(seen.time)
-            asked = asked._replace(snapshot=numbers)
+            latest = digits(seen.latest)
+            asked = asked._replace(snapshot=numbers, latest=latest)
         computation = Computation(self, asked)
         try:
             old, found = found, computation.begin(found)
@@ -439,12 +444,14 @@ class Region:
     ) -> dict[str, bytes]:
         """Return the records without which a value is not valid.
 
-        Where a tag is missing, values from before this snapshot are dropped.
+        Where a tag is missing, the store has forgotten it, perhaps one that a
+        later transaction has dropped.  So values from before the latest one
+        are dropped.
         """
         kept = dict(zip(asked.generations, generations, strict=True))
         if asked.snapshot is not None:
             tid, moment = asked.snapshot
-            kept |= dict.fromkeys(asked.tags, tid)
+            kept |= dict.fromkeys(asked.tags, max(tid, asked.latest))
             kept |= dict.fromkeys(asked.time_tags, moment)
         return kept
 

@@ -47,6 +47,13 @@ class Snapshot:
         return self.time if tid is None else tid
 
     @property
+    def latest(self) -> int:
+        """The id of the last transaction that the storage knows of."""
+        if self._connection is None:
+            return self.tid
+        return max(self.tid, last_committed(self._connection))
+
+    @property
     def time(self) -> int:
         """The time, less the margin, in the form of an id."""
         return number_of_time(time.time() - MARGIN_SECONDS)

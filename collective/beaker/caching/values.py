@@ -3,6 +3,7 @@
 import hmac
 import pickle
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -137,10 +138,11 @@ def _is_of_a_request(value: Any) -> bool:
     """Tell whether other threads must not have an object.
 
     It is a request, an object of the ZODB, or wrapped in a request, as brains
-    are.
+    are.  An iterator can be used only once.
     """
     return (
-        aq_base(value) is not value
+        isinstance(value, Iterator)
+        or aq_base(value) is not value
         or getattr(value, "_p_jar", None) is not None
         or IRequest.providedBy(value)
     )

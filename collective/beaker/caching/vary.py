@@ -12,6 +12,7 @@ from typing import Any
 from weakref import ref
 
 from AccessControl import getSecurityManager
+from AccessControl.users import UnrestrictedUser
 from Acquisition import aq_base
 from Acquisition import aq_inner
 from Acquisition import aq_parent
@@ -160,12 +161,19 @@ def _roles_of(manager: Any, context: Any) -> tuple[str, ...]:
     roles = _proxy_roles(manager)
     if not roles:
         user = manager.getUser()
+        if isinstance(aq_base(user), UnrestrictedUser):
+            # Such a user may do more than others with the same roles.
+            return (_UNRESTRICTED, *sorted(set(user.getRoles())))
         roles = (
             user.getRoles()
             if context is None
             else user.getRolesInContext(context)
         )
     return tuple(sorted(set(roles)))
+
+
+_UNRESTRICTED = "\0unrestricted"
+"""What stands before the roles of a user who may do anything."""
 
 
 def _proxy_roles(manager: Any) -> Sequence[str]:

@@ -643,3 +643,11 @@ def test_a_refresh_in_a_site_is_stored(in_request):
 
     assert after != before
     assert in_request(lambda request: forecast("Lisbon")) == after
+
+
+def test_what_can_be_used_only_once_is_not_kept_in_memory(region):
+    @cached(region, name=region)
+    def numbers():
+        return map(str, range(2))
+
+    assert [list(numbers()), list(numbers())] == [["0", "1"]] * 2

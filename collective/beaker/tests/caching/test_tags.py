@@ -568,3 +568,15 @@ def test_of_invalidations_at_once_the_latest_counts(redis_region):
     of_value = names_of(redis_region.name, "a cache").of_value
     found = redis_region.store.get([of_value(key) for key in keys])
     assert set(found.values()) == {digits(4)}
+
+
+def test_a_tag_that_the_store_has_forgotten_brings_nothing_old_back(
+    zopes, region, title
+):
+    editor, late, reader = zopes
+    late.transactions.begin()
+    editor.edit("news", news="new")
+    find_region(region).store.clear()
+    assert late.see_still(title, "news") == "old"
+
+    assert reader.see(title, "news") == "new"

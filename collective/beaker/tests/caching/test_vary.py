@@ -5,6 +5,8 @@ import transaction
 from AccessControl import getSecurityManager
 from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.SecurityManagement import noSecurityManager
+from AccessControl.users import SimpleUser
+from AccessControl.users import UnrestrictedUser
 from AccessControl.users import nobody
 from AccessControl.users import system
 from OFS.Folder import Folder
@@ -354,3 +356,12 @@ def test_the_request_of_a_view_goes_before_that_of_the_thread(seen):
 
 def test_outside_of_a_request_there_is_no_language():
     assert by_language() == ""
+
+
+def test_a_user_without_restrictions_shares_with_nobody():
+    seen = []
+    for kind in (SimpleUser, UnrestrictedUser):
+        newSecurityManager(None, kind("bob", "", ["Editor"], ""))
+        seen.append(by_roles())
+    noSecurityManager()
+    assert seen[0] != seen[1]
