@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
+from Acquisition import aq_base
 from Acquisition import aq_chain
 from Acquisition import aq_inner
 from Acquisition import aq_parent
@@ -98,7 +99,7 @@ def _tags_of_container(container: Any) -> Iterator[str]:
     """
     for each in aq_chain(aq_inner(container)):
         if not _has_place(each):
-            return
+            continue
         yield of_context(each)
         if IContentish.providedBy(each) or ISiteRoot.providedBy(each):
             return
@@ -118,8 +119,11 @@ def _former_tags_of(item: Any, event: IObjectMovedEvent) -> Iterator[str]:
 def _has_place(item: Any) -> bool:
     """Tell whether an object has a path, without which nothing has its tag.
 
-    The portlets of a user have none, as what they are in has none.
+    The portlets of a user have none, as what they are in has none.  Nor does
+    what only acquires that of its container.
     """
+    if not hasattr(aq_base(item), "getPhysicalPath"):
+        return False
     try:
         item.getPhysicalPath()
     except AttributeError:

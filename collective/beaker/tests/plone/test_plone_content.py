@@ -13,6 +13,8 @@ from threading import Event
 from time import monotonic
 
 import transaction
+from Acquisition import Implicit
+from OFS.SimpleItem import SimpleItem
 from zope.component import createObject
 from zope.component import getUtility
 from zope.event import notify
@@ -202,6 +204,11 @@ class TestContent(CachingTestCase):
         with self.drops(self.of_page, self.of_folder, at_once=False):
             self.page.title = "Another"
             self.page.reindexObject(idxs=["Title"])
+
+    def test_an_object_in_something_without_a_path_of_its_own(self):
+        item = SimpleItem("item").__of__(Implicit().__of__(self.page))
+        with self.drops(self.of_page):
+            notify(ObjectModifiedEvent(item))
 
     def test_a_comment(self):
         with self.drops(self.of_page):
