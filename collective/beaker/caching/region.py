@@ -423,8 +423,9 @@ class Region:
             raise
         except NotShared:
             reason = (
-                f"A value of the type {type(made.value).__name__} is of one "
-                "request: cache plain data, and no objects of the ZODB."
+                f"A value of the type {type(made.value).__name__} is of use "
+                "only once, or in one request: cache plain data, and no "
+                "iterators or objects of the ZODB."
             )
         except Exception as error:
             # Only the types: the message may hold data.

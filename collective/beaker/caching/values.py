@@ -116,8 +116,8 @@ class ObjectCodec(Codec):
     """For a store that keeps the objects themselves."""
 
     def encode(self, name: str, cached: CachedValue) -> Any:
-        if _is_of_a_request(cached.value) or any(
-            map(_is_of_a_request, _some_members(cached.value))
+        if _is_for_one_caller(cached.value) or any(
+            map(_is_for_one_caller, _some_members(cached.value))
         ):
             raise NotShared
         as_beakers = cached.stored, cached.expire, cached.value
@@ -134,11 +134,11 @@ def _mark_of(record: bytes) -> Mark:
     return Mark(int(record, 16))
 
 
-def _is_of_a_request(value: Any) -> bool:
-    """Tell whether other threads must not have an object.
+def _is_for_one_caller(value: Any) -> bool:
+    """Tell whether an object is of no use, or even harmful, to others.
 
     It is a request, an object of the ZODB, or wrapped in a request, as brains
-    are.  An iterator can be used only once.
+    are; or an iterator, which can be used only once.
     """
     return (
         isinstance(value, Iterator)

@@ -29,6 +29,10 @@ from collective.beaker.caching.snapshots import connection_in_use
 from collective.beaker.caching.snapshots import name_of_database
 
 
+_UNRESTRICTED = "\0unrestricted"
+"""What stands before the roles of a user who may do anything."""
+
+
 def by_site(*args: Any, **kwargs: Any) -> tuple[str, str]:
     """Each site has results of its own, as has the Zope root.
 
@@ -170,10 +174,6 @@ def _roles_of(manager: Any, context: Any) -> tuple[str, ...]:
             else user.getRolesInContext(context)
         )
     return tuple(sorted(set(roles)))
-
-
-_UNRESTRICTED = "\0unrestricted"
-"""What stands before the roles of a user who may do anything."""
 
 
 def _proxy_roles(manager: Any) -> Sequence[str]:
