@@ -49,11 +49,15 @@ class SessionDataManager:
 
     transaction_manager = transaction.manager
 
+    _is_finished = False
+
     def __init__(self, session: Participant):
         self._session = session
 
     def abort(self, transaction: ITransaction) -> None:
-        self._session.roll_back()
+        # After the hooks that follow a commit, each manager has to abort.
+        if not self._is_finished:
+            self._session.roll_back()
 
     def tpc_begin(self, transaction: ITransaction) -> None:
         """Nothing is done before all others have committed."""
@@ -66,6 +70,7 @@ class SessionDataManager:
 
     def tpc_finish(self, transaction: ITransaction) -> None:
         self._session.finish()
+        self._is_finished = True
 
     def tpc_abort(self, transaction: ITransaction) -> None:
         self._session.roll_back()

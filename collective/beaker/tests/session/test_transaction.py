@@ -818,6 +818,32 @@ def test_a_session_may_be_read_after_a_commit(visitor):
     assert found == [1]
 
 
+def test_what_a_hook_saves_after_the_commit_is_stored(visitor):
+    def count_in_hook(request):
+        ISession(request)["count"] = 10
+        ISession(request).save()
+        hook = transaction.get().addAfterCommitHook
+        hook(lambda success: count(request) and None)
+
+    visitor.visit(count_in_hook)
+
+    assert visitor.visit(read_count).text == "11"
+
+
+def test_a_hook_after_a_commit_midway_takes_nothing_back(visitor):
+    def commit_midway(request):
+        session = ISession(request)
+        session["count"] = 10
+        transaction.get().addAfterCommitHook(lambda success: None)
+        transaction.commit()
+        session.save()
+
+    visitor.visit(count)
+    visitor.visit(commit_midway)
+
+    assert visitor.visit(read_count).text == "10"
+
+
 def test_who_finds_the_session_locked_is_retried(visitor, monkeypatch):
     attempts = []
     lock = MemoryStore.lock
