@@ -191,11 +191,15 @@ class ForeignSession:
     def settle_id(self) -> None:
         """The class has its own ways."""
 
+    is_deleted = False
+
     def delete(self) -> None:
+        self.is_deleted = True
         self._with_own_keys().delete()
         self._remember_own_keys()
 
     def invalidate(self) -> None:
+        self.is_deleted = False
         self._with_own_keys().invalidate()
         self._remember_own_keys()
 

@@ -91,7 +91,7 @@ class CookieSession(SessionOfCopy):
         self._copy.begin({**self._scope, ID: new_id()})
         self.last_accessed = self.owner = None
         self.is_new = True
-        self._is_deleted = False
+        self.is_deleted = False
 
     # What code sees
 
@@ -113,7 +113,7 @@ class CookieSession(SessionOfCopy):
 
     def regenerate_id(self) -> None:
         """Go on under a new id."""
-        if self._is_deleted:
+        if self.is_deleted:
             self.invalidate()
         id = new_id()
         self._copy.set_own(ID, id)
@@ -127,7 +127,7 @@ class CookieSession(SessionOfCopy):
         Raises RecordTooLarge, and TypeError for a value that cannot be
         serialized.
         """
-        if self._is_deleted:
+        if self.is_deleted:
             if self._presented or self.cookie is not None:
                 self._leave_all_scopes()
                 self.cookie = self._policy.cookies.expire(
@@ -179,7 +179,7 @@ class CookieSession(SessionOfCopy):
         return True
 
     def stores_changes(self, everything: bool) -> bool:
-        if self._is_deleted:
+        if self.is_deleted:
             return False
         return everything or self._copy.has_changed_inside()
 
@@ -224,7 +224,7 @@ class CookieSession(SessionOfCopy):
         ``release`` must follow.
         """
         is_needed = everything or self._must_be_sent()
-        if is_needed and not self._is_deleted:
+        if is_needed and not self.is_deleted:
             # With another time or nonce it might be too long.
             self._voted = self._encoded(everything)
 

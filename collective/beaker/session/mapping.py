@@ -158,6 +158,11 @@ class SessionMapping(DictionaryMethods):
         return self._open().is_new
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether ``delete`` has ended the session, and none has begun."""
+        return self._open().is_deleted
+
+    @property
     def created(self) -> float:
         return self._open().created
 

@@ -74,6 +74,10 @@ class OpenedSession(Protocol):
         """The id under which it is in a store now, if it is in one."""
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether ``delete`` has ended the session, and none has begun."""
+
+    @property
     def created(self) -> float:
         """When the session began: seconds since 1970."""
 
@@ -168,7 +172,7 @@ class SessionOfCopy:
     _has_new_mark = False
     """Whether its user's mark is to be stored, even if nothing else is."""
 
-    _is_deleted = False
+    is_deleted = False
     _replaces_another = False
     """Whether it replaces a session that was stored."""
 
@@ -256,14 +260,14 @@ class SessionOfCopy:
 
     def delete(self) -> None:
         self._copy.empty()
-        self._is_deleted = True
+        self.is_deleted = True
 
     def revert(self) -> None:
         """Take back all changes, also those inside values."""
         self._copy.revert()
 
     def has_changed(self) -> bool:
-        if self._is_deleted or self._replaces_another:
+        if self.is_deleted or self._replaces_another:
             return True
         return self._copy.has_changed()
 

@@ -185,7 +185,7 @@ class StoredSession(SessionOfCopy):
         self._copy.begin(self._scope)
         self.last_accessed = self.owner = None
         self.is_new = True
-        self._is_deleted = False
+        self.is_deleted = False
         self._vanished_id = None
 
     # What code sees
@@ -211,7 +211,7 @@ class StoredSession(SessionOfCopy):
 
     def regenerate_id(self) -> None:
         """Go on under a new id; ``save`` moves the record."""
-        if self._is_deleted:
+        if self.is_deleted:
             self.invalidate()
         self.id = new_id()
         if self._stored_id is None:
@@ -297,7 +297,7 @@ class StoredSession(SessionOfCopy):
             self._send_cookie(self._copy.loaded)
 
     def _next_step(self, everything: bool) -> _Step | None:
-        if self._is_deleted:
+        if self.is_deleted:
             return _Step.END
         if self._vanished_id:
             return _Step.DROP if everything else None
@@ -531,7 +531,7 @@ class StoredSession(SessionOfCopy):
 
     @property
     def needs_cookie(self) -> bool:
-        if self._is_deleted or self._vanished_id or not self._cookies:
+        if self.is_deleted or self._vanished_id or not self._cookies:
             return False
         return self.id != self._stored_id
 
@@ -593,7 +593,7 @@ class StoredSession(SessionOfCopy):
 
         Returns whether there was anything.
         """
-        if self._stored_id is None or self._is_deleted:
+        if self._stored_id is None or self.is_deleted:
             return False
         record = self._policy.store.load(self._stored_id)
         if self._record and record and record.raw == self._record.raw:

@@ -36,6 +36,9 @@ class TestSession(DictionaryMethods):
     _deleted = False
     _invalidated = False
 
+    is_deleted = False
+    """Whether it was deleted, and not begun anew; for request.SESSION."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._data: dict[str, Any] = dict(*args, **kwargs)
         self.domain: str | None = None
@@ -60,13 +63,14 @@ class TestSession(DictionaryMethods):
 
     def delete(self) -> None:
         self.clear()
-        self._deleted = True
+        self._deleted = self.is_deleted = True
 
     def invalidate(self) -> None:
         self.regenerate_id()
         self._begin()
         self.clear()
         self._invalidated = True
+        self.is_deleted = False
 
     def regenerate_id(self) -> None:
         self.id = uuid.uuid4().hex

@@ -22,7 +22,6 @@ class SessionData:
     security.declareObjectPublic()
     security.setDefaultAccess("allow")
 
-    _was_invalidated = False
     was_requested = False
     """Whether code has asked for a session to be created."""
 
@@ -131,16 +130,14 @@ class SessionData:
         return self.getId()
 
     def isValid(self) -> bool:
-        return not self._was_invalidated
+        return not self._session.is_deleted
 
     def invalidate(self) -> None:
         """End the session.  What is written after this begins a new one."""
         self._session.delete()
-        self._was_invalidated = True
 
     def _begin_anew_if_invalid(self) -> None:
-        if self._was_invalidated:
-            self._was_invalidated = False
+        if self._session.is_deleted:
             self._session.invalidate()
 
     def getCreated(self) -> float:
@@ -179,7 +176,7 @@ class SessionData:
 
         It may be one that was requested, in which nothing was written yet.
         """
-        if self._was_invalidated:
+        if self._session.is_deleted:
             return False
         if self.was_requested:
             return True

@@ -18,6 +18,7 @@ from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISession
 from collective.beaker.testing import TestSession
 from collective.beaker.testing import testingSession
+from collective.beaker.zopesession.data import SessionData
 
 
 def publisher_request():
@@ -172,6 +173,14 @@ def test_session_finds_itself_by_id_and_no_other():
     session = TestSession()
     assert session.get_by_id(session.id) is session
     assert session.get_by_id("another") is None
+
+
+def test_code_for_zope_sessions_can_be_tested_with_it():
+    data = SessionData(TestSession(item="tea"))
+    data.invalidate()
+    assert not data.isValid()
+    data.set("other", 1)
+    assert data.items() == [("other", 1)]
 
 
 # testingSession

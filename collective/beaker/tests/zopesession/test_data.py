@@ -1,6 +1,7 @@
 """request.SESSION, as code for Zope's own sessions uses it."""
 
 import pytest
+import transaction
 from OFS.DTMLMethod import DTMLMethod
 from Products.PageTemplates.ZopePageTemplate import ZopePageTemplate
 from Products.PythonScripts.PythonScript import PythonScript
@@ -166,6 +167,43 @@ def test_what_is_written_after_invalidate_begins_a_new_session(visitor):
     assert visitor.cookies != before
     assert visitor.visit(lambda request: request.SESSION.items()).text == (
         "[('other', 1)]"
+    )
+
+
+def test_an_end_that_was_taken_back_is_none(config, visitor):
+    config["transactional"] = True
+    visitor.visit(put_item)
+
+    def take_back(request):
+        data = request.SESSION
+        before = transaction.savepoint()
+        data.invalidate()
+        before.rollback()
+        assert data.isValid()
+        data.set("more", 2)
+
+    visitor.visit(take_back)
+
+    assert visitor.visit(read_item).text == "'tea'"
+
+
+def test_an_end_to_which_a_transaction_goes_back_is_one(config, visitor):
+    config["transactional"] = True
+    visitor.visit(put_item)
+
+    def go_back(request):
+        data = request.SESSION
+        data.invalidate()
+        before = transaction.savepoint()
+        data.set("lost", 1)
+        before.rollback()
+        assert not data.isValid()
+        data.set("other", 2)
+
+    visitor.visit(go_back)
+
+    assert visitor.visit(lambda request: request.SESSION.items()).text == (
+        "[('other', 2)]"
     )
 
 
