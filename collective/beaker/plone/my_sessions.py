@@ -31,6 +31,7 @@ from collective.beaker.plone.tickets import end_other_logins
 from collective.beaker.plone.tickets import logins_end_here
 from collective.beaker.session.answers import unavailable
 from collective.beaker.session.owners import current_user
+from collective.beaker.session.request import LazySession
 from collective.beaker.settings.options import with_defaults
 
 
@@ -62,7 +63,7 @@ class MySessions:
 
     def is_current(self, session: UserSession) -> bool:
         """Tell whether this is the session of the request."""
-        return session.id == self._current_id()
+        return session.id in self._current_ids()
 
     def end(self, token: str) -> bool:
         """End the session that a token names; tell whether there was one."""
@@ -74,16 +75,15 @@ class MySessions:
 
     def end_others(self) -> int:
         """End all sessions but that of the request; return their number."""
-        options, current = self._options(), self._current_id()
-        keep = set() if current is None else {current}
+        options, keep = self._options(), self._current_ids()
         with _outages_answered():
             *_, number = end_sessions_of_user(options, self._user, keep)
         end_other_logins(self._request)
         return number
 
-    def _current_id(self) -> str | None:
-        id: str | None = self._session and self._session.id
-        return id
+    def _current_ids(self) -> set[str]:
+        session = self._session
+        return session.ids() if isinstance(session, LazySession) else set()
 
     def _options(self) -> dict[str, object]:
         config = queryUtility(ISessionConfig)

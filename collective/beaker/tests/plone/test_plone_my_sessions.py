@@ -5,7 +5,10 @@ import re
 import unittest
 
 import transaction
+from zope.component import adapter
+from zope.component import getGlobalSiteManager
 from zope.component import getUtility
+from ZPublisher.interfaces import IPubAfterTraversal
 
 
 try:
@@ -19,6 +22,7 @@ try:
 except ModuleNotFoundError as error:
     raise unittest.SkipTest(f"Plone is not installed: {error}") from error
 
+from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.helpers.servers import free_port
 
@@ -245,6 +249,26 @@ class TestService(MySessionsTestCase):
     def test_it_ends_all_others(self):
         self.assertEqual(self.call("delete"), (204, None))
         self.assertEqual(self.visits(self.phone), "None")
+        self.assertEqual(self.visits(self.laptop), "1")
+
+
+@adapter(IPubAfterTraversal)
+def give_new_id(event):
+    """Do what a plug-in may do to the session of each request."""
+    session = ISession(event.request)
+    session.regenerate_id()
+    session.save()
+
+
+class TestNewId(MySessionsTestCase):
+    def test_a_session_that_is_getting_a_new_id_is_this_one(self):
+        site_manager = getGlobalSiteManager()
+        site_manager.registerHandler(give_new_id)
+        self.addCleanup(site_manager.unregisterHandler, give_new_id)
+
+        current = [item["current"] for item in self.call("get")[1]["items"]]
+        self.assertEqual(sorted(current), [False, True])
+        self.assertEqual(self.call("delete"), (204, None))
         self.assertEqual(self.visits(self.laptop), "1")
 
 
