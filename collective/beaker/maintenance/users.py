@@ -12,6 +12,7 @@ from collections.abc import Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
+from itertools import chain
 
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.slices import slices
@@ -100,13 +101,15 @@ def list_sessions_of_user(
 def end_session_of_user(options: Options, user: str, token: str) -> bool:
     """End the session of a user that a token names.
 
-    Returns whether there was one.  Raises as ``sessions_of_user``.
+    It may have moved since it got the token.  Returns whether there was one.
+    Raises as ``sessions_of_user``.
     """
     inspector = SessionInspector(options)
     for each in sessions_of_user(options, user):
         if each.token == token:
             return bool(inspector.end([each.id]))
-    return False
+    moved = _that_had_token(inspector, inspector.marks_of_user(user), token)
+    return bool(inspector.end(each.id for each in moved))
 
 
 def end_sessions_of_user(
@@ -131,6 +134,23 @@ def end_sessions_of_user(
         yield number
     if failure is not None:
         raise failure
+
+
+def _that_had_token(
+    inspector: SessionInspector, marks: Sequence[str], token: str
+) -> Iterator[InspectedRecord]:
+    """Yield the session, where it is now, that a token named before."""
+    noted = _noted(inspector, marks)
+    ids = (
+        [each.id for each in inspector.inspect_all()]
+        if noted is None
+        else chain.from_iterable(noted.values())
+    )
+    for id in ids:
+        if inspector.token(id) == token:
+            for inspected in inspector.follow(id):
+                if _mark_of(inspector, inspected) in marks:
+                    yield inspected
 
 
 def _noted(

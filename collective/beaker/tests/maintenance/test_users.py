@@ -243,6 +243,20 @@ def test_a_session_that_is_moving_is_found_where_it_goes(indexed):
         assert indexed.ids_of(ANNA) == {session.id}
 
 
+def test_a_token_names_a_session_that_has_moved_since(sessions):
+    former = sessions.make_for(ANNA)
+    (token,) = [
+        each.token for each in sessions_of_user(sessions.options, ANNA)
+    ]
+    session = open_stored(former, **sessions.options)
+    session.regenerate_id()
+    session.save()
+
+    assert not end_session_of_user(sessions.options, BERT, token)
+    assert end_session_of_user(sessions.options, ANNA, token)
+    assert sessions.ids_of(ANNA) == set()
+
+
 def renew_mark(indexed, id):
     """Have a request store a session after its secret has changed."""
     indexed.options |= {
