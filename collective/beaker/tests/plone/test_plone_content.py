@@ -278,6 +278,17 @@ class TestCatalog(CachingTestCase):
         self.page.reindexObject(idxs=["Title"])
         self.assertNotEqual(by_catalog(), before)
 
+    def test_two_requests_that_have_counted_as_far_share_nothing(self):
+        changed = []
+        for _ in range(2):
+            self.page.reindexObject(idxs=["Title"])
+            changed.append(by_catalog())
+            transaction.abort()
+        self.page.reindexObject(idxs=["Title"])
+        transaction.commit()
+
+        self.assertEqual(len({*changed, by_catalog()}), 3)
+
 
 class Read:
     """What a reader saw in one transaction."""
