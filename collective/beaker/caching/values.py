@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from Acquisition import aq_base
 from zope.publisher.interfaces import IRequest
+from ZTUtils.Lazy import Lazy
 
 
 class CachedValue(NamedTuple):
@@ -138,10 +139,11 @@ def _is_for_one_caller(value: Any) -> bool:
     """Tell whether an object is of no use, or even harmful, to others.
 
     It is a request, an object of the ZODB, or wrapped in a request, as brains
-    are; or an iterator, which can be used only once.
+    are; or the result of a search, which makes brains; or an iterator, which
+    can be used only once.
     """
     return (
-        isinstance(value, Iterator)
+        isinstance(value, Iterator | Lazy)
         or aq_base(value) is not value
         or getattr(value, "_p_jar", None) is not None
         or IRequest.providedBy(value)

@@ -19,6 +19,7 @@ from Products.Five.browser import BrowserView
 from zope.component.hooks import getSite
 from zope.component.hooks import setSite
 from zope.publisher.browser import TestRequest
+from ZTUtils.Lazy import LazyMap
 
 import collective.beaker
 from collective.beaker.caching import by_context
@@ -651,3 +652,13 @@ def test_what_can_be_used_only_once_is_not_kept_in_memory(region):
         return map(str, range(2))
 
     assert [list(numbers()), list(numbers())] == [["0", "1"]] * 2
+
+
+def test_no_result_of_a_search_is_kept_in_memory(region):
+    """It makes the brains when they are asked for, in any thread."""
+
+    @cached(region, name="found")
+    def found():
+        return LazyMap(str, range(2))
+
+    assert found() is not found()
