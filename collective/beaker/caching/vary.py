@@ -239,7 +239,8 @@ def context_of(*args: Any, **kwargs: Any) -> Any:
 def _find_context(*args: Any, **kwargs: Any) -> Any:
     # Another object must not speak for the one that is named.
     named = kwargs.get("context")
-    for candidate in args if named is None else (named,):
+    candidates = (*args, *kwargs.values()) if named is None else (named,)
+    for candidate in candidates:
         # Not what it acquires: a folder may contain something "context".
         for found in (candidate, _attribute(candidate, "context")):
             if hasattr(aq_base(found), "getPhysicalPath"):

@@ -101,8 +101,16 @@ def test_the_context_of_a_view_is_told_by_path_and_address(sites, seen):
         lambda context, request: by_context(request, context),
         lambda context, request: by_context(3, context=context),
         lambda context, request: by_context(View(context, request), 3),
+        lambda context, request: by_context(view=View(context, request)),
     ],
-    ids=["first", "with others", "second", "by name", "of a view"],
+    ids=[
+        "first",
+        "with others",
+        "second",
+        "by name",
+        "of a view",
+        "of a view by name",
+    ],
 )
 def test_the_context_is_found_among_the_arguments(call, sites, seen):
     path, _ = seen(lambda request: call(published(request), request), "/plain")
