@@ -20,12 +20,15 @@ from weakref import WeakKeyDictionary
 from Acquisition import aq_base
 from zope.component.hooks import getSite
 
+from collective.beaker.caching.debts import owe
 from collective.beaker.caching.factory import find_region
 from collective.beaker.caching.keys import LONGEST
 from collective.beaker.caching.keys import OBJECTS
 from collective.beaker.caching.keys import Arguments
 from collective.beaker.caching.keys import digest_of
 from collective.beaker.caching.keys import encode
+from collective.beaker.caching.names import names_of
+from collective.beaker.caching.region import MARK_SECONDS
 from collective.beaker.caching.snapshots import Others
 from collective.beaker.caching.snapshots import Snapshot
 from collective.beaker.caching.snapshots import connection_in_use
@@ -348,7 +351,9 @@ def _wrap(
         return key(args, kwargs) + _encoded_others(others)
 
     def drop_value(name: bytes, number: int | None) -> None:
-        find_region(region).invalidate(cache, name, number)
+        if not find_region(region).invalidate(cache, name, number):
+            record = names_of(region, cache).of_value(name)
+            owe(region, [record], number or 0, MARK_SECONDS)
 
     def invalidate(*args: P.args, **kwargs: P.kwargs) -> None:
         name = name_now(args, kwargs)

@@ -15,26 +15,30 @@ _PAUSE_SECONDS = 1
 """The time between two attempts."""
 
 
+_Record = tuple[str, float | None]
+"""The name of a record, and for how many seconds it is kept."""
+
+
 class _Debts:
-    """The numbers of tags that the store of a region has not got yet.
+    """The numbers of records that the store of a region has not got yet.
 
     A thread pays them, which ends when nothing is owed any more.
     """
 
     def __init__(self) -> None:
-        self._owed: dict[str, dict[str, int]] = {}
+        self._owed: dict[str, dict[_Record, int]] = {}
         self._lock = Lock()
         self._is_paying = False
 
-    def owe(self, region: str, names: list[str], number: int) -> None:
+    def owe(self, region: str, records: list[_Record], number: int) -> None:
         with self._lock:
             owed = self._owed.setdefault(region, {})
-            for name in names:
-                owed[name] = max(number, owed.get(name, number))
+            for record in records:
+                owed[record] = max(number, owed.get(record, number))
             if self._is_paying:
                 return
             self._is_paying = True
-        name = "collective.beaker tags"
+        name = "collective.beaker drops"
         Thread(target=self._pay_all, name=name, daemon=True).start()
 
     def _pay_all(self) -> None:
@@ -44,11 +48,11 @@ class _Debts:
                 if _is_paid(region, owed):
                     self._forget(region, owed)
 
-    def _listed(self) -> dict[str, dict[str, int]]:
+    def _listed(self) -> dict[str, dict[_Record, int]]:
         with self._lock:
             return {name: dict(owed) for name, owed in self._owed.items()}
 
-    def _forget(self, region: str, paid: dict[str, int]) -> None:
+    def _forget(self, region: str, paid: dict[_Record, int]) -> None:
         with self._lock:
             left = dict(self._owed[region].items() - paid.items())
             if left:
@@ -58,11 +62,11 @@ class _Debts:
             self._is_paying = bool(self._owed)
 
 
-def _is_paid(region: str, owed: dict[str, int]) -> bool:
+def _is_paid(region: str, owed: dict[_Record, int]) -> bool:
     try:
         store = find_region(region).store
-        for name, number in owed.items():
-            store.raise_number(name, number, None)
+        for (name, seconds), number in owed.items():
+            store.raise_number(name, number, seconds)
     except BeakerException:
         # Nobody has such a region any more.
         return True
@@ -74,9 +78,17 @@ def _is_paid(region: str, owed: dict[str, int]) -> bool:
 _debts = _Debts()
 
 
-def owe(region: str, names: list[str], number: int) -> None:
-    """Have the store of a region raise tags as soon as it can."""
-    _debts.owe(region, names, number)
+def owe(
+    region: str,
+    names: list[str],
+    number: int,
+    seconds: float | None = None,
+) -> None:
+    """Have the store of a region raise numbers as soon as it can.
+
+    In the place of a value, even 0 stands: it is computed anew.
+    """
+    _debts.owe(region, [(name, seconds) for name in names], number)
 
 
 @in_forked_child

@@ -179,8 +179,8 @@ class Region:
 
     def invalidate(
         self, cache: str, key: bytes, number: int | None = None
-    ) -> None:
-        """Remove the value with this key.
+    ) -> bool:
+        """Remove the value with this key, and tell whether that is done.
 
         Nothing that is being computed at this moment is stored.  ``number``
         is the transaction id of the commit that makes the value invalid:
@@ -197,6 +197,8 @@ class Region:
                 self.store.raise_number(name, number, MARK_SECONDS)
         except StoreUnavailable as error:
             self.failed("keeps a value that was invalidated", str(error))
+            return False
+        return True
 
     def get(
         self,

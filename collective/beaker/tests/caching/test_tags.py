@@ -9,6 +9,7 @@ import pytest
 import transaction
 from beaker.cache import cache_regions
 from persistent.mapping import PersistentMapping
+from redis import Redis
 from ZODB.DB import DB
 from ZODB.MappingStorage import MappingStorage
 from zope.component.hooks import getSite
@@ -21,6 +22,7 @@ from collective.beaker.caching.names import name_of_tag
 from collective.beaker.caching.names import names_of
 from collective.beaker.caching.snapshots import MARGIN_SECONDS
 from collective.beaker.caching.tags import names_of_tags
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values.base import digits
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.regions import in_threads
@@ -402,6 +404,36 @@ def test_a_store_that_comes_back_is_told_what_was_dropped(
 
     server.start()
     wait_until(lambda: zope.see(title, "news") == "new")
+
+
+def is_in_order(region):
+    try:
+        region.store.get(["a record"])
+    except StoreUnavailable:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("changes", [{"news": "new"}, {}])
+def test_a_store_that_comes_back_is_told_what_was_invalidated(
+    changes, zope, title, computed, region, start_server, monkeypatch
+):
+    server = start_server("redis")
+    options = {"type": "ext:redis", "url": server.url, "expire": 3600}
+    monkeypatch.setitem(cache_regions, region, options)
+    zope.see(title, "news")
+    Redis.from_url(server.url).save()
+    server.kill()
+    zope.transactions.begin()
+    with zope.at_work() as site:
+        site.update(changes)
+        title.invalidate("news")
+        zope.transactions.commit()
+
+    server.start()
+    wait_until(lambda: is_in_order(find_region(region)))
+    computed.clear()
+    wait_until(lambda: zope.see(title, "news") and computed)
 
 
 # Without a commit in the ZODB
