@@ -56,6 +56,10 @@ _SENSITIVE = re.compile(
 )
 """What names of options with a key or a password contain, even misspelt."""
 
+_LONGEST_WAIT = 3600
+"""The largest ``socket_timeout``, in seconds: far longer than any visitor
+waits, and as long as each client library can."""
+
 
 SESSION_OPTIONS: dict[str, Reader] = {
     "absolute_timeout": seconds(),
@@ -84,7 +88,7 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "secret": text,
     "secret_fallbacks": former_keys,
     "secure": boolean_or_auto,
-    "socket_timeout": seconds(),
+    "socket_timeout": seconds(largest=_LONGEST_WAIT),
     "sweep_interval": seconds(" (without the line, Zope does not sweep)"),
     "timeout": seconds(" (without the line, sessions do not time out)"),
     "transactional": boolean,
@@ -109,7 +113,7 @@ CACHE_OPTIONS: dict[str, Reader] = {
     ),
     "secret": text,
     "secret_fallbacks": former_keys,
-    "socket_timeout": seconds(),
+    "socket_timeout": seconds(largest=_LONGEST_WAIT),
     "stale": whole_number("a whole number of seconds"),
     "type": text,
 }

@@ -43,25 +43,28 @@ def boolean_or_auto(value: str) -> bool | str:
 
 
 def whole_number(
-    allowed: str, valid: Callable[[int], bool] = lambda number: True
+    allowed: str,
+    valid: Callable[[int], bool] = lambda number: True,
+    largest: int = _LARGEST,
 ) -> Reader:
     """Return a reader of numbers; ``allowed`` says which are valid."""
 
     def read(value: str) -> int:
         if not _DIGITS.fullmatch(value) or not valid(int(value)):
             raise ValueError(allowed)
-        if int(value) > _LARGEST:
-            raise ValueError(f"{allowed}, and at most {_LARGEST}")
+        if int(value) > largest:
+            raise ValueError(f"{allowed}, and at most {largest}")
         return int(value)
 
     return read
 
 
-def seconds(remark: str = "") -> Reader:
+def seconds(remark: str = "", largest: int = _LARGEST) -> Reader:
     """Return a reader of a time of at least one second."""
     return whole_number(
         f"a whole number of seconds, 1 or more{remark}",
         lambda number: number > 0,
+        largest,
     )
 
 

@@ -226,6 +226,7 @@ def test_values_that_are_no_text_pass_unchanged(value):
         ("resolution_seconds", "-1", "a whole number of seconds."),
         ("socket_timeout", "0", "a whole number of seconds, 1 or more."),
         ("socket_timeout", "0.5", "a whole number of seconds, 1 or more."),
+        ("socket_timeout", "3601", "and at most 3600."),
         ("transactional", "auto", "on or off"),
         ("cookie_expires", "soon", "a whole number of seconds"),
         ("cookie_expires", "9" * 20, "a whole number of seconds"),
