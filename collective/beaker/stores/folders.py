@@ -27,12 +27,13 @@ from collective.beaker.interfaces import StoreLocked
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import UNREADABLE
-from collective.beaker.stores.lock_files import identity
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
+from collective.beaker.stores.lock_files import watched
 from collective.beaker.stores.private import TEMPORARY
 from collective.beaker.stores.private import exists
 from collective.beaker.stores.private import is_file
+from collective.beaker.stores.private import is_other
 from collective.beaker.stores.private import is_taken
 from collective.beaker.stores.private import make_file
 from collective.beaker.stores.private import make_folder
@@ -102,19 +103,19 @@ class FolderStore(Store):
         The previous holder may have removed its file in the meantime.
         """
         path = self._lock_path(id)
-        before = identity(path)
-        if before is None:
+        if not is_file(path):
             # Beaker would create it readable by everyone.
             make_folder(os.path.dirname(path))
-            if not is_file(path):
+            # Not what another thread has just made and locked.
+            if is_other(path):
                 remove(path)
             make_file(path)
-            before = identity(path)
-        lock = file_synchronizer(id, lock_dir=self._lock_folder)
-        if not lock.acquire_write_lock(wait=False):
-            return None
-        if before is not None and identity(path) == before:
-            return lock
+        with watched(path) as is_the_same:
+            lock = file_synchronizer(id, lock_dir=self._lock_folder)
+            if not lock.acquire_write_lock(wait=False):
+                return None
+            if is_the_same():
+                return lock
         # Beaker may have created a new file, readable by everyone.
         with suppress(FileNotFoundError):
             os.chmod(path, 0o600)

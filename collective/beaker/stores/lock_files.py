@@ -9,11 +9,10 @@ that holds a lock removes its file.
 
 import os
 import time
-from collections.abc import Hashable
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import ETIMEDOUT
-from stat import S_ISREG
 
 from beaker.synchronization import has_flock
 
@@ -35,19 +34,22 @@ _POLL_SECONDS = 0.001
 """The time between two attempts to acquire a lock."""
 
 
-def identity(path: str) -> Hashable:
-    """Return what distinguishes a file from a later one with the same name.
+@contextmanager
+def watched(path: str) -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether a path has led to one file since.
 
-    Returns None if there is no file, but nothing or, for example, a link.
+    The file is open meanwhile, so that no new one can have its inode number.
     """
     try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return None
-    if not S_ISREG(found.st_mode):
-        return None
-    # A new file may reuse the inode number of one that was removed.
-    return found.st_dev, found.st_ino, found.st_ctime_ns
+        file = os.open(path, _OPEN)
+    except OSError:
+        # There is none, but nothing or, for example, a link.
+        yield lambda: False
+        return
+    try:
+        yield lambda: _is_at(file, path)
+    finally:
+        os.close(file)
 
 
 def is_free(path: str) -> bool:

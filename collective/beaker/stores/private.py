@@ -65,6 +65,14 @@ def is_file(path: str) -> bool:
         return False
 
 
+def is_other(path: str) -> bool:
+    """Tell whether a link, a pipe or a folder is at a path."""
+    try:
+        return not S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
 def make_folder(folder: str) -> None:
     """Create a private folder, and those above it, if missing."""
     if os.path.isdir(folder or os.curdir):

@@ -4,11 +4,16 @@ import fcntl
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 
+from collective.beaker.interfaces import StoreLocked
+from collective.beaker.stores import base
+from collective.beaker.stores import folders
 from collective.beaker.stores.lock_files import held
+from collective.beaker.stores.lock_files import hold
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
 from collective.beaker.tests.helpers.waiting import SECONDS
@@ -110,7 +115,7 @@ def test_one_at_a_time_holds_a_lock_whose_file_is_removed_all_the_time(
     ended = threading.Event()
 
     def hold():
-        for _ in range(150):
+        for _ in range(40):
             with file_sessions.store.lock(id):
                 os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
                 os.remove(marker)
@@ -128,3 +133,23 @@ def test_one_at_a_time_holds_a_lock_whose_file_is_removed_all_the_time(
         finally:
             ended.set()
         removing.result(SECONDS)
+
+
+def test_a_lock_that_another_has_just_made_is_not_removed(
+    file_sessions, monkeypatch
+):
+    id = file_sessions.make()
+    path = file_sessions.store._lock_path(id)
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+
+    with ExitStack() as another:
+
+        def is_file_before_it_was_made(path):
+            if not os.path.exists(path):
+                another.enter_context(hold(path, SECONDS))
+            return False
+
+        monkeypatch.setattr(folders, "is_file", is_file_before_it_was_made)
+        os.remove(path)
+        with pytest.raises(StoreLocked):
+            file_sessions.store.lock(id).__enter__()
