@@ -231,10 +231,14 @@ def make_engine(
     }
     parsed = sqlalchemy.make_url(url or engine_options.pop("url"))
     engine_options.pop("url", None)
-    if parsed.get_backend_name() != "sqlite" or sqlite_file(parsed):
+    has_own_pool = not engine_options.keys().isdisjoint(["pool", "poolclass"])
+    is_in_memory = parsed.get_backend_name() == "sqlite" and not sqlite_file(
+        parsed
+    )
+    if not (has_own_pool or is_in_memory):
         # Each thread has one connection at a time.  If it had to wait for that
-        # of another, it would wait twice for a database that hangs.  The pool
-        # of a SQLite in memory does not know these options.
+        # of another, it would wait twice for a database that hangs.  Other
+        # pools do not know these options, nor does that of SQLite in memory.
         engine_options.setdefault("max_overflow", -1)
         engine_options.setdefault("pool_timeout", socket_timeout)
     engine = sqlalchemy.create_engine(

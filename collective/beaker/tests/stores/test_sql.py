@@ -198,6 +198,17 @@ def test_options_of_the_engine_may_hold_the_url(id, tmp_path):
     assert text(store, id) == "first"
 
 
+def test_options_of_the_engine_may_name_another_pool(id, tmp_path):
+    options = {
+        "sa.url": f"sqlite:///{tmp_path}/sessions.db",
+        "sa.poolclass": sqlalchemy.NullPool,
+    }
+    store = make_store("ext:database", sa_opts=options)
+    store.swap(id, None, "first")
+
+    assert text(store, id) == "first"
+
+
 def test_an_option_in_the_url_goes_before():
     url = "postgresql+psycopg://a@127.0.0.1:9/a?connect_timeout=2"
     arguments = _connect_arguments(sqlalchemy.make_url(url), 7)
