@@ -14,7 +14,6 @@ from collective.beaker.interfaces import StoreUnavailable
 _PAUSE_SECONDS = 1
 """The time between two attempts."""
 
-
 _Record = tuple[str, float | None]
 """The name of a record, and for how many seconds it is kept."""
 

@@ -29,11 +29,7 @@ TEMPORARY = ".temp"
 
 def exists(path: str) -> bool:
     """Tell whether a file exists; raise OSError if that is unknown."""
-    try:
-        os.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
+    return file_id(path) is not None
 
 
 def file_id(path: str) -> Hashable:

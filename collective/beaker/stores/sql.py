@@ -35,6 +35,7 @@ from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack_namespace
 from collective.beaker.stores.sql_database import AUTOCOMMIT
+from collective.beaker.stores.sql_database import TIME_OUTS
 from collective.beaker.stores.sql_database import Database
 from collective.beaker.stores.sql_database import Raw
 from collective.beaker.stores.sql_database import make_engine
@@ -160,6 +161,7 @@ class SqlStore(Store):
     """
 
     failures = (exc.SQLAlchemyError, OSError)
+    time_outs = TIME_OUTS
     has_index = True
 
     def __init__(self, kind: str, engine: Engine, table: Table):
@@ -171,7 +173,6 @@ class SqlStore(Store):
         self._of_index = _IndexStatements(table, engine.dialect.name)
         self._index = Database(engine, self._of_index.table)
         self._may_make_index = True
-        self.time_outs = self._database.time_outs
 
     def after_fork(self) -> None:
         super().after_fork()

@@ -65,6 +65,9 @@ _CODES = ("sqlstate", "pgcode", "sqlite_errorname")
 """The attributes in which drivers of PostgreSQL and SQLite keep the code of an
 error.  SQLite's exists since Python 3.11."""
 
+TIME_OUTS = (TimeoutError, exc.TimeoutError)
+"""What is raised, or is a cause, if somebody waited for a database in vain."""
+
 AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 """The option of an engine that commits each statement at once."""
 
@@ -103,10 +106,6 @@ class Database:
         # SQLite would create the file readable by everyone.
         self._file = sqlite_file(engine.url)
         self._found_file: Hashable = None
-        self.time_outs: tuple[type[Exception], ...] = (
-            TimeoutError,
-            exc.TimeoutError,
-        )
 
     def after_fork(self) -> None:
         """Leave connections to the process that was forked."""

@@ -27,6 +27,7 @@ from sqlalchemy.dialects import sqlite
 
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
+from collective.beaker.stores.sql_database import TIME_OUTS
 from collective.beaker.stores.sql_database import Database
 from collective.beaker.stores.sql_database import Raw
 from collective.beaker.stores.sql_database import make_engine
@@ -213,13 +214,13 @@ class SqlValues(ValueStore):
     """Keeps records as rows.  The engine commits each statement at once."""
 
     failures = (exc.SQLAlchemyError, OSError)
+    time_outs = TIME_OUTS
 
     def __init__(self, kind: str, engine: Engine, table: Table):
         address = engine.url.render_as_string(hide_password=True)
         super().__init__(kind, address)
         self._database = Database(engine, table)
         self._statements = _Statements(table, engine.dialect.name)
-        self.time_outs = self._database.time_outs
 
     def after_fork(self) -> None:
         super().after_fork()
