@@ -5,7 +5,6 @@ To add a store, add a module to stores/ and an entry to this table.
 
 import inspect
 import os
-import re
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Mapping
@@ -17,19 +16,23 @@ from importlib import import_module
 from importlib.metadata import EntryPoint
 from importlib.metadata import entry_points
 from typing import Any
-from urllib.parse import urlsplit
 
 from beaker.cache import clsmap
 
+from collective.beaker.settings.addresses import database_error
+from collective.beaker.settings.addresses import database_places
+from collective.beaker.settings.addresses import form_error
+from collective.beaker.settings.addresses import memcached_places
+from collective.beaker.settings.addresses import redis_cluster_error
+from collective.beaker.settings.addresses import redis_error
+from collective.beaker.settings.addresses import redis_places
+from collective.beaker.settings.addresses import sqlite_file
 from collective.beaker.settings.options import COMMON_OPTIONS
 from collective.beaker.settings.readers import Reader
 from collective.beaker.settings.readers import boolean
 from collective.beaker.settings.readers import choice
 from collective.beaker.settings.readers import seconds
 from collective.beaker.settings.readers import text
-from collective.beaker.settings.sentinels import FORM as SENTINEL_FORM
-from collective.beaker.settings.sentinels import names_sentinels
-from collective.beaker.settings.sentinels import read_sentinel_url
 
 
 _NEVER_FOREIGN = COMMON_OPTIONS | {"region"}
@@ -196,151 +199,6 @@ class Backend:
         return self.takes_any and option not in COMMON_OPTIONS
 
 
-def _form_error(form: str, pattern: str) -> Callable[[str], str | None]:
-    """Return a check of the form of an address."""
-
-    def check(address: str) -> str | None:
-        if re.fullmatch(pattern, address):
-            return None
-        return f"it must look like {form}"
-
-    return check
-
-
-def _database_error(address: str) -> str | None:
-    """Read a URL as SQLAlchemy does, and look for the driver it names."""
-    from sqlalchemy import exc
-    from sqlalchemy.engine import make_url
-
-    try:
-        url = make_url(address)
-        dialect = url.get_dialect()
-    except exc.NoSuchModuleError:
-        return f"SQLAlchemy has no dialect {url.drivername!r}"
-    except (exc.ArgumentError, ValueError):
-        return "it must look like postgresql+psycopg://user@host/database"
-    try:
-        dialect.import_dbapi()
-    except ImportError as error:
-        return f"install the database driver {error.name}"
-    return None
-
-
-def sqlite_file(address: Any) -> str | None:
-    """Return the file of a URL of SQLAlchemy; None if it names none."""
-    from sqlalchemy.engine import make_url
-
-    if not address:
-        return None
-    url = make_url(address)
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return None
-    special = url.database == ":memory:" or url.database.startswith("file:")
-    return None if special else url.database
-
-
-def _database_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
-    from sqlalchemy import exc
-    from sqlalchemy.engine import make_url
-
-    try:
-        url = make_url(options.get("url") or "")
-    except (exc.ArgumentError, ValueError):
-        # There is an error about it where it is used.
-        return frozenset()
-    table = options.get("table_name") or "beaker_cache"
-    schema = options.get("schema_name")
-    server = (_host(url.host), url.port, url.database)
-    return frozenset([(*server, schema, table)])
-
-
-def _memcached_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
-    url = options.get("url")
-    servers = url.split(";") if isinstance(url, str) else ()
-    return frozenset(
-        (_host(host), port or "11211")
-        for host, _, port in (
-            server.strip().partition(":") for server in servers
-        )
-    )
-
-
-def _redis_places(options: Mapping[str, Any]) -> frozenset[Hashable]:
-    url = options.get("url")
-    if isinstance(url, str) and names_sentinels(url):
-        return _sentinel_places(url)
-    parts = _redis_options(url) if isinstance(url, str) else None
-    if parts is None:
-        return frozenset()
-    server = parts.get("path") or (
-        _host(parts.get("host")),
-        parts.get("port", 6379),
-    )
-    return frozenset([(server, parts.get("db") or 0)])
-
-
-def _sentinel_places(url: str) -> frozenset[Hashable]:
-    """Return a place for each sentinel, as another address may name fewer."""
-    try:
-        address = read_sentinel_url(url)
-    except ValueError:
-        return frozenset()
-    database = address.service, address.options.get("db") or 0
-    return frozenset(
-        (_host(host), port, *database) for host, port in address.sentinels
-    )
-
-
-def _host(name: str | None) -> str:
-    """Return one name for what is this machine, and others as they are."""
-    name = (name or "localhost").lower()
-    return "localhost" if name in ("127.0.0.1", "::1") else name
-
-
-def _redis_error(url: str) -> str | None:
-    form = "redis://host:port/number"
-    if names_sentinels(url):
-        form = SENTINEL_FORM
-        with suppress(ValueError):
-            read_sentinel_url(url)
-            return None
-    elif _redis_options(url) is not None:
-        return None
-    percent = ", with user and password percent-encoded" if "@" in url else ""
-    return f"it must look like {form}{percent}"
-
-
-def _redis_cluster_error(urls: str) -> str | None:
-    for url in urls.split(","):
-        node = _redis_options(url) or {}
-        if "path" in node:
-            return "a Redis Cluster has no unix socket"
-        if "db" in node:
-            return "a Redis Cluster has no database numbers"
-        if not node.keys() >= {"host", "port"}:
-            return "it must look like redis://host:port,redis://host:port"
-    return None
-
-
-def _redis_options(url: str) -> dict[str, Any] | None:
-    """Read a URL as the client library does; return None if it is wrong.
-
-    The library itself ignores a database that is not a number.
-    """
-    from redis.connection import parse_url
-
-    try:
-        options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
-    except ValueError:
-        return None
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        is_valid = "path" in options
-    else:
-        is_valid = parts.path.strip("/").isdecimal() or parts.path in ("", "/")
-    return options if is_valid and url.split() == [url] else None
-
-
 def _file_backend(
     name: str,
     store: str,
@@ -416,8 +274,8 @@ BACKENDS: dict[str, Backend] = {
             python_options={"sa_opts": "it takes a Python dictionary"},
             needs=(("url",),),
             address="url",
-            address_error=_database_error,
-            places=_database_places,
+            address_error=database_error,
+            places=database_places,
             file=sqlite_file,
             place="table",
             module="sqlalchemy",
@@ -461,8 +319,8 @@ BACKENDS: dict[str, Backend] = {
             },
             needs=(("url",),),
             address="url",
-            address_error=_form_error("host:port;host:port", "((?!://).)+"),
-            places=_memcached_places,
+            address_error=form_error("host:port;host:port", "((?!://).)+"),
+            places=memcached_places,
             place="memcached",
             shares_memory=True,
             module="pymemcache",
@@ -485,7 +343,7 @@ BACKENDS: dict[str, Backend] = {
             options={"url": text},
             needs=(("url",),),
             address="url",
-            address_error=_form_error(
+            address_error=form_error(
                 "mongodb://host/database",
                 r"mongodb(\+srv)?://[^/]+/[^?].*",
             ),
@@ -503,8 +361,8 @@ BACKENDS: dict[str, Backend] = {
             options={"url": text, "timeout": seconds()},
             needs=(("url",),),
             address="url",
-            address_error=_redis_error,
-            places=_redis_places,
+            address_error=redis_error,
+            places=redis_places,
             place="Redis database",
             shares_memory=True,
             module="redis",
@@ -522,7 +380,7 @@ BACKENDS: dict[str, Backend] = {
             takes_any=True,
             needs=(("urls",),),
             address="urls",
-            address_error=_redis_cluster_error,
+            address_error=redis_cluster_error,
             module="redis",
             extra="redis",
             distribution="redis",

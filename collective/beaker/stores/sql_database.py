@@ -20,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy import exc
 
 from collective.beaker.hidden import HiddenBytes
-from collective.beaker.settings.backends import sqlite_file
+from collective.beaker.settings.addresses import sqlite_file
 from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.failures import reason_of
 from collective.beaker.stores.private import file_id
