@@ -3,10 +3,8 @@
 Each function yields messages that name the setting, the value and the remedy.
 """
 
-import math
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -26,24 +24,18 @@ from collective.beaker.settings.backends import has_library
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.backends import places_of
 from collective.beaker.settings.cookie_rules import cookie_checks
+from collective.beaker.settings.keys import SHORT_KEY
+from collective.beaker.settings.keys import former_key_warnings
+from collective.beaker.settings.keys import key_warnings
+from collective.beaker.settings.keys import might_be_guessed
 from collective.beaker.settings.options import FALLBACK_OPTIONS
 from collective.beaker.settings.options import KEY_OPTIONS
 from collective.beaker.settings.options import redacted
 from collective.beaker.settings.readers import former_keys
 
 
-SHORT_KEY = 16
-"""The number of characters below which a key causes a warning."""
-
-_FEWEST_BITS = 32
-"""The estimate below which a key of any length causes a warning.  It is some
-50 for 16 random digits of any base from 16 upwards."""
-
 _BEARER = re.compile("[A-Za-z0-9._~+/-]+=*")
 """What a bearer token consists of (RFC 6750)."""
-
-EXAMPLE_KEY = "replace-this-by"
-"""What the keys in the documentation begin with, which anyone can read."""
 
 DIFFER_IN_ONE_PLACE = (
     "are kept in one place, but have different timeouts, and a sweep removes "
@@ -274,11 +266,11 @@ def session_warnings(options: Options, backend: Backend) -> Iterator[str]:
     return _findings(
         [
             *(
-                _key_warnings(f"session.{option}", options, option, end)
+                key_warnings(f"session.{option}", options, option, end)
                 for option in KEY_OPTIONS
             ),
             *(
-                _former_key_warnings(f"session.{option}", options, option)
+                former_key_warnings(f"session.{option}", options, option)
                 for option in FALLBACK_OPTIONS
             ),
             _sweep_warnings(options, backend),
@@ -305,60 +297,6 @@ def class_warnings(options: Options) -> Iterator[str]:
         f"session.login_policy is {policy!r}, but has no effect on a session "
         f"of the class {name} (session.session_class): if somebody planted "
         f"one in a browser, it stays theirs after a login there. {remedy}"
-    )
-
-
-def _key_warnings(
-    setting: str, options: Options, option: str, end: str
-) -> Iterator[str]:
-    """Warn of a key that might be guessed; ``end`` says what a change does."""
-    key = options[option]
-    if isinstance(key, str) and len(key) < SHORT_KEY:
-        yield (
-            f"{setting} has {len(key)} characters and might be "
-            f"guessed. Use {SHORT_KEY} or more, at random; {end}."
-        )
-    elif isinstance(key, str) and _estimated_bits(key) < _FEWEST_BITS:
-        yield (
-            f"{setting} has {len(key)} characters, but few different "
-            f"ones, and might be guessed. Use {SHORT_KEY} or more, at random; "
-            f"{end}."
-        )
-    elif isinstance(key, str) and key.startswith(EXAMPLE_KEY):
-        yield (
-            f"{setting} is that of an example, which anyone can "
-            f"know. Use a long random text of your own; {end}."
-        )
-
-
-def _former_key_warnings(
-    setting: str, options: Options, option: str
-) -> Iterator[str]:
-    keys = former_keys(options[option])
-    shortest = min(map(len, keys), default=SHORT_KEY)
-    if shortest < SHORT_KEY:
-        yield (
-            f"{setting} has a key of {shortest} characters, which "
-            "might be guessed. Remove it soon. (Blanks separate keys.)"
-        )
-    elif any(_estimated_bits(key) < _FEWEST_BITS for key in keys):
-        yield (
-            f"{setting} has a key of few different characters, which "
-            "might be guessed. Remove it soon."
-        )
-
-
-def _estimated_bits(key: str) -> float:
-    """Estimate how many bits of a key are random.
-
-    It is the entropy of its characters, and of what is repeated once only.
-    For a sentence or a name this is far too much: it cannot be known.
-    """
-    repeated = key[: (key + key).find(key, 1)]
-    length = len(repeated)
-    return sum(
-        number * math.log2(length / number)
-        for number in Counter(repeated).values()
     )
 
 
@@ -443,11 +381,7 @@ def metrics_errors(options: Options) -> Iterator[str]:
     token = options.get("token", "")
     if not token:
         return
-    if (
-        len(token) < SHORT_KEY
-        or _estimated_bits(token) < _FEWEST_BITS
-        or token.startswith(EXAMPLE_KEY)
-    ):
+    if might_be_guessed(token):
         yield (
             f"metrics.token (hidden) has {len(token)} characters and might "
             f"be guessed. Use {SHORT_KEY} or more, at random, and none from "
@@ -483,12 +417,10 @@ def cache_warnings(
     for prefix, options in caches.items():
         inherited = session if prefix == "cache" else whole
         if options["secret"] != inherited.get("secret"):
-            yield from _key_warnings(
-                f"{prefix}.secret", options, "secret", end
-            )
+            yield from key_warnings(f"{prefix}.secret", options, "secret", end)
         option = "secret_fallbacks"
         if options[option] != inherited.get(option):
-            yield from _former_key_warnings(
+            yield from former_key_warnings(
                 f"{prefix}.{option}", options, option
             )
         if (

@@ -29,7 +29,7 @@ from collective.beaker.documentation import DOCUMENTATION
 from collective.beaker.session import closeSession
 from collective.beaker.session import initializeSession
 from collective.beaker.settings.backends import BACKENDS
-from collective.beaker.settings.checks import EXAMPLE_KEY
+from collective.beaker.settings.keys import EXAMPLE_KEY
 from collective.beaker.settings.links import setting_url
 from collective.beaker.settings.options import CACHE_OPTIONS
 from collective.beaker.settings.options import METRICS_OPTIONS
