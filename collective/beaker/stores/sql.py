@@ -362,7 +362,14 @@ def sql_store(
     table = Table(
         table_name,
         sqlalchemy.MetaData(),
-        Column("id", sqlalchemy.Integer, primary_key=True),
+        # Nothing here needs a number, but Beaker does.  Each new record takes
+        # one, and each lock, so that those of 32 bits would be used up.  In
+        # SQLite, this is how to get 64 bits.
+        Column(
+            "id",
+            sqlalchemy.BigInteger().with_variant(sqlalchemy.Integer, "sqlite"),
+            primary_key=True,
+        ),
         Column("namespace", sqlalchemy.String(255), nullable=False),
         Column("accessed", sqlalchemy.DateTime, nullable=False),
         Column("created", sqlalchemy.DateTime, nullable=False),

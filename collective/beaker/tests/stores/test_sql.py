@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 import sqlalchemy
+from beaker.ext.database import DatabaseNamespaceManager
 from beaker.ext.sqla import SqlaNamespaceManager
 from beaker.ext.sqla import make_cache_table
 from sqlalchemy import exc
@@ -291,6 +292,74 @@ def test_a_server_that_lets_nobody_in_is_waited_for_once(id):
             store.load(id)
         with pytest.raises(StoreUnavailable, match="left alone"):
             store.load(id)
+
+
+# Numbers of rows
+
+_LAST_OF_32_BITS = 2**31 - 1
+
+
+def use_up_numbers(url, table):
+    """Leave one number of 32 bits for the next row of a table."""
+    with engine_of(url).begin() as connection:
+        connection.exec_driver_sql(
+            f"SELECT setval('{table}_id_seq', {_LAST_OF_32_BITS - 1})"
+            if url.startswith("postgresql")
+            else f"ALTER TABLE {table} AUTO_INCREMENT = {_LAST_OF_32_BITS}"
+        )
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def database(request):
+    """A server and the store in it, whose table has yet to be made."""
+    server = request.getfixturevalue(request.param)
+    server.start()
+    table = f"table_{new_id()}"
+    return make_store("ext:database", url=server.url, table_name=table), server
+
+
+def test_the_numbers_of_a_new_table_have_more_than_32_bits(database, id):
+    store, server = database
+    store.swap(new_id(), None, "first")
+    use_up_numbers(server.url, store._table.name)
+    store.swap(new_id(), None, "last of 32 bits")
+
+    assert store.swap(id, None, "next")
+
+
+_ALTERATIONS = {
+    "postgresql": [
+        "ALTER TABLE {} ALTER id TYPE bigint",
+        "ALTER SEQUENCE {}_id_seq AS bigint",
+    ],
+    "mysql": ["ALTER TABLE {} MODIFY id BIGINT NOT NULL AUTO_INCREMENT"],
+}
+"""What the page on stores tells an administrator to do."""
+
+
+@pytest.fixture
+def store_of_beaker(database):
+    """A table that Beaker has made, and that can number no more rows."""
+    store, server = database
+    table = store._table.name
+    DatabaseNamespaceManager._init_dependencies()
+    DatabaseNamespaceManager(
+        "any", server.url, {"sa.poolclass": sqlalchemy.NullPool}, table
+    )
+    use_up_numbers(server.url, table)
+    store.swap(new_id(), None, "last")
+    return store
+
+
+def test_a_table_of_beaker_has_more_numbers_once_it_is_altered(
+    store_of_beaker, id
+):
+    engine, table = store_of_beaker._database._engine, store_of_beaker._table
+    with engine.connect() as connection:
+        for statement in _ALTERATIONS[engine.dialect.name]:
+            connection.exec_driver_sql(statement.format(table.name))
+
+    assert store_of_beaker.swap(id, None, "next")
 
 
 # Processes
