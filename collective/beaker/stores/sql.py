@@ -39,6 +39,7 @@ from collective.beaker.stores.sql_database import TIME_OUTS
 from collective.beaker.stores.sql_database import Database
 from collective.beaker.stores.sql_database import Raw
 from collective.beaker.stores.sql_database import make_engine
+from collective.beaker.stores.sql_database import says_too_long
 from collective.beaker.stores.sql_database import sql_reason_of
 
 
@@ -216,13 +217,16 @@ class SqlStore(Store):
             number = self._database.run(
                 lambda use: use.execute(statement, values).rowcount
             )
-        except exc.DataError:
-            raise RecordTooLarge(
-                "A session is larger than the column 'data' of the database "
-                "table allows (64 kB in MySQL and MariaDB). Store less in "
-                "sessions, or alter the column to LONGBLOB."
-            ) from None
-        return number == 1
+        except exc.DBAPIError as error:
+            if not says_too_long(error):
+                raise
+        else:
+            return number == 1
+        raise RecordTooLarge(
+            "A session is larger than the column 'data' of the database "
+            "table allows (64 kB in MySQL and MariaDB). Store less in "
+            "sessions, or alter the column to LONGBLOB."
+        )
 
     def _delete(self, id: str) -> None:
         if not self._database.has_table():

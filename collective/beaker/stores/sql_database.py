@@ -57,6 +57,10 @@ _REFUSALS = frozenset([1290, 1836, "25006"])
 """The codes of a server of MySQL, MariaDB or PostgreSQL that may be read only:
 another one may have taken its part."""
 
+_TOO_LONG = frozenset([1406, "22001"])
+"""The codes of a value that is too long for its column: of MySQL and MariaDB,
+and in standard SQL."""
+
 _SQLITE_BUSY = "database is locked"
 """The error of SQLite if another process holds the lock for too long.  Before
 Python 3.11, it has no code."""
@@ -197,6 +201,11 @@ def sql_reason_of(error: BaseException) -> str:
     """Return why a database fails, with the codes of its errors."""
     codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
     return ": ".join([reason_of(error), *map(str, codes)])
+
+
+def says_too_long(error: exc.DBAPIError) -> bool:
+    """Tell whether a value is too long for its column."""
+    return not _TOO_LONG.isdisjoint(_codes(error))
 
 
 def _is_conflict(error: exc.DBAPIError) -> bool:

@@ -351,6 +351,14 @@ def store_of_beaker(database):
     return store
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_numbers_that_are_used_up_are_an_outage_and_no_large_session(
+    store_of_beaker, id
+):
+    with pytest.raises(StoreUnavailable, match=r": DataError: 2200H\."):
+        store_of_beaker.swap(id, None, "next")
+
+
 def test_a_table_of_beaker_has_more_numbers_once_it_is_altered(
     store_of_beaker, id
 ):
