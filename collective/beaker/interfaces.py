@@ -162,7 +162,10 @@ class IStore(Interface):
     )
 
     def walk_all() -> Iterator[tuple[str, Record]]:
-        """Yield names and records as ``walk``, including those of locks."""
+        """Yield names and records as ``walk``, including those of locks.
+
+        Some stores may yield a record twice.
+        """
 
     def estimate() -> int | None:
         """Return roughly how many records and files there are, or None."""

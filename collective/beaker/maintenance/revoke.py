@@ -15,6 +15,7 @@ from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.cookies import SIGNATURE_LENGTH
 from collective.beaker.session.moves import has_moved
 from collective.beaker.session.times import CREATED
+from collective.beaker.stores import Record
 
 
 _MOST_WALKS = 10
@@ -97,24 +98,37 @@ def _end_all(
     """Remove records, including any that have changed in the meantime.
 
     A session that has moved is ended where it is now: this walk may have been
-    there before.  Returns how many sessions there were.
+    there before.  Returns how many sessions there were, however often one is
+    among the records.
     """
-    moved = [each.id for each in inspected if has_moved(each.data)]
+    moved = [each for each in inspected if has_moved(each.data)]
+    others = [each for each in inspected if not has_moved(each.data)]
     try:
-        ended = inspector.end(moved)
+        ended = inspector.end(each.id for each in moved)
     finally:
         # If one cannot be ended, the others are.
-        _remove(inspector, inspected)
-    return len(inspected) - len(moved) + ended
+        inspector.store.remove(_records(moved))
+        removed = _remove(inspector, others)
+    return ended + removed
 
 
 def _remove(
     inspector: SessionInspector, inspected: Sequence[InspectedRecord]
-) -> None:
-    """Remove records, even if they have changed."""
-    records = [(each.id, each.record) for each in inspected]
-    if inspector.store.remove(records) < len(records):
-        inspector.end(each.id for each in inspected)
+) -> int:
+    """Remove records, even if they have changed.
+
+    Returns how many there were.
+    """
+    removed = inspector.store.remove(_records(inspected))
+    if removed < len(inspected):
+        removed += inspector.end(each.id for each in inspected)
+    return removed
+
+
+def _records(
+    inspected: Sequence[InspectedRecord],
+) -> list[tuple[str, Record]]:
+    return [(each.id, each.record) for each in inspected]
 
 
 def _creation_time(inspected: InspectedRecord) -> float:

@@ -43,6 +43,24 @@ def test_all_sessions_are_revoked(sessions):
     assert sessions.ids() == set()
 
 
+def test_a_session_that_a_store_lists_twice_is_counted_once(file_sessions):
+    file_sessions.make()
+    inspector = SessionInspector(file_sessions.options)
+    (inspected,) = inspector.inspect_all()
+
+    assert _end_all(inspector, [inspected, inspected]) == 1
+
+
+def test_a_session_that_has_just_moved_is_counted_once(file_sessions):
+    session = open_stored(file_sessions.make(), **file_sessions.options)
+    session.regenerate_id()
+    session.save()
+    assert len(file_sessions.ids()) == 2
+
+    assert last(revoke_all(file_sessions.options)) == 1
+    assert file_sessions.ids() == set()
+
+
 def test_a_session_whose_clock_is_ahead_is_revoked_too(file_sessions):
     file_sessions.make(age=-3600)
 
