@@ -23,6 +23,7 @@ from collective.beaker.stores.base import Store
 from collective.beaker.stores.container import expand
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
+from collective.beaker.stores.failures import reason_of
 
 
 _LONGEST_TTL = 60 * 60 * 24 * 30
@@ -31,6 +32,9 @@ _LONGEST_TTL = 60 * 60 * 24 * 30
 _LAST_DATE = 2**31 - 1
 """The last date that memcached knows.  A later one is in the past to it, so
 that it would drop the item at once."""
+
+_NO_VERSION = b"0"
+"""The version of everything in a memcached that was started with -C."""
 
 _PICKLED = 1
 """The flag for a pickle.
@@ -66,6 +70,9 @@ class MemcachedStore(Store):
 
     def _drop_connections(self) -> None:
         self._connection = self._connect()
+
+    def _reason(self, error: BaseException) -> str:
+        return memcached_reason_of(error)
 
     def payload(self, record: Record) -> str | None:
         content, flags = record.raw
@@ -150,12 +157,34 @@ def client_options(socket_timeout: float) -> dict[str, Any]:
     }
 
 
+class CannotCompare(MemcacheError):
+    """memcached has nothing to compare."""
+
+
+class ComparingClient(Client):
+    """Says so if memcached cannot compare: nobody would ever succeed."""
+
+    def cas(
+        self, key: str, value: bytes, cas: bytes, *args: Any, **options: Any
+    ) -> Any:
+        if cas == _NO_VERSION:
+            raise CannotCompare
+        return super().cas(key, value, cas, *args, **options)
+
+
+def memcached_reason_of(error: BaseException) -> str:
+    """Return why memcached fails."""
+    if isinstance(error, CannotCompare):
+        return "memcached has been started with -C; start it without"
+    return reason_of(error)
+
+
 class _Connection(threading.local):
     """A client for each thread, which is faster than a pool."""
 
     def __init__(self, server: str, socket_timeout: int):
         options = client_options(socket_timeout)
-        self.client = Client(server, serde=_Flagged(), **options)
+        self.client = ComparingClient(server, serde=_Flagged(), **options)
 
 
 class _Flagged:

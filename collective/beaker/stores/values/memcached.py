@@ -27,8 +27,10 @@ from pymemcache.exceptions import MemcacheServerError
 from pymemcache.exceptions import MemcacheUnexpectedCloseError
 
 from collective.beaker.interfaces import Claim
+from collective.beaker.stores.memcached import ComparingClient
 from collective.beaker.stores.memcached import client_options
 from collective.beaker.stores.memcached import expiry
+from collective.beaker.stores.memcached import memcached_reason_of
 from collective.beaker.stores.values.base import LONGEST_SECONDS
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import new_token
@@ -72,6 +74,9 @@ class MemcachedValues(ValueStore):
 
     def _drop_connections(self) -> None:
         self._clients = self._connect()
+
+    def _reason(self, error: BaseException) -> str:
+        return memcached_reason_of(error)
 
     def _get(self, names: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -293,7 +298,7 @@ class _Clients(threading.local):
         return shares.items()
 
 
-class _Client(Client):
+class _Client(ComparingClient):
     """Knows that names need no checks, which take time for each of them."""
 
     def check_key(self, key: str, key_prefix: bytes) -> bytes:

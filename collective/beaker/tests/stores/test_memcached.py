@@ -29,6 +29,17 @@ def test_what_is_larger_than_an_item_of_memcached_is_refused(
     assert text(store, id) == "small"
 
 
+def test_a_memcached_that_cannot_compare_is_an_outage_with_the_remedy(
+    tmp_path, id
+):
+    with memcached_server(tmp_path, "-C") as server:
+        store = make_store("ext:memcached", url=server.url)
+        store.swap(id, None, "first")
+
+        with pytest.raises(StoreUnavailable, match="-C; start it without"):
+            store.swap(id, store.load(id), "second")
+
+
 @pytest.mark.parametrize("days", [1, 60])
 def test_memcached_forgets_after_the_timeout(memcached, id, days):
     memcached.start()

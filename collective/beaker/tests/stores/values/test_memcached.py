@@ -105,6 +105,16 @@ def test_a_memcached_that_is_full_is_unavailable(tmp_path, region):
         assert values.get(["v:1"]) == {"v:1": b"x" * 500}
 
 
+def test_a_memcached_that_cannot_compare_is_unavailable(tmp_path, region):
+    with memcached_server(tmp_path, "-C") as server:
+        options = {"type": "ext:memcached", "url": server.url}
+        values = find_value_store(options, region)
+        values.raise_number("t:1", 1, 60)
+
+        with pytest.raises(StoreUnavailable, match="-C; start it without"):
+            values.raise_number("t:1", 2, 60)
+
+
 @pytest.fixture
 def two(memcached, client, tmp_path, region):
     """Values on two servers."""
