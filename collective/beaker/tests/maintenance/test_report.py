@@ -21,6 +21,7 @@ from collective.beaker.stores.base import Store
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.servers import memcached_server
 
 
 def settings(section, in_force=None, local=False):
@@ -167,6 +168,13 @@ def test_each_region_has_its_store(tmp_path, redis):
         ("cache.long", "memory"),
     ]
     assert all(check.works for check in checks)
+
+
+def test_a_memcached_that_cannot_compare_is_found(tmp_path):
+    with memcached_server(tmp_path, "-C") as server:
+        options = {"type": "ext:memcached", "url": server.url}
+        for check in check_stores(options, {"cache": options | {"expire": 5}}):
+            assert "start it without" in check.error
 
 
 def test_caches_of_every_store_are_checked(server_store):
