@@ -38,6 +38,7 @@ from collective.beaker.stores.sql_database import AUTOCOMMIT
 from collective.beaker.stores.sql_database import TIME_OUTS
 from collective.beaker.stores.sql_database import Database
 from collective.beaker.stores.sql_database import Raw
+from collective.beaker.stores.sql_database import leave_read_only_servers
 from collective.beaker.stores.sql_database import make_engine
 from collective.beaker.stores.sql_database import says_too_long
 from collective.beaker.stores.sql_database import sql_reason_of
@@ -388,4 +389,5 @@ def sqla_store(kind: str, bind: Engine, table: Table) -> SqlStore:
     """Return the store of ext:sqla: an engine and a table."""
     engine = bind.execution_options(**AUTOCOMMIT)
     engine.hide_parameters = True
+    leave_read_only_servers(engine)
     return SqlStore(kind, engine, table)

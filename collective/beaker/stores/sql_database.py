@@ -189,12 +189,20 @@ class Database:
                     raise
 
 
-def _leave_server(context: ExceptionContext) -> None:
-    """Replace all connections to a server that refuses to write."""
-    error = context.sqlalchemy_exception
-    codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
-    if not _REFUSALS.isdisjoint(codes):
-        context.is_disconnect = True
+def leave_read_only_servers(engine: Engine) -> None:
+    """Replace all connections to a server once it refuses to write.
+
+    Only for what this engine executes: code that has another one on the same
+    connections may want to read only.
+    """
+
+    def leave(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
+        if context.engine is engine and not _REFUSALS.isdisjoint(codes):
+            context.is_disconnect = True
+
+    event.listen(engine, "handle_error", leave)
 
 
 def sql_reason_of(error: BaseException) -> str:
@@ -259,7 +267,7 @@ def make_engine(
         }
         | engine_options,
     )
-    event.listen(engine, "handle_error", _leave_server)
+    leave_read_only_servers(engine)
     if parsed.get_driver_name() in _POSTGRESQL:
         limit_waits(engine, socket_timeout)
     return engine

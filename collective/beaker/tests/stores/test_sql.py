@@ -168,15 +168,58 @@ def test_a_file_of_sqlite_that_was_removed_is_made_anew(id, tmp_path):
         assert other.execute("SELECT namespace FROM beaker_cache").fetchall()
 
 
+def begin_read_only(engine):
+    """Have the connection of a pool refuse to write.
+
+    As if it were one to a server whose part another has taken.
+    """
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SET default_transaction_read_only = on")
+        connection.commit()
+
+
 def test_a_server_that_refuses_to_write_is_left_for_the_one_there_now(
     postgresql, id
 ):
     postgresql.start()
     store = make_store("ext:database", url=postgresql.url, socket_timeout=6)
-    with store._database._engine.connect() as connection:
-        # As if it were that to a server whose part another has taken.
-        connection.exec_driver_sql("SET default_transaction_read_only = on")
+    begin_read_only(store._database._engine)
+
     assert store.swap(id, None, "first")
+
+
+@pytest.fixture
+def engine_of_ones_own(postgresql):
+    postgresql.start()
+    engine = sqlalchemy.create_engine(postgresql.url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store_on_it(engine_of_ones_own):
+    SqlaNamespaceManager._init_dependencies()
+    table = make_cache_table(sqlalchemy.MetaData(), f"table_{new_id()}")
+    return make_store("ext:sqla", bind=engine_of_ones_own, table=table)
+
+
+def test_an_engine_of_ones_own_leaves_it_too(
+    engine_of_ones_own, store_on_it, id
+):
+    begin_read_only(engine_of_ones_own)
+
+    assert store_on_it.swap(id, None, "first")
+
+
+def test_whoever_else_uses_that_engine_stays_with_a_server_to_read_only(
+    engine_of_ones_own, store_on_it
+):
+    begin_read_only(engine_of_ones_own)
+    with engine_of_ones_own.connect() as connection:
+        with pytest.raises(exc.InternalError, match="read-only"):
+            connection.exec_driver_sql("CREATE TABLE theirs (name text)")
+
+        assert not connection.invalidated
 
 
 def test_an_engine_and_a_table_of_ones_own_will_do(id, tmp_path):
