@@ -23,6 +23,13 @@ from collective.beaker.session.working_copy import is_empty
 
 logger = logging.getLogger("collective.beaker")
 
+_ROOM_FOR_LOGIN = 200
+"""How many bytes of a cookie a login may add.
+
+The user's mark takes up to 70.  The rest of an encrypted or compressed text
+changes as well, and by chance more of its characters are sent as three.
+"""
+
 
 class CookieSession(SessionOfCopy):
     """A session whose data are in a cookie, in Beaker's own format.
@@ -206,15 +213,25 @@ class CookieSession(SessionOfCopy):
         name, value = self._policy.cookies.name, "0" * SIGNATURE_LENGTH + text
         if is_small(name, value):
             return text
-        size = cookie_size(name, value)
-        if size > MAX_COOKIE_SIZE:
+        size, room = cookie_size(name, value), self._room_for_login()
+        if size > MAX_COOKIE_SIZE - room:
+            limit = f"{MAX_COOKIE_SIZE} that browsers keep"
+            if room:
+                limit += f", of which a login needs {room}"
             raise RecordTooLarge(
                 f"session.type is 'cookie', and the session takes {size} "
-                f"bytes of the {MAX_COOKIE_SIZE} that browsers keep. Store "
-                "less in it, or choose a session.type that stores on the "
-                "server."
+                f"bytes of the {limit}. Store less in it, or choose a "
+                "session.type that stores on the server."
             )
         return text
+
+    def _room_for_login(self) -> int:
+        """Return how many bytes to leave for a user who logs in later.
+
+        Otherwise it would be the login that fails.
+        """
+        may_log_in = self.owner is None and self._policy.owners.matter
+        return _ROOM_FOR_LOGIN if may_log_in else 0
 
     # Storing in two phases.  See participation.py.
 

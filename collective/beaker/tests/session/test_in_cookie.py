@@ -328,7 +328,7 @@ def test_what_is_too_large_for_a_cookie_is_refused(method):
 def test_all_that_fits_into_a_cookie_is_sent():
     largest = 0
     for length in range(MAX_COOKIE_SIZE):
-        session = open_value()
+        session = open_value(login_policy="off")
         session.data["a"] = "x" * length
         try:
             session.save()

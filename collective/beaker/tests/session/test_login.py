@@ -1,5 +1,6 @@
 """Sessions across logins: whose they become, and who may use them."""
 
+from bisect import bisect
 from contextlib import contextmanager
 
 import pytest
@@ -13,6 +14,7 @@ from ZPublisher.interfaces import IPubStart
 from collective.beaker.interfaces import ISession
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.views import setting
 from collective.beaker.tests.helpers.views import streaming
 from collective.beaker.tests.helpers.visitors import COOKIE
 from collective.beaker.tests.helpers.zope import Visitor
@@ -91,6 +93,17 @@ def test_reading_in_a_users_request_leaves_the_session_as_it_is(visitor):
 
     assert visitor.visit(read_count).text == "1"
     assert visitor.cookies[COOKIE] == before
+
+
+def test_what_fits_into_a_cookie_fits_after_a_login(cookie_store, visitor):
+    def fails(length):
+        return visitor.fails(setting(note="x" * length))
+
+    longest = bisect(range(4096), False, key=fails) - 1
+    visitor.visit(setting(note="x" * longest))
+    log_in(visitor, "anna")
+
+    assert not fails(longest)
 
 
 def test_what_was_deleted_is_not_given_to_the_user(visitor):
