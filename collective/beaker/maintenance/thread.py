@@ -32,6 +32,7 @@ from collective.beaker.maintenance.sweep import Sweep
 from collective.beaker.maintenance.sweep import sweep
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.section import Configuration
+from collective.beaker.settings.section import check_session_options
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import running_section
 from collective.beaker.stores.values import ValueStore
@@ -175,7 +176,7 @@ class Sweeper(_Periodic):
             if problem not in self._logged:
                 self._logged.add(problem)
                 logger.warning("%s", problem)
-        return [site for site in sites.found if _lists(site.options)]
+        return list(filter(_can_be_swept, sites.found))
 
     def _sweep(self, options: Options, interval: int) -> Sweep | None:
         """Sweep in slices; return None if it is another process's turn."""
@@ -214,13 +215,15 @@ def _log(swept: Sweep | None) -> None:
         )
 
 
-def _lists(options: Options) -> bool:
-    """Tell whether a store can list what there is to sweep."""
-    try:
-        return backend_of(options).lists
-    except LookupError:
-        # An error about it follows.
-        return True
+def _can_be_swept(site: Owned) -> bool:
+    """Tell whether a store can list what there is to sweep.
+
+    It is not looked for if the options have mistakes, which are logged.
+    """
+    errors = check_session_options(site.options).errors
+    for error in errors:
+        logger.error("Sessions of %s were not swept: %s", site.owner, error)
+    return not errors and backend_of(site.options).lists
 
 
 def _configuration() -> Configuration:

@@ -410,9 +410,9 @@ def kind_of(options: Mapping[str, Any]) -> str:
 
     If no type is set, it is inferred as in Beaker.
     """
-    kind: str = options.get("type") or (
-        "file" if options.get("data_dir") else "memory"
-    )
+    inferred = "file" if options.get("data_dir") else "memory"
+    # Code may have set it to anything.
+    kind = str(options.get("type") or inferred)
     return _KINDS.get(kind, kind)
 
 

@@ -4,8 +4,12 @@ This module says which options exist, how their text is read, what their
 defaults are, and which of them must never be shown.
 """
 
+import os
 import re
+from collections.abc import Callable
 from collections.abc import Mapping
+from datetime import datetime
+from datetime import timedelta
 from inspect import signature
 from typing import Any
 
@@ -215,6 +219,55 @@ COMMON_OPTIONS = frozenset(
 def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return session options, with defaults for those that are missing."""
     return {**SESSION_DEFAULTS, **options}
+
+
+def _is_expiry(value: Any) -> bool:
+    return isinstance(value, bool | datetime | timedelta)
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, os.PathLike)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(each, str) for each in value
+    )
+
+
+def _is_serializer(value: Any) -> bool:
+    return hasattr(value, "dumps") and hasattr(value, "loads")
+
+
+_PYTHON_VALUES: dict[str, Callable[[Any], bool]] = {
+    "cookie_expires": _is_expiry,
+    "data_dir": _is_path,
+    "data_serializer": _is_serializer,
+    "lock_dir": _is_path,
+    "log_file": _is_path,
+    "samesite": lambda value: value is None,
+    "secret_fallbacks": _is_list_of_texts,
+    "validate_key_fallbacks": _is_list_of_texts,
+}
+"""What session options may be in Python, if that is not what their text is
+read as."""
+
+
+def check_python_value(option: str, value: Any) -> None:
+    """Check what code has set a session option to, unless that is a text.
+
+    Raises ValueError with what is allowed.
+    """
+    if option not in SESSION_OPTIONS:
+        return
+    is_off = not value and not SESSION_DEFAULTS[option]
+    is_allowed = _PYTHON_VALUES.get(option)
+    if is_off or (is_allowed and is_allowed(value)):
+        return
+    read = SESSION_OPTIONS[option](str(value))
+    if is_allowed or read != value:
+        is_text = isinstance(read, str | list)
+        raise ValueError("text" if is_text else repr(read))
 
 
 def redacted(option: str, value: Any) -> str:

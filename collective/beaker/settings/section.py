@@ -38,6 +38,7 @@ from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
 from collective.beaker.settings.options import SESSION_OPTIONS
 from collective.beaker.settings.options import WHOLE_CACHE_OPTIONS
+from collective.beaker.settings.options import check_python_value
 from collective.beaker.settings.options import redacted
 from collective.beaker.settings.options import with_defaults
 from collective.beaker.settings.readers import Reader
@@ -387,28 +388,41 @@ def _check_values(
     readers: Mapping[str, Reader],
     found: Configuration,
 ) -> dict[str, Any]:
-    """Return the values of a group, without texts that must be converted.
+    """Return the values of a group, without those of a wrong type.
 
-    Code that has set them has to do that.
+    Code that has set them to texts has to convert these.
     """
     values = dict(given)
     for option, value in given.items():
-        if not isinstance(value, str) or option in FALLBACK_OPTIONS:
-            continue
         try:
-            read = _read_value(value, readers.get(option, str))
-        except ValueError as error:
-            found.errors.append(_refusal(prefix, option, value, error))
-        else:
-            if isinstance(read, str):
-                continue
-            shown = redacted(option, value)
-            found.errors.append(
-                f"{prefix}.{option} is the text {shown!r}, which nothing "
-                f"converts here. Set it to {read!r}, without quotes."
-            )
-        del values[option]
+            error = _conversion_error(prefix, option, value, readers)
+        except ValueError as reason:
+            error = _refusal(prefix, option, value, reason)
+        if error is not None:
+            found.errors.append(error)
+            del values[option]
     return values
+
+
+def _conversion_error(
+    prefix: str, option: str, value: Any, readers: Mapping[str, Reader]
+) -> str | None:
+    """Return the error of a text that must be converted.
+
+    Raises ValueError for a value of any type that must be another.
+    """
+    if not isinstance(value, str):
+        check_python_value(option, value)
+        return None
+    if option in FALLBACK_OPTIONS:
+        return None
+    read = _read_value(value, readers.get(option, str))
+    if isinstance(read, str):
+        return None
+    return (
+        f"{prefix}.{option} is the text {_shown(option, value)}, which "
+        f"nothing converts here. Set it to {read!r}, without quotes."
+    )
 
 
 def _read_value(text: str, reader: Reader) -> Any:
@@ -420,10 +434,17 @@ def _read_value(text: str, reader: Reader) -> Any:
 # Messages
 
 
-def _refusal(prefix: str, option: str, value: str, reason: ValueError) -> str:
+def _refusal(prefix: str, option: str, value: Any, reason: ValueError) -> str:
     """Return the error of a value that cannot be read."""
-    shown = redacted(option, value)
-    return f"{prefix}.{option} is {shown!r}; it must be {reason}."
+    shown = _shown(option, value)
+    return f"{prefix}.{option} is {shown}; it must be {reason}."
+
+
+def _shown(option: str, value: Any) -> str:
+    """Return a value as Python code has it, if it may be shown."""
+    if isinstance(value, str):
+        return repr(redacted(option, value))
+    return redacted(option, repr(value))
 
 
 def _hint(value: str) -> str:

@@ -152,6 +152,18 @@ def test_a_text_that_nothing_converts_is_an_error(instance):
     )
 
 
+def test_a_value_of_a_wrong_type_is_an_error(instance):
+    instance.fill(validate_key=123456789)
+
+    result = instance.run("check", "--zope")
+
+    assert result.exit_code == 2
+    assert (
+        "error    /site: session.validate_key is (hidden); it must be text."
+        in result.stdout
+    )
+
+
 @pytest.mark.parametrize("timeout", [60, 3600, "60"])
 def test_sites_with_other_timeouts_in_one_place_are_a_warning(
     instance, timeout

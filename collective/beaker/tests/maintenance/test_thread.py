@@ -232,8 +232,9 @@ def test_what_a_site_configures_is_swept_by_its_own_timeout(sessions, of_site):
     ("options", "reason"),
     [
         ({"type": "ext:redis", "url": "redis://127.0.0.1:1/0"}, "The store"),
-        ({"type": "ext:database", "url": "nonsense"}, "ArgumentError."),
-        ({"type": "ext:database", "url": "sqlite://a:b/c"}, "ValueError."),
+        ({"type": "ext:database", "url": "nonsense"}, "session.url is"),
+        ({"type": "ext:database", "url": "sqlite://a:b/c"}, "session.url is"),
+        ({"type": "file", "data_dir": 5}, "session.data_dir is 5"),
     ],
 )
 def test_a_store_of_a_site_that_fails_does_not_keep_others_from_it(

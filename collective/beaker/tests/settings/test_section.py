@@ -1,12 +1,15 @@
 """Reading the beaker section, without Zope and without a store."""
 
+from datetime import datetime
 from datetime import timedelta
 from inspect import signature
+from pathlib import Path
 from secrets import token_hex
 
 import pytest
 from beaker.session import CookieSession
 from beaker.session import Session
+from beaker.util import PickleSerializer
 
 from collective.beaker.settings.backends import python_options
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
@@ -858,6 +861,48 @@ def test_python_values_are_not_converted():
 
     assert found.errors + found.warnings == []
     assert found.session.items() >= options.items()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cookie_expires": datetime(2038, 1, 1)},
+        {"data_serializer": PickleSerializer()},
+        {"lock_dir": Path("locks")},
+        {"samesite": None},
+        {"secret": None, "secret_fallbacks": None},
+        {"secure": True, "auto": 1, "transactional": None},
+        {"timeout": 0, "sweep_interval": False},
+    ],
+    ids=", ".join,
+)
+def test_python_values_that_text_has_not_are_accepted(options):
+    assert check_session_options(options).errors == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ("timeout", timedelta(1), "datetime.timedelta(days=1); it must be"),
+        ("timeout", -5, "-5; it must be a whole number of seconds"),
+        ("timeout", True, "True; it must be a whole number of seconds"),
+        ("auto", [1], "[1]; it must be on or off"),
+        ("cookie_expires", 60, "60; it must be datetime.timedelta(seconds=60"),
+        ("cookie_expires", 0, "0; it must be False"),
+        ("crypto_type", None, "None; it must be default, "),
+        ("data_serializer", 5, "5; it must be pickle or json"),
+        ("lock_dir", 5, "5; it must be text"),
+        ("secret", 123456789, "(hidden); it must be text"),
+        ("secret_fallbacks", [1], "(hidden); it must be text"),
+        ("encrypt_key", b"a key", "(hidden); it must be text"),
+        ("type", ["file"], "['file']; it must be text"),
+        ("webtest_varname", 5, "5; it must be text"),
+    ],
+)
+def test_a_python_value_of_a_wrong_type_is_an_error(option, value, error):
+    found = check_session_options({option: value})
+
+    assert f"session.{option} is {error}" in "\n".join(found.errors)
 
 
 def test_an_option_that_is_not_known_is_a_warning():
