@@ -33,8 +33,7 @@ from collective.beaker.maintenance.revoke import find_id
 from collective.beaker.maintenance.revoke import is_stored
 from collective.beaker.maintenance.revoke import revoke as revoke_session
 from collective.beaker.maintenance.revoke import revoke_all
-from collective.beaker.maintenance.sites import ZOPE_CONF
-from collective.beaker.maintenance.sites import Owned
+from collective.beaker.maintenance.sites import of_zope_conf
 from collective.beaker.maintenance.sites import place_warnings
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
@@ -46,7 +45,6 @@ from collective.beaker.report import make_report
 from collective.beaker.report import report_site
 from collective.beaker.report.parts import Report
 from collective.beaker.settings.backends import backend_of
-from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 
 
@@ -359,7 +357,8 @@ def _make_report(path: str, zope: bool) -> Report:
         report.errors.append(failure.message)
         return report
     report.warnings += sites.problems
-    usable = _usable_options(configuration)
+    read = None if configuration.errors else configuration.session
+    usable = of_zope_conf(read)
     for site in sites.found:
         errors = site_errors(conf, site.options)
         report.sites.append(
@@ -374,10 +373,3 @@ def _make_report(path: str, zope: bool) -> Report:
             usable.append(site)
     report.warnings += place_warnings(usable)
     return report
-
-
-def _usable_options(configuration: Configuration) -> list[Owned]:
-    """Return the options of zope.conf, if there are any without mistakes."""
-    if configuration.session is None or configuration.errors:
-        return []
-    return [Owned(ZOPE_CONF, configuration.session)]

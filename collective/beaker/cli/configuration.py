@@ -6,8 +6,8 @@ import click
 
 from collective.beaker.cli.console import Failure
 from collective.beaker.cli.database import read_sites_of
-from collective.beaker.maintenance.sites import ZOPE_CONF
 from collective.beaker.maintenance.sites import Owned
+from collective.beaker.maintenance.sites import of_zope_conf
 from collective.beaker.maintenance.sites import one_for_each_place
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.settings.backends import backend_of
@@ -74,8 +74,7 @@ def read_session_options(
     for themselves.  What is kept in one place is there once.  Raises Failure
     if there are none.
     """
-    options = read_valid_configuration(path).session
-    found = [] if options is None else [Owned(ZOPE_CONF, options)]
+    found = of_zope_conf(read_valid_configuration(path).session)
     wrong: list[str] = []
     if of_sites:
         found += _read_options_of_sites(path, wrong)

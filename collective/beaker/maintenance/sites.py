@@ -49,6 +49,11 @@ class Owned(NamedTuple):
         return f"<{type(self).__name__}, {self.owner}>"
 
 
+def of_zope_conf(options: Options | None) -> list[Owned]:
+    """Return the options for the whole Zope, if there are any."""
+    return [] if options is None else [Owned(ZOPE_CONF, options)]
+
+
 @dataclass
 class Sites:
     """The sites that configure sessions for themselves."""

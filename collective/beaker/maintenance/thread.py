@@ -23,6 +23,7 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.caches import regions_to_sweep
 from collective.beaker.maintenance.sites import ZOPE_CONF
 from collective.beaker.maintenance.sites import Owned
+from collective.beaker.maintenance.sites import of_zope_conf
 from collective.beaker.maintenance.sites import one_for_each_place
 from collective.beaker.maintenance.sites import read_sites
 from collective.beaker.maintenance.stored import CannotMaintain
@@ -150,7 +151,7 @@ class Sweeper(_Periodic):
 
     def sweep(self) -> None:
         options = _global_options()
-        all_options = [Owned(ZOPE_CONF, options)]
+        all_options = of_zope_conf(options)
         with _failure_logged("What sites configure was not read"):
             all_options += self._options_of_sites()
         for owner, each in one_for_each_place(all_options):
