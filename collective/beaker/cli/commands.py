@@ -8,11 +8,11 @@ from functools import partial
 import click
 
 from collective.beaker import wording
+from collective.beaker.cli.configuration import check_site
 from collective.beaker.cli.configuration import check_user
 from collective.beaker.cli.configuration import read_session_options
 from collective.beaker.cli.configuration import read_valid_configuration
 from collective.beaker.cli.configuration import read_valid_zope_conf
-from collective.beaker.cli.configuration import site_errors
 from collective.beaker.cli.console import ERRORS
 from collective.beaker.cli.console import Duration
 from collective.beaker.cli.console import Failure
@@ -360,16 +360,9 @@ def _make_report(path: str, zope: bool) -> Report:
     read = None if configuration.errors else configuration.session
     usable = of_zope_conf(read)
     for site in sites.found:
-        errors = site_errors(conf, site.options)
-        report.sites.append(
-            report_site(
-                site.owner,
-                site.options,
-                errors,
-                configuration.has_zope_session,
-            )
-        )
-        if not errors:
+        found = check_site(conf, site.options, configuration.has_zope_session)
+        report.sites.append(report_site(site.owner, site.options, found))
+        if not found.errors:
             usable.append(site)
     report.warnings += place_warnings(usable)
     return report

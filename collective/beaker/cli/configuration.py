@@ -100,7 +100,7 @@ def _read_options_of_sites(path: str, wrong: list[str]) -> list[Owned]:
     for problem in sites.problems:
         click.echo(problem, err=True)
     for site in sites.found:
-        errors = site_errors(conf, site.options)
+        errors = check_site(conf, site.options).errors
         wrong += [f"{site.owner}: {error}" for error in errors]
         if not errors:
             found.append(site)
@@ -119,13 +119,18 @@ def _out_of_reach(options: Options) -> str | None:
     )
 
 
-def site_errors(conf: ZopeConf, options: Options) -> list[str]:
-    """Return why the sessions of a site cannot be used from here."""
-    found = check_session_options(options)
-    if found.errors:
-        return found.errors
-    try:
-        check_user(conf, found)
-    except Failure as failure:
-        return [failure.message]
-    return []
+def check_site(
+    conf: ZopeConf, options: Options, zope_session: bool = False
+) -> Configuration:
+    """Check the session options of a site.
+
+    The errors say why its sessions cannot be used from here.
+    ``zope_session`` is the option of zope.conf.
+    """
+    found = check_session_options(options, zope_session)
+    if not found.errors:
+        try:
+            check_user(conf, found)
+        except Failure as failure:
+            found.errors.append(failure.message)
+    return found

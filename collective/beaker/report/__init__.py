@@ -4,7 +4,6 @@ It is plain data without secrets.  Its parts are made by the modules here.
 """
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 from collective.beaker.maintenance.stored import Options
@@ -80,24 +79,20 @@ def make_report(
 
 
 def report_site(
-    path: str,
-    options: Options,
-    errors: Sequence[str],
-    zope_session: bool = False,
+    path: str, options: Options, found: Configuration
 ) -> SiteReport:
     """Return a report of the session options of a site, and of their store.
 
-    With ``errors``, the store is not used.  ``zope_session`` is the option of
-    zope.conf.
+    ``found`` is what a check of these options has found.  If it has errors,
+    the store is not used.
     """
-    found = check_session_options(options, zope_session)
     report = SiteReport(
         path=path,
         settings=list(settings_of(None, found, options, local=True)),
-        errors=list(errors),
+        errors=found.errors,
         warnings=found.warnings + folder_warnings(found),
         stores=[],
     )
-    if not errors and not backend_of(options).per_process:
+    if not found.errors and not backend_of(options).per_process:
         report.stores += check_stores(options, {})
     return report
