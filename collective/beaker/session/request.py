@@ -136,6 +136,35 @@ class LazySession(SessionMapping):
             self._testing[name_for_tests] = self
         return session
 
+    def _policy_in_force(self) -> Policy:
+        # It may be asked for before the site is known, so it is not kept.
+        return self._policy or policy_for(getUtility(ISessionConfig))
+
+    def _guard(
+        self, operation: Callable[..., _Result], *arguments: Any
+    ) -> _Result:
+        """Call what needs the store.
+
+        Raises HTTPServiceUnavailable if it fails, and again at once for the
+        rest of the request, which need not wait once more.
+        """
+        if not self.is_unavailable:
+            try:
+                return operation(*arguments)
+            except StoreUnavailable as error:
+                self.is_unavailable = True
+                logger.error("%s", error)
+        raise unavailable() from None
+
+    def _is_presented(self) -> bool:
+        """Tell whether there may be a session, without opening it."""
+        return self._is_used or self._has_cookie()
+
+    def _has_cookie(self) -> bool:
+        """Tell whether the visitor's request has a cookie of this name."""
+        header = self._cookie_header
+        return bool(presented_values(self._cookies, header, self.key))
+
     # Whose it is.  See owners.py.
 
     def _respect_owner(self, session: OpenedSession) -> OpenedSession:
@@ -230,15 +259,6 @@ class LazySession(SessionMapping):
         request = self._request()
         return 200 if request is None else request.response.status
 
-    def _is_presented(self) -> bool:
-        """Tell whether there may be a session, without opening it."""
-        return self._is_used or self._has_cookie()
-
-    def _has_cookie(self) -> bool:
-        """Tell whether the visitor's request has a cookie of this name."""
-        header = self._cookie_header
-        return bool(presented_values(self._cookies, header, self.key))
-
     def log_in(self, user: str) -> None:
         """Give the session, if there is one, to a user who has logged in."""
         self._user = (user,)
@@ -246,36 +266,13 @@ class LazySession(SessionMapping):
         if self._is_presented():
             self._give_to(user, self._open())
 
-    def ids(self) -> set[str]:
-        """Return the ids under which the session is, and will be, stored."""
-        session = self._open()
-        return {session.id, session.stored_id or session.id}
-
     def log_out(self) -> None:
         """End the session, if there is one, of a user who has logged out."""
         if self._is_presented() and self._policy_in_force().owners.matter:
             self.delete()
         self._user = (None,)
 
-    def _policy_in_force(self) -> Policy:
-        # It may be asked for before the site is known, so it is not kept.
-        return self._policy or policy_for(getUtility(ISessionConfig))
-
-    def _guard(
-        self, operation: Callable[..., _Result], *arguments: Any
-    ) -> _Result:
-        """Call what needs the store.
-
-        Raises HTTPServiceUnavailable if it fails, and again at once for the
-        rest of the request, which need not wait once more.
-        """
-        if not self.is_unavailable:
-            try:
-                return operation(*arguments)
-            except StoreUnavailable as error:
-                self.is_unavailable = True
-                logger.error("%s", error)
-        raise unavailable() from None
+    # What code asks for
 
     def _may_have(self, name: str) -> bool:
         options = self._policy_in_force().options
@@ -285,12 +282,15 @@ class LazySession(SessionMapping):
             or options.get("session_class") is not None
         )
 
-    # What code asks for
-
     @property
     def key(self) -> str:
         """The name of the cookie."""
         return self._policy_in_force().cookies.name
+
+    def ids(self) -> set[str]:
+        """Return the ids under which the session is, and will be, stored."""
+        session = self._open()
+        return {session.id, session.stored_id or session.id}
 
     def accessed(self) -> bool:
         return self._is_used
