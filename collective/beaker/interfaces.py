@@ -306,11 +306,14 @@ class IValueStore(Interface):
         Claims on them are no longer good.
         """
 
-    def raise_number(name: str, number: int, seconds: float | None) -> None:
-        """Store a number unless a larger one is there, and end a claim.
+    def raise_numbers(
+        names: Sequence[str], number: int, seconds: float | None
+    ) -> None:
+        """Store a number under each name unless a larger one is there.
 
-        It takes the place of any other record.  It consists of 16 hexadecimal
-        digits, is bytes in all stores, and is kept for at least ``seconds``.
+        It takes the place of any other record and ends a claim.  It consists
+        of 16 hexadecimal digits, is bytes in all stores, and is kept for at
+        least ``seconds``.  If it raises, some numbers may be stored already.
         """
 
     # For maintenance

@@ -65,7 +65,7 @@ def _is_paid(region: str, owed: dict[_Record, int]) -> bool:
     try:
         store = find_region(region).store
         for (name, seconds), number in owed.items():
-            store.raise_number(name, number, seconds)
+            store.raise_numbers([name], number, seconds)
     except BeakerException:
         # Nobody has such a region any more.
         return True

@@ -194,7 +194,7 @@ class Region:
             if number is None:
                 self.store.delete([name])
             else:
-                self.store.raise_number(name, number, MARK_SECONDS)
+                self.store.raise_numbers([name], number, MARK_SECONDS)
         except StoreUnavailable as error:
             self.failed("keeps a value that was invalidated", str(error))
             return False

@@ -235,8 +235,7 @@ def raise_tags(names: Iterable[str], number: int) -> None:
             if id(region.store) in done:
                 continue
             done.add(id(region.store))
-            for record in records:
-                region.store.raise_number(record, number, None)
+            region.store.raise_numbers(records, number, None)
         except StoreUnavailable as error:
             region.failed("keeps values that were dropped", str(error))
             owe(region.name, records, number)

@@ -84,10 +84,10 @@ class ValueStore(Guarded, ABC):
     def delete(self, names: Sequence[str]) -> None:
         self._guarded(self._delete, names)
 
-    def raise_number(
-        self, name: str, number: int, seconds: float | None
+    def raise_numbers(
+        self, names: Sequence[str], number: int, seconds: float | None
     ) -> None:
-        self._guarded(self._raise_number, name, digits(number), seconds)
+        self._guarded(self._raise_numbers, names, digits(number), seconds)
 
     def walk(self, prefix: str = "") -> Iterator[str]:
         yield from self._guarded_items(self._walk(prefix))
@@ -152,11 +152,18 @@ class ValueStore(Guarded, ABC):
     def _delete(self, names: Sequence[str]) -> None:
         """See IValueStore.delete."""
 
-    @abstractmethod
+    def _raise_numbers(
+        self, names: Sequence[str], number: bytes, seconds: float | None
+    ) -> None:
+        """See IValueStore.raise_numbers; the number is the whole record."""
+        for name in names:
+            self._raise_number(name, number, seconds)
+
     def _raise_number(
         self, name: str, number: bytes, seconds: float | None
     ) -> None:
-        """See IValueStore.raise_number; the number is the whole record."""
+        """Raise one number, in a store that cannot raise many at once."""
+        raise NotImplementedError
 
     def _walk(self, prefix: str) -> Iterator[str]:
         """See IValueStore.walk."""

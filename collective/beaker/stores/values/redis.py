@@ -240,12 +240,18 @@ class RedisValues(ValueStore):
             *(("DEL", _key(name), _claim_key(name)) for name in names)
         )
 
-    def _raise_number(
-        self, name: str, number: bytes, seconds: float | None
+    def _raise_numbers(
+        self, names: Sequence[str], number: bytes, seconds: float | None
     ) -> None:
         milliseconds = _milliseconds(seconds)
-        keys = _key(name), _claim_key(name)
-        self._run(_RAISE_NUMBER, 2, *keys, number, milliseconds)
+        self._ask_all(
+            *(
+                _RAISE_NUMBER.command(
+                    2, _key(name), _claim_key(name), number, milliseconds
+                )
+                for name in names
+            )
+        )
 
     def _walk(self, prefix: str) -> Iterator[str]:
         for keys in scan(self._client, f"{_PREFIX}{{{prefix}*}}"):

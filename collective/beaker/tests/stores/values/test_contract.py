@@ -447,29 +447,40 @@ def test_a_value_that_is_not_settled_keeps_nothing_from_being_claimed(values):
 
 
 def test_a_number_has_sixteen_digits(values):
-    values.raise_number("t:1", 0xABC, LONG)
+    values.raise_numbers(["t:1"], 0xABC, LONG)
 
     assert found(values, "t:1") == b"0000000000000abc"
 
 
 def test_a_number_grows_only(values):
     for number in (5, 2**63, 4, 2**63 - 1):
-        values.raise_number("t:1", number, LONG)
+        values.raise_numbers(["t:1"], number, LONG)
 
     assert found(values, "t:1") == b"8000000000000000"
 
 
 def test_a_number_is_stored_without_an_end(values):
-    values.raise_number("t:1", 7, None)
+    values.raise_numbers(["t:1"], 7, None)
 
     assert found(values, "t:1") == b"%016x" % 7
+
+
+def test_many_numbers_are_raised_at_once(values):
+    names = [f"t:{number}" for number in range(50)]
+    values.raise_numbers(names[:2], 9, LONG)
+    values.raise_numbers(names, 7, None)
+
+    expected = dict.fromkeys(names, b"%016x" % 7)
+    assert values.get(names) == expected | dict.fromkeys(
+        names[:2], b"%016x" % 9
+    )
 
 
 def test_a_number_takes_the_place_of_a_value_and_ends_its_claim(values):
     value = b"\0cache1\0" + 100 * b"x"
     values.put("v:1", value, LONG)
     claim = claimed(values, "v:1")
-    values.raise_number("v:1", 7, LONG)
+    values.raise_numbers(["v:1"], 7, LONG)
 
     assert not values.settle(claim, value, LONG)
     assert found(values, "v:1") == b"%016x" % 7
@@ -483,7 +494,7 @@ def test_numbers_that_are_raised_at_once_leave_the_largest(values):
     def raise_numbers(first):
         barrier.wait(SECONDS)
         for number in range(first, 200, threads):
-            values.raise_number("t:1", number, LONG)
+            values.raise_numbers(["t:1"], number, LONG)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(raise_numbers, range(threads)))

@@ -47,7 +47,7 @@ def test_every_item_has_an_end(values, client):
     values.claim("v:2", ["v:2"], 5)
     values.settle(claim, b"first", None, {"t:1": b"tag"})
     values.put("v:3", b"third", None, {"t:2": b"tag"})
-    values.raise_number("t:3", 1, None)
+    values.raise_numbers(["t:3"], 1, None)
 
     found = ends(client)
     # The claim on v:2 is a lease and a note.

@@ -21,7 +21,7 @@ USES = {
     "give up": lambda values: values.give_up(Claim("v:1", "token")),
     "put": lambda values: values.put("v:1", b"record", 5, {"t:1": b"tag"}),
     "delete": lambda values: values.delete(["v:1"]),
-    "raise_number": lambda values: values.raise_number("t:1", 1, 5),
+    "raise_numbers": lambda values: values.raise_numbers(["t:1"], 1, 5),
 }
 
 each_use = pytest.mark.parametrize("use", USES.values(), ids=USES)

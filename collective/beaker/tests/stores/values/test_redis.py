@@ -35,7 +35,7 @@ def test_every_key_has_an_end(values, client):
     values.claim("v:2", ["v:2"], 5)
     values.settle(claim, b"first", None, {"t:1": b"tag"})
     values.put("v:3", b"third", None, {"t:2": b"tag"})
-    values.raise_number("t:3", 1, None)
+    values.raise_numbers(["t:3"], 1, None)
 
     keys = client.keys()
     assert len(keys) == 6
@@ -54,7 +54,7 @@ def test_what_has_no_end_is_kept_for_a_month_from_when_it_is_stored(
 
 
 def test_scripts_that_redis_has_forgotten_are_sent_again(values, client):
-    values.raise_number("t:1", 1, 60)
+    values.raise_numbers(["t:1"], 1, 60)
     client.script_flush()
     claim, _ = values.claim("v:1", ["v:1"], 60)
     assert values.settle(claim, b"first", 60, {"t:1": b"tag"})
@@ -98,7 +98,7 @@ def test_a_redis_that_stores_nothing_is_unavailable_and_still_read(
     for use in (
         lambda: values.put("v:1", b"second", 60, {"t:1": b"tag"}),
         lambda: values.claim("v:1", ["v:1"], 60),
-        lambda: values.raise_number("t:1", 1, 60),
+        lambda: values.raise_numbers(["t:1"], 1, 60),
     ):
         with pytest.raises(StoreUnavailable):
             use()
