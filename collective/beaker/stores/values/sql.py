@@ -7,9 +7,11 @@ and the claim on it.  A row may have a claim and no record yet.
 import time
 from collections.abc import Callable
 from collections.abc import Hashable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy
@@ -47,6 +49,10 @@ _NOBODY = ""
 
 _BATCH = 1000
 """How many rows are listed or removed at once."""
+
+_MOST_ROWS = 100
+"""How many rows one statement writes: it has five parameters for each, and
+SQLite once took 999."""
 
 _MYSQL = ("mysql", "mariadb")
 
@@ -153,21 +159,28 @@ class _Statements:
             ],
             is_short,
         )
-        self.raise_number = self._upsert(
+        self.raise_numbers = lru_cache(_MOST_ROWS)(self._raise_numbers)
+
+    def _raise_numbers(self, number_of_names: int) -> Executable:
+        """Return a statement for a row of each of the names this0, this1 …"""
+        present = self._table.c
+        has_ended = present.ends <= bindparam("now", type_=sqlalchemy.Double)
+        return self._upsert(
             _settled(),
             lambda new: [
                 (
                     "data",
                     _if(
-                        has_ended | (columns.data < new.data),
+                        has_ended | (present.data < new.data),
                         new.data,
-                        columns.data,
+                        present.data,
                     ),
                 ),
-                ("ends", _if(columns.ends < new.ends, new.ends, columns.ends)),
+                ("ends", _if(present.ends < new.ends, new.ends, present.ends)),
                 ("claimant", new.claimant),
                 ("claim_ends", new.claim_ends),
             ],
+            names=[f"this{number}" for number in range(number_of_names)],
         )
 
     def _upsert(
@@ -175,20 +188,25 @@ class _Statements:
         values: dict[str, Any],
         updates: Callable[[_New], _Updates],
         where: ColumnElement[bool] | None = None,
+        names: Iterable[str] = ("this",),
     ) -> Executable:
-        """Return a statement that inserts a row, or updates the one there.
+        """Return a statement that inserts rows, or updates those there.
 
         The condition spares a database that can use it an update which would
         change nothing.
         """
         update: Executable
-        values = {"name": bindparam("this"), **values}
+        first, *others = (
+            {"name": bindparam(name), **values} for name in names
+        )
+        # SQLAlchemy prepares a statement for several rows anew each time.
+        rows = [first, *others] if others else first
         if self._dialect in _MYSQL:
-            insert = mysql.insert(self._table).values(**values)
+            insert = mysql.insert(self._table).values(rows)
             update = insert.on_duplicate_key_update(updates(insert.inserted))
             return update
         dialect = postgresql if self._dialect == "postgresql" else sqlite
-        other = dialect.insert(self._table).values(**values)
+        other = dialect.insert(self._table).values(rows)
         update = other.on_conflict_do_update(
             index_elements=["name"],
             set_=dict(updates(other.excluded)),
@@ -288,11 +306,17 @@ class SqlValues(ValueStore):
     def _delete(self, names: Sequence[str]) -> None:
         self._remove(self._statements.delete, names=names)
 
-    def _raise_number(
-        self, name: str, number: bytes, seconds: float | None
+    def _raise_numbers(
+        self, names: Sequence[str], number: bytes, seconds: float | None
     ) -> None:
-        values = {"this": name, "record": number, "end": _end(seconds)}
-        self._write(self._statements.raise_number, values)
+        values = {"record": number, "end": _end(seconds)}
+        # In one order, so that no two requests wait for each other.
+        ordered = sorted(set(names))
+        for first in range(0, len(ordered), _MOST_ROWS):
+            some = ordered[first : first + _MOST_ROWS]
+            named = {f"this{place}": name for place, name in enumerate(some)}
+            statement = self._statements.raise_numbers(len(some))
+            self._write(statement, values | named)
 
     def _walk(self, prefix: str) -> Iterator[str]:
         names = _beginning_with(prefix)

@@ -109,10 +109,10 @@ def test_a_memcached_that_cannot_compare_is_unavailable(tmp_path, region):
     with memcached_server(tmp_path, "-C") as server:
         options = {"type": "ext:memcached", "url": server.url}
         values = find_value_store(options, region)
-        values.raise_number("t:1", 1, 60)
+        values.raise_numbers(["t:1"], 1, 60)
 
         with pytest.raises(StoreUnavailable, match="-C; start it without"):
-            values.raise_number("t:1", 2, 60)
+            values.raise_numbers(["t:1"], 2, 60)
 
 
 @pytest.fixture
