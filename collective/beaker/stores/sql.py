@@ -240,15 +240,11 @@ class SqlStore(Store):
             return
         name = ""
         # A table of any size is read in batches.
-        while rows := self._rows(self._statements.select_some, after=name):
+        query = self._statements.select_some
+        while rows := _rows(self._database, query, after=name):
             for name, raw in rows:
                 if is_record_name(name):
                     yield name, Record(raw)
-
-    def _rows(
-        self, query: Executable, **values: Any
-    ) -> Sequence[Sequence[Any]]:
-        return self._database.run(lambda use: use.execute(query, values).all())
 
     def _add_to_index(self, mark: str, id: str) -> None:
         if not self._finds_or_makes_index():
@@ -285,7 +281,8 @@ class SqlStore(Store):
     def _find_in_index(self, mark: str) -> Sequence[str] | None:
         if not self._index.has_table():
             return None
-        return [id for (id,) in self._rows(self._of_index.select, mark=mark)]
+        rows = _rows(self._index, self._of_index.select, mark=mark)
+        return [id for (id,) in rows]
 
     def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
         if not self._index.has_table():
@@ -300,7 +297,7 @@ class SqlStore(Store):
             return
         mark = id = ""
         query = self._of_index.select_some
-        while rows := self._rows(query, mark=mark, id=id):
+        while rows := _rows(self._index, query, mark=mark, id=id):
             mark, id = rows[-1]
             for of_mark, found in groupby(rows, itemgetter(0)):
                 yield of_mark, [id for _, id in found]
@@ -326,12 +323,19 @@ class SqlStore(Store):
             return 0
         query = sqlalchemy.select(sqlalchemy.func.count())
         number: int
-        ((number,),) = self._rows(query.select_from(self._table))
+        ((number,),) = _rows(self._database, query.select_from(self._table))
         return number
 
 
 def _execute(statement: Executable, values: _Values, use: Connection) -> None:
     use.execute(statement, values)
+
+
+def _rows(
+    database: Database, query: Executable, **values: Any
+) -> Sequence[Sequence[Any]]:
+    """Return rows of the table of a database, which learns if it is gone."""
+    return database.run(lambda use: use.execute(query, values).all())
 
 
 def _packed(payload: str) -> bytes:

@@ -8,6 +8,7 @@ from beaker.ext.database import DatabaseNamespaceManager
 from redis import Redis
 
 from collective.beaker.ids import new_id
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores import sql
 from collective.beaker.tests.helpers.records import engine_of
 from collective.beaker.tests.helpers.stored_sessions import last
@@ -220,6 +221,17 @@ def test_an_index_that_another_process_could_make_has_the_sessions_of_all(
 
     store.add_to_index(mark, id)
     assert owner.find_in_index(mark) == [id]
+
+
+def test_an_index_whose_table_is_removed_is_missed_only_once(database, mark):
+    store = store_of(database)
+    store.add_to_index(mark, id := new_id())
+    assert store.find_in_index(mark) == [id]
+    store._of_index.table.drop(store._database._engine)
+    with pytest.raises(StoreUnavailable):
+        store.find_in_index(mark)
+
+    assert store.find_in_index(mark) is None
 
 
 def test_many_are_removed_a_few_at_a_time(database, monkeypatch, mark):
