@@ -124,3 +124,14 @@ def test_a_claim_whose_answer_was_lost_is_ours(values, monkeypatch):
 
     assert lost == [b"OK"]
     assert claim is not None
+
+
+def test_many_numbers_are_sent_at_once(values, client):
+    names = [f"t:{number}" for number in range(50)]
+    values.raise_numbers(names, 1, 60)
+
+    before = client.info("stats")["total_reads_processed"]
+    values.raise_numbers(names, 2, 60)
+    reads = client.info("stats")["total_reads_processed"] - before
+
+    assert reads < 10

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import sqlalchemy
+from sqlalchemy import event
 
 from collective.beaker.stores import find_store
 from collective.beaker.stores.values import find_value_store
@@ -98,6 +99,24 @@ def test_what_is_kept_is_not_written_each_time(values, options, clock):
     values.put("v:1", b"first", 60, {"t:1": b"tag"})
 
     assert _end_of(options, "t:1") == before + 100
+
+
+@pytest.fixture
+def statements(values):
+    """The statements that are executed, as they come."""
+    executed = []
+    event.listen(
+        values._database._engine,
+        "before_cursor_execute",
+        lambda *arguments: executed.append(arguments[2]),
+    )
+    return executed
+
+
+def test_many_numbers_are_written_by_few_statements(values, statements):
+    values.raise_numbers([f"t:{number}" for number in range(150)], 1, 60)
+
+    assert sum("INSERT" in statement for statement in statements) == 2
 
 
 def _end_of(options, name):
