@@ -20,15 +20,12 @@ from weakref import WeakKeyDictionary
 from Acquisition import aq_base
 from zope.component.hooks import getSite
 
-from collective.beaker.caching.debts import owe
 from collective.beaker.caching.factory import find_region
 from collective.beaker.caching.keys import LONGEST
 from collective.beaker.caching.keys import OBJECTS
 from collective.beaker.caching.keys import Arguments
 from collective.beaker.caching.keys import digest_of
 from collective.beaker.caching.keys import encode
-from collective.beaker.caching.names import names_of
-from collective.beaker.caching.region import MARK_SECONDS
 from collective.beaker.caching.snapshots import Others
 from collective.beaker.caching.snapshots import Snapshot
 from collective.beaker.caching.snapshots import connection_in_use
@@ -350,10 +347,8 @@ def _wrap(
         others = other_snapshots(connection_in_use()) if tagging else ()
         return key(args, kwargs) + _encoded_others(others)
 
-    def drop_value(name: bytes, number: int | None) -> None:
-        if not find_region(region).invalidate(cache, name, number):
-            record = names_of(region, cache).of_value(name)
-            owe(region, [record], number or 0, MARK_SECONDS)
+    def drop_value(name: bytes, number: int | None) -> bool:
+        return find_region(region).invalidate(cache, name, number)
 
     def invalidate(*args: P.args, **kwargs: P.kwargs) -> None:
         name = name_now(args, kwargs)
@@ -369,8 +364,10 @@ def _wrap(
         if ours.drops or not snapshot.is_clean:
             invalidate(*args, **kwargs)
             return function(*args, **kwargs)
-        drop_value(name_now(args, kwargs), snapshot.commit)
-        return result(*args, **kwargs)
+        if drop_value(name_now(args, kwargs), snapshot.commit):
+            return result(*args, **kwargs)
+        # The store may still have the former one.
+        return function(*args, **kwargs)
 
     plain = update_wrapper(tagged if tagging else wrapper, function)
     result = cast(Cached[P, R], plain)

@@ -1,39 +1,69 @@
 """What a store that failed has to be told as soon as it is back."""
 
+from collections.abc import Iterable
+from collections.abc import Mapping
 from threading import Lock
 from threading import Thread
 from time import sleep
+from typing import NamedTuple
+from typing import Protocol
+from weakref import WeakKeyDictionary
 
-from beaker.exceptions import BeakerException
-
-from collective.beaker.caching.factory import find_region
 from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores.values import ValueStore
 
 
 _PAUSE_SECONDS = 1
 """The time between two attempts."""
 
-_Record = tuple[str, float | None]
-"""The name of a record, and for how many seconds it is kept."""
+
+class Debtor(Protocol):
+    """A region, whose store has to be told."""
+
+    @property
+    def store(self) -> ValueStore:
+        """The store; raises StoreUnavailable if it cannot be had now."""
+
+
+class _Debt(NamedTuple):
+    """What to store under a name, and for how long."""
+
+    record: int | bytes
+    """A number to raise, or what is there in any case."""
+
+    seconds: float | None
+
+    def with_former(self, former: "_Debt | None") -> "_Debt":
+        """Return what to store of two debts under one name."""
+        if former is None or not isinstance(former.record, int):
+            return self
+        if isinstance(self.record, int) and self.record < former.record:
+            return former
+        return self
+
+
+_Owed = Mapping[str, _Debt]
 
 
 class _Debts:
-    """The numbers of records that the store of a region has not got yet.
+    """What the stores of regions have not got yet.
 
-    A thread pays them, which ends when nothing is owed any more.
+    A thread pays it, which ends when nothing is owed any more, or when there
+    are no such regions.
     """
 
     def __init__(self) -> None:
-        self._owed: dict[str, dict[_Record, int]] = {}
+        self._owed: WeakKeyDictionary[Debtor, dict[str, _Debt]]
+        self._owed = WeakKeyDictionary()
         self._lock = Lock()
         self._is_paying = False
 
-    def owe(self, region: str, records: list[_Record], number: int) -> None:
+    def owe(self, region: Debtor, names: Iterable[str], debt: _Debt) -> None:
         with self._lock:
             owed = self._owed.setdefault(region, {})
-            for record in records:
-                owed[record] = max(number, owed.get(record, number))
+            for name in names:
+                owed[name] = debt.with_former(owed.get(name))
             if self._is_paying:
                 return
             self._is_paying = True
@@ -41,45 +71,54 @@ class _Debts:
         Thread(target=self._pay_all, name=name, daemon=True).start()
 
     def _pay_all(self) -> None:
-        while self._is_paying:
+        while self._goes_on():
             sleep(_PAUSE_SECONDS)
-            for region, owed in self._listed().items():
-                if _is_paid(region, owed):
-                    self._forget(region, owed)
+            self._pay_once()
 
-    def _listed(self) -> dict[str, dict[_Record, int]]:
+    def _goes_on(self) -> bool:
         with self._lock:
-            return {name: dict(owed) for name, owed in self._owed.items()}
+            self._is_paying = bool(self._owed)
+            return self._is_paying
 
-    def _forget(self, region: str, paid: dict[_Record, int]) -> None:
+    def _pay_once(self) -> None:
+        for region, owed in self._listed():
+            try:
+                _pay(region.store, owed)
+            except StoreUnavailable:
+                continue
+            self._forget(region, owed)
+
+    def _listed(self) -> list[tuple[Debtor, _Owed]]:
+        with self._lock:
+            return [(region, dict(own)) for region, own in self._owed.items()]
+
+    def _forget(self, region: Debtor, paid: _Owed) -> None:
         with self._lock:
             left = dict(self._owed[region].items() - paid.items())
             if left:
                 self._owed[region] = left
             else:
                 del self._owed[region]
-            self._is_paying = bool(self._owed)
 
 
-def _is_paid(region: str, owed: dict[_Record, int]) -> bool:
-    try:
-        store = find_region(region).store
-        for (name, seconds), number in owed.items():
-            store.raise_numbers([name], number, seconds)
-    except BeakerException:
-        # Nobody has such a region any more.
-        return True
-    except StoreUnavailable:
-        return False
-    return True
+def _pay(store: ValueStore, owed: _Owed) -> None:
+    names_of: dict[_Debt, list[str]] = {}
+    for name, debt in owed.items():
+        names_of.setdefault(debt, []).append(name)
+    for (record, seconds), names in names_of.items():
+        if isinstance(record, int):
+            store.raise_numbers(names, record, seconds)
+            continue
+        for name in names:
+            store.put(name, record, seconds)
 
 
 _debts = _Debts()
 
 
-def owe(
-    region: str,
-    names: list[str],
+def owe_number(
+    region: Debtor,
+    names: Iterable[str],
     number: int,
     seconds: float | None = None,
 ) -> None:
@@ -87,7 +126,12 @@ def owe(
 
     In the place of a value, even 0 stands: it is computed anew.
     """
-    _debts.owe(region, [(name, seconds) for name in names], number)
+    _debts.owe(region, names, _Debt(number, seconds))
+
+
+def owe_record(region: Debtor, name: str, record: bytes) -> None:
+    """Have the store of a region keep a record as soon as it can."""
+    _debts.owe(region, [name], _Debt(record, None))
 
 
 @in_forked_child

@@ -16,6 +16,8 @@ from typing import Protocol
 from collective.beaker.caching.computing import Computation
 from collective.beaker.caching.computing import Flights
 from collective.beaker.caching.counters import counters_of
+from collective.beaker.caching.debts import owe_number
+from collective.beaker.caching.debts import owe_record
 from collective.beaker.caching.errors import log_error
 from collective.beaker.caching.names import Wanted
 from collective.beaker.caching.names import generation_of
@@ -46,7 +48,7 @@ set."""
 _MOST_NAMES = 2000
 """How many names of values each region remembers."""
 
-MARK_SECONDS = 86400
+_MARK_SECONDS = 86400
 """For how long a mark stands in the place of a value: far longer than any
 transaction takes."""
 
@@ -187,16 +189,18 @@ class Region:
         after that, no value is stored that was computed from an older
         snapshot.
 
-        Nothing is raised.  If the store fails, that is logged.
+        Nothing is raised.  If the store fails, that is logged, and the store
+        is told as soon as it is back.
         """
         name = names_of(self.name, cache).of_value(key)
         try:
             if number is None:
                 self.store.delete([name])
             else:
-                self.store.raise_numbers([name], number, MARK_SECONDS)
+                self.store.raise_numbers([name], number, _MARK_SECONDS)
         except StoreUnavailable as error:
             self.failed("keeps a value that was invalidated", str(error))
+            owe_number(self, [name], number or 0, _MARK_SECONDS)
             return False
         return True
 
@@ -271,16 +275,19 @@ class Region:
         """Make all values of one cache invalid, in one step.
 
         Values that are being computed at this moment are invalid, too.
-        Nothing is raised.  If the store fails, that is logged.
+        Nothing is raised.  If the store fails, that is logged, and the store
+        is told as soon as it is back.
         """
         names = names_of(self.name, cache)
+        generation = names.generations[1]
         try:
             if self._has_generations():
-                self._replace(names.generations[1])
+                self._replace(generation)
             else:
                 self.store.clear(names.prefix)
         except StoreUnavailable as error:
             self.failed("keeps values that were invalidated", str(error))
+            owe_record(self, generation, _new_generation())
 
     def clear(self) -> None:
         """Make all values of the region invalid, in one step.

@@ -28,7 +28,7 @@ from transaction.interfaces import ITransaction
 from ZODB.Connection import Connection
 from zope.interface import implementer
 
-from collective.beaker.caching.debts import owe
+from collective.beaker.caching.debts import owe_number
 from collective.beaker.caching.factory import regions_in_force
 from collective.beaker.caching.names import name_of_tag
 from collective.beaker.caching.snapshots import connection_in_use
@@ -38,7 +38,7 @@ from collective.beaker.caching.snapshots import number_of_time
 from collective.beaker.interfaces import StoreUnavailable
 
 
-Undo = Callable[[int | None], None]
+Undo = Callable[[int | None], object]
 """Makes one value invalid, given the id of the commit that did it."""
 
 
@@ -238,4 +238,4 @@ def raise_tags(names: Iterable[str], number: int) -> None:
             region.store.raise_numbers(records, number, None)
         except StoreUnavailable as error:
             region.failed("keeps values that were dropped", str(error))
-            owe(region.name, records, number)
+            owe_number(region, records, number)

@@ -1,0 +1,93 @@
+"""What a store that could not be written is told once it is back."""
+
+from itertools import count
+
+import pytest
+from beaker.cache import cache_region
+from beaker.cache import cache_regions
+from beaker.cache import region_invalidate
+from redis import Redis
+
+from collective.beaker.caching import cached
+from collective.beaker.caching.manager import RegionCacheManager
+from collective.beaker.tests.helpers.waiting import wait_until
+
+
+numbers = count()
+
+
+@cached("a region that can be read only")
+def number() -> int:
+    return next(numbers)
+
+
+class ReadOnly:
+    """A Redis that refuses to write, as a replica does."""
+
+    def __init__(self, url):
+        self._client = Redis.from_url(url)
+
+    def __enter__(self):
+        self._client.replicaof("127.0.0.1", 1)
+
+    def __exit__(self, *error):
+        self._client.replicaof("NO", "ONE")
+
+
+@pytest.fixture
+def read_only(redis, redis_region, monkeypatch):
+    """What has the store of a region refuse to write."""
+    options = cache_regions[redis_region.name]
+    name = "a region that can be read only"
+    monkeypatch.setitem(cache_regions, name, options)
+    return ReadOnly(redis.url)
+
+
+@pytest.fixture
+def decorated(redis_region):
+    """A function that Beaker's decorator caches."""
+
+    @cache_region(redis_region.name, "numbers")
+    def next_number():
+        return next(numbers)
+
+    return next_number
+
+
+@pytest.fixture
+def cache(redis_region):
+    """A cache of the region, as Beaker's manager returns it."""
+    manager = RegionCacheManager(cache_regions=dict(cache_regions))
+    return manager.get_cache_region("numbers", redis_region.name)
+
+
+def test_what_beaker_invalidated_is_computed_anew(
+    redis_region, decorated, read_only
+):
+    first = decorated()
+    with read_only:
+        region_invalidate(decorated, redis_region.name, "numbers")
+
+    wait_until(lambda: decorated() != first)
+
+
+def test_what_beaker_removed_is_gone(cache, read_only):
+    cache.put("a", 1)
+    with read_only:
+        cache.remove_value("a")
+
+    wait_until(lambda: not cache.has_key("a"))
+
+
+def test_a_cache_that_beaker_cleared_is_empty(cache, read_only):
+    cache.put("a", 1)
+    with read_only:
+        cache.clear()
+
+    wait_until(lambda: not cache.has_key("a"))
+
+
+def test_what_a_refresh_computed_is_not_the_former_result(read_only):
+    first = number()
+    with read_only:
+        assert number.refresh() != first
