@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from enum import auto
+from typing import Any
 
 from ZODB.POSException import ConflictError
 
@@ -231,6 +232,12 @@ class StoredSession(SessionOfCopy):
             lock = self._policy.store.lock(id, text)
             lock.__enter__()
             self._lock = lock
+
+    def restore(self, snapshot: Any) -> None:
+        # A lock is none of the data.
+        lock = self._lock
+        super().restore(snapshot)
+        self._lock = lock
 
     def unlock(self) -> None:
         """Let others lock the session."""

@@ -2,14 +2,17 @@
 
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from collective.beaker.ids import new_id
+from collective.beaker.interfaces import StoreLocked
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.session import codec
 from collective.beaker.session import stored
 from collective.beaker.session.policy import make_policy
+from collective.beaker.stores import base
 from collective.beaker.stores.memory import MemoryStore
 from collective.beaker.tests.helpers.sessions import PlainSession
 from collective.beaker.tests.helpers.sessions import open_stored
@@ -103,6 +106,21 @@ def test_a_locked_session_can_be_saved(id):
     session.unlock()
 
     assert make_session(id=id)["a"] == 1
+
+
+def test_a_rollback_neither_locks_nor_unlocks_a_session(id, monkeypatch):
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+    session, other = make_session(id=id), make_session(id=id)
+    session.lock()
+    savepoint = session.opened.snapshot()
+    session.unlock()
+    session.opened.restore(savepoint)
+    session.lock()
+
+    # A thread that has a lock in memory gets it again.
+    with ThreadPoolExecutor(1) as pool, pytest.raises(StoreLocked):
+        pool.submit(other.lock).result()
+    session.unlock()
 
 
 def test_a_store_in_which_all_others_are_faster_is_broken(id, monkeypatch):
