@@ -53,6 +53,10 @@ _CONFLICTS = frozenset([1205, 1213, "40001", "40P01"])
 """The codes of conflicts: lock waits and deadlocks of MySQL and MariaDB, and
 serialization failures and deadlocks in standard SQL and PostgreSQL."""
 
+_WAITS = frozenset([1205, 1969, 3024, "55P03", "57014"])
+"""The codes of a lock, or of a statement, that took longer than the server
+allows: of MySQL and MariaDB, and of PostgreSQL."""
+
 _REFUSALS = frozenset([1290, 1836, "25006"])
 """The codes of a server of MySQL, MariaDB or PostgreSQL that may be read only:
 another one may have taken its part."""
@@ -163,8 +167,8 @@ class Database:
         replaced once, and SQLAlchemy replaces all others that are as old.  It
         fails at once, so a request that had to wait for the failure does not
         wait again.  If two statements conflict, the database may refuse one,
-        which is then executed again.  Who waited for the lock of SQLite in
-        vain, or for a connection, gets an error caused by a TimeoutError.
+        which is then executed again.  Who waited for a lock in vain, or for a
+        connection, gets an error caused by a TimeoutError.
         """
         deadline = time.monotonic() + _STALE_SECONDS
         attempts, stale = 0, False
@@ -178,7 +182,7 @@ class Database:
                 if error.connection_invalidated and not (stale or late):
                     stale = True
                 elif str(error.orig) == _SQLITE_BUSY or (
-                    late and error.statement is None
+                    late and (error.statement is None or _waited(error))
                 ):
                     # Without a statement it failed to connect.  Not all
                     # drivers say that this took too long.
@@ -218,6 +222,10 @@ def says_too_long(error: exc.DBAPIError) -> bool:
 
 def _is_conflict(error: exc.DBAPIError) -> bool:
     return not _CONFLICTS.isdisjoint(_codes(error))
+
+
+def _waited(error: exc.DBAPIError) -> bool:
+    return not _WAITS.isdisjoint(_codes(error))
 
 
 def _codes(error: exc.DBAPIError) -> list[int | str]:

@@ -545,6 +545,32 @@ def test_a_lock_of_sqlite_is_waited_for_once(id, tmp_path):
             store.load(id)
 
 
+_IMPATIENT = {
+    "postgresql": "options=-c%20lock_timeout%3D1100",
+    "mariadb": "init_command=SET%20innodb_lock_wait_timeout%3D1",
+}
+"""What makes a server give up before the one who waits for it does."""
+
+
+@pytest.mark.parametrize("name", _IMPATIENT)
+def test_a_lock_that_the_server_gives_up_waiting_for_is_waited_for_once(
+    request, name, id
+):
+    server = request.getfixturevalue(name)
+    server.start()
+    url = f"{server.url}?{_IMPATIENT[name]}"
+    store = make_store("ext:database", url=url, table_name=f"table_{id}")
+    store.swap(id, None, "first")
+    record = store.load(id)
+
+    with engine_of(server.url).connect() as other:
+        other.exec_driver_sql(f"SELECT * FROM table_{id} FOR UPDATE")
+        with pytest.raises(StoreUnavailable, match="OperationalError"):
+            store.swap(id, record, "second")
+        with pytest.raises(StoreUnavailable, match="left alone"):
+            store.load(id)
+
+
 def test_a_connection_that_others_do_not_give_back_is_waited_for_once(
     id, tmp_path
 ):
