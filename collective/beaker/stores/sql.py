@@ -225,8 +225,9 @@ class SqlStore(Store):
             return number == 1
         raise RecordTooLarge(
             "A session is larger than the column 'data' of the database "
-            "table allows (64 kB in MySQL and MariaDB). Store less in "
-            "sessions, or alter the column to LONGBLOB."
+            "table allows (64 kB in MySQL and MariaDB), or their "
+            "max_allowed_packet. Store less in sessions, or alter the column "
+            "to LONGBLOB and raise max_allowed_packet."
         )
 
     def _delete(self, id: str) -> None:

@@ -61,9 +61,9 @@ _REFUSALS = frozenset([1290, 1836, "25006"])
 """The codes of a server of MySQL, MariaDB or PostgreSQL that may be read only:
 another one may have taken its part."""
 
-_TOO_LONG = frozenset([1406, "22001"])
-"""The codes of a value that is too long for its column: of MySQL and MariaDB,
-and in standard SQL."""
+_TOO_LONG = frozenset([1153, 1406, "22001"])
+"""The codes of a value that is too long for a packet or its column: of MySQL
+and MariaDB, and in standard SQL."""
 
 _SQLITE_BUSY = "database is locked"
 """The error of SQLite if another process holds the lock for too long.  Before
@@ -216,7 +216,7 @@ def sql_reason_of(error: BaseException) -> str:
 
 
 def says_too_long(error: exc.DBAPIError) -> bool:
-    """Tell whether a value is too long for its column."""
+    """Tell whether a value is too long for the server or its column."""
     return not _TOO_LONG.isdisjoint(_codes(error))
 
 

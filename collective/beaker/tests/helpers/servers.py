@@ -524,7 +524,7 @@ def postgresql_server(
 
 
 @contextmanager
-def mariadb_server() -> Iterator[Server]:
+def mariadb_server(*options: str) -> Iterator[Server]:
     port = free_port()
     with unprivileged_folder() as (folder, popen):
         data = f"--datadir={folder / 'data'}"
@@ -545,7 +545,7 @@ def mariadb_server() -> Iterator[Server]:
         command += [f"--init-file={account}", "--skip-name-resolve"]
         command += ["--character-set-server=utf8mb4"]
         command += ["--innodb-flush-log-at-trx-commit=2"]
-        command += ["--innodb-fast-shutdown=2"]
+        command += ["--innodb-fast-shutdown=2", *options]
         with running(
             command,
             port,

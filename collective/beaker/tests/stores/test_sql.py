@@ -24,6 +24,7 @@ from collective.beaker.stores.sql_database import _connect_arguments
 from collective.beaker.tests.helpers.forks import in_fork
 from collective.beaker.tests.helpers.records import engine_of
 from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.servers import mariadb_server
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stores import make_store
 from collective.beaker.tests.helpers.stores import text
@@ -37,6 +38,16 @@ def test_what_is_larger_than_a_column_of_mariadb_is_refused(mariadb, id):
     with pytest.raises(RecordTooLarge, match=r"64 kB.*LONGBLOB"):
         store.swap(id, store.load(id), "x" * 70_000)
     assert text(store, id) == "small"
+
+
+def test_what_is_larger_than_a_packet_of_mariadb_is_refused(id):
+    with mariadb_server("--max-allowed-packet=20000") as server:
+        store = make_store("ext:database", url=server.url)
+        store.swap(id, None, "small")
+
+        with pytest.raises(RecordTooLarge, match="raise max_allowed_packet"):
+            store.swap(id, store.load(id), "x" * 30_000)
+        assert text(store, id) == "small"
 
 
 def test_the_file_of_sqlite_is_for_its_owner_only(id, tmp_path, umask):
