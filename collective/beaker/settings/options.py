@@ -4,6 +4,7 @@ This module says which options exist, how their text is read, what their
 defaults are, and which of them must never be shown.
 """
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -264,6 +265,9 @@ def check_python_value(option: str, value: Any) -> None:
     is_allowed = _PYTHON_VALUES.get(option)
     if is_off or (is_allowed and is_allowed(value)):
         return
+    if isinstance(value, float) and math.isfinite(value):
+        # Times may be parts of a second.
+        value = math.ceil(value)
     read = SESSION_OPTIONS[option](str(value))
     if is_allowed or read != value:
         is_text = isinstance(read, str | list)

@@ -873,6 +873,7 @@ def test_python_values_are_not_converted():
         {"secret": None, "secret_fallbacks": None},
         {"secure": True, "auto": 1, "transactional": None},
         {"timeout": 0, "sweep_interval": False},
+        {"timeout": 1800.0, "resolution_seconds": 0.5},
     ],
     ids=", ".join,
 )
@@ -885,6 +886,7 @@ def test_python_values_that_text_has_not_are_accepted(options):
     [
         ("timeout", timedelta(1), "datetime.timedelta(days=1); it must be"),
         ("timeout", -5, "-5; it must be a whole number of seconds"),
+        ("timeout", float("nan"), "nan; it must be a whole number"),
         ("timeout", True, "True; it must be a whole number of seconds"),
         ("auto", [1], "[1]; it must be on or off"),
         ("cookie_expires", 60, "60; it must be datetime.timedelta(seconds=60"),
