@@ -107,8 +107,9 @@ def _end_all(
         ended = inspector.end(each.id for each in moved)
     finally:
         # If one cannot be ended, the others are.
-        inspector.store.remove(_records(moved))
         removed = _remove(inspector, others)
+    # Only now: another attempt finds by them what could not be ended.
+    inspector.store.remove(_records(moved))
     return ended + removed
 
 

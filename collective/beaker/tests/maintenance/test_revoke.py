@@ -6,12 +6,15 @@ import pytest
 from beaker.cache import CacheManager
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance import slices
 from collective.beaker.maintenance.revoke import _end_all
 from collective.beaker.maintenance.revoke import revoke
 from collective.beaker.maintenance.revoke import revoke_all
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import SessionInspector
+from collective.beaker.stores import base
+from collective.beaker.stores.lock_files import hold
 from collective.beaker.tests.helpers.sessions import open_stored
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import last
@@ -58,6 +61,22 @@ def test_a_session_that_has_just_moved_is_counted_once(file_sessions):
     assert len(file_sessions.ids()) == 2
 
     assert last(revoke_all(file_sessions.options)) == 1
+    assert file_sessions.ids() == set()
+
+
+def test_a_moved_session_that_could_not_be_ended_is_still_found(
+    file_sessions, monkeypatch
+):
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+    former = file_sessions.make()
+    session = open_stored(former, **file_sessions.options)
+    session.regenerate_id()
+    session.save()
+    lock = hold(file_sessions.store._lock_path(session.id), 1)
+    with lock, pytest.raises(StoreUnavailable):
+        revoke(file_sessions.options, former)
+
+    assert revoke(file_sessions.options, former)
     assert file_sessions.ids() == set()
 
 

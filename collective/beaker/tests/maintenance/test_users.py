@@ -483,4 +483,4 @@ def test_nor_does_one_that_is_to_be_revoked_with_all(file_sessions, locked):
     with pytest.raises(StoreUnavailable):
         last(revoke_all(file_sessions.options))
 
-    assert file_sessions.ids() == {locked}
+    assert file_sessions.ids() == {former, locked}
