@@ -33,6 +33,7 @@ from collective.beaker.session.working_copy import USER
 from collective.beaker.session.working_copy import Data
 from collective.beaker.session.working_copy import is_empty
 from collective.beaker.stores import Record
+from collective.beaker.stores import Store
 
 
 logger = logging.getLogger("collective.beaker")
@@ -367,7 +368,7 @@ class StoredSession(SessionOfCopy):
         """
         mine = self._copy.to_store(everything)
         text = self._policy.codec.encode(mine)
-        if self._policy.store.swap(self.id, self._record, text):
+        if self._takes_place_of(self._record, text):
             self._mark_stored(mine, text)
         else:
             self._record = None
@@ -379,11 +380,18 @@ class StoredSession(SessionOfCopy):
         mine = self._copy.to_store(everything)
         for data, record in self._attempts(mine, everything):
             text = self._policy.codec.encode(data)
-            if self._policy.store.swap(self.id, record, text):
+            if self._takes_place_of(record, text):
                 if self._scope_in(mine) != self._sent_scope:
                     self._send_cookie(mine)
                 self._mark_stored(mine, self._text_of(mine, data, text))
                 return
+
+    def _takes_place_of(self, record: Record | None, text: str) -> bool:
+        """Store a text; tell whether it took the place of a record."""
+        store = self._policy.store
+        return store.swap(self.id, record, text) or _is_there(
+            store, self.id, text
+        )
 
     def _move(self, everything: bool) -> None:
         """Store the session under its new id, and then a tombstone.
@@ -414,10 +422,7 @@ class StoredSession(SessionOfCopy):
             logger.error("%s", error)
 
     def _is_replaced(self, id: str, record: Record, text: str) -> bool:
-        """Store a tombstone; tell whether it took the place of a record.
-
-        If the store's answer was lost, it is there all the same.
-        """
+        """Store a tombstone; tell whether it took the place of a record."""
         store = self._policy.tombstones
         try:
             if store.swap(id, record, text):
@@ -433,8 +438,7 @@ class StoredSession(SessionOfCopy):
                 error,
             )
             return True
-        found = store.load(id)
-        return found is not None and store.payload(found) == text
+        return _is_there(store, id, text)
 
     def _touch(self) -> None:
         """Store the time of access.
@@ -618,6 +622,21 @@ class StoredSession(SessionOfCopy):
         self._copy.take_over(theirs, text, everything)
         self._record = record
         return True
+
+
+def _is_there(store: Store, id: str, text: str) -> bool:
+    """Tell whether a text is stored, although the store denies it.
+
+    It is if the connection was lost before the answer: the store then did
+    the same once more, and found what it had stored itself.  No other request
+    stores the same text, as the time is in it.
+    """
+    found = store.load(id)
+    try:
+        return found is not None and store.payload(found) == text
+    except Exception:
+        # Whoever loads a session tells that it cannot be read.
+        return False
 
 
 def _shown_key(key: object) -> str:

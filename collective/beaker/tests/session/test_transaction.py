@@ -632,6 +632,7 @@ def lose_lock(visitor, clock, view, other_view):
             address = f"/@@{VIEW_NAME}?other=1"
             with ThreadPoolExecutor(1) as threads:
                 threads.submit(other.get, address, headers=header).result()
+            clock(1)
 
     def page(request):
         if "other" in request.form:
@@ -663,6 +664,26 @@ def test_where_a_lock_was_lost_other_keys_are_kept_without_a_word(
     assert log_of(caplog) == []
     assert visitor.visit(read_count).text == "2"
     assert visitor.visit(look_into_basket).text == "[]"
+
+
+@pytest.mark.parametrize("visits", [0, 1])
+def test_what_was_stored_before_the_answer_was_lost_is_nobody_else_s(
+    visitor, monkeypatch, caplog, visits
+):
+    for _ in range(visits):
+        visitor.visit(count)
+    swap, answers = MemoryStore.swap, []
+
+    def lose_first_answer(*arguments):
+        answers.append(swap(*arguments))
+        return len(answers) > 1 and answers[-1]
+
+    monkeypatch.setattr(MemoryStore, "swap", lose_first_answer)
+    visitor.visit(count)
+
+    assert log_of(caplog) == []
+    assert answers == [True]
+    assert visitor.visit(read_count).text == str(visits + 1)
 
 
 @pytest.mark.parametrize(
