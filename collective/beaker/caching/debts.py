@@ -30,7 +30,7 @@ class _Debt(NamedTuple):
     """What to store under a name, and for how long."""
 
     record: int | bytes
-    """A number to raise, or what is there in any case."""
+    """A number to raise, or what takes the place of any other record."""
 
     seconds: float | None
 
@@ -49,8 +49,8 @@ _Owed = Mapping[str, _Debt]
 class _Debts:
     """What the stores of regions have not got yet.
 
-    A thread pays it, which ends when nothing is owed any more, or when there
-    are no such regions.
+    A thread pays it, and ends when nothing is owed any more.  What is owed by
+    a region that is gone is forgotten.
     """
 
     def __init__(self) -> None:

@@ -217,9 +217,9 @@ def _log(swept: Sweep | None) -> None:
 
 
 def _can_be_swept(site: Owned) -> bool:
-    """Tell whether a store can list what there is to sweep.
+    """Tell whether the store of a site can list what there is to sweep.
 
-    It is not looked for if the options have mistakes, which are logged.
+    A site whose options have mistakes is left out, and they are logged.
     """
     errors = check_session_options(site.options).errors
     for error in errors:
