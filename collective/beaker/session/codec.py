@@ -143,7 +143,7 @@ class Codec:
         encryption: Encryption | None = None,
     ):
         self.dumps = serializer.dumps
-        self._loads = serializer.loads
+        self.loads = serializer.loads
         self._name = name
         self._encryption = encryption
 
@@ -187,7 +187,7 @@ class Codec:
     def decode(self, text: str) -> dict[Any, Any]:
         """Return the data in a text; raise any exception if that fails."""
         if self._encryption is None:
-            data = self._loads(a2b_base64(text))
+            data = self.loads(a2b_base64(text))
         else:
             data = self._decrypt(self._encryption, text)
         if type(data) is not dict:
@@ -199,7 +199,7 @@ class Codec:
         failure: Exception | None = None
         for key in encryption.validate_keys:
             try:
-                return self._loads(encryption.decrypt(text, key))
+                return self.loads(encryption.decrypt(text, key))
             except Exception as error:
                 failure = failure or error
         raise failure or ValueError("There is no key.")

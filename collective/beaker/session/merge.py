@@ -42,17 +42,19 @@ def difference(
     base: Mapping[Any, Any],
     mine: Mapping[Any, Any],
     dumps: Callable[[Any], bytes] = pickle.dumps,
+    loads: Callable[[bytes], Any] = pickle.loads,
 ) -> Changes:
     """Return the changes that turn ``base`` into ``mine``.
 
     The two must not share values that can be changed in place.  Such values
-    are compared in the form in which ``dumps`` stores them.
+    are compared in the form in which ``dumps`` stores them.  ``base`` was
+    loaded, which may change this form.
     """
     return Changes(
         values={
             key: value
             for key, value in mine.items()
-            if key not in base or not _same(base[key], value, dumps)
+            if key not in base or not _same(base[key], value, dumps, loads)
         },
         removed=frozenset(base.keys() - mine.keys()),
     )
@@ -73,15 +75,21 @@ def may_change_inside(values: Iterable[Any]) -> bool:
     return not _IMMUTABLE.issuperset(map(type, values))
 
 
-def _same(one: Any, other: Any, dumps: Callable[[Any], bytes]) -> bool:
-    if one is other:
+def _same(
+    loaded: Any,
+    other: Any,
+    dumps: Callable[[Any], bytes],
+    loads: Callable[[bytes], Any],
+) -> bool:
+    if loaded is other:
         return True
-    if type(one) is not type(other):
-        return False
-    if type(one) in _COMPARABLE:
-        return bool(one == other)
+    if type(loaded) is type(other) and type(loaded) in _COMPARABLE:
+        return bool(loaded == other)
     try:
-        return dumps(one) == dumps(other)
+        stored = dumps(other)
+        form = dumps(loaded)
+        # A set is in another order once it is loaded, and JSON has no tuples.
+        return stored == form or dumps(loads(stored)) == form
     except Exception:
         # What cannot be stored was not loaded.  Storing it raises the error.
         return False

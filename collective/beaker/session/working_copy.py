@@ -192,7 +192,10 @@ class WorkingCopy:
     def _changes_to(self, data: Data) -> Changes:
         stored = {} if self.text is None else self.codec.decode(self.text)
         return difference(
-            _without_times(stored), _without_times(data), self.codec.dumps
+            _without_times(stored),
+            _without_times(data),
+            self.codec.dumps,
+            self.codec.loads,
         )
 
     def merge_into(self, theirs: Data, everything: bool) -> Data:

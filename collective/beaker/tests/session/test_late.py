@@ -1,11 +1,14 @@
 """What is saved after the session of its request was closed."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from Products.Five.browser import BrowserView
 from zExceptions import Redirect
 from zope.component import getGlobalSiteManager
 from ZPublisher.interfaces import IPubFailure
 from ZPublisher.interfaces import IPubSuccess
+from ZPublisher.pubevents import PubSuccess
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.session import persistSessionOnFailure
@@ -17,6 +20,8 @@ from collective.beaker.tests.helpers.views import delete
 from collective.beaker.tests.helpers.views import ignore_session
 from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.views import streaming
+from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.visitors import data_of
 from collective.beaker.tests.helpers.visitors import session_cookie
 from collective.beaker.tests.helpers.visitors import session_id
 from collective.beaker.tests.helpers.zope import error_page
@@ -203,3 +208,28 @@ def test_what_an_iterator_saves_in_a_cookie_is_warned_of(
 
     assert visitor.visit(read_count).text == "1"
     assert "its response has been sent" in caplog.text
+
+
+def test_a_tuple_that_was_stored_as_json_is_not_stored_again(
+    config, visitor, other_visitor
+):
+    config["data_serializer"] = "json"
+    visitor.visit(count)
+    other_visitor.browser.set_cookie(COOKIE, visitor.cookies[COOKIE])
+
+    def save_tuple(request):
+        session = ISession(request)
+        session.set("size", (1, 2))
+        persistSessionOnSuccess(PubSuccess(request))
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(other_visitor.visit, save_other_size).result()
+        session.set("progress", 1)
+
+    def save_other_size(request):
+        ISession(request).set("size", "of the other request")
+
+    visitor.visit(save_tuple)
+
+    found = data_of(visitor)
+    assert found["progress"] == 1
+    assert found["size"] == "of the other request"

@@ -226,3 +226,13 @@ def test_a_value_of_another_kind_is_a_change(before, after):
     stored = merged({"a": before}, [{"a": after}])
 
     assert repr(stored) == repr({"a": after})
+
+
+def test_a_set_that_was_loaded_and_not_touched_has_not_changed():
+    small = set(range(100))
+    for number in small - {1, 64}:
+        small.discard(number)
+    loaded = pickle.loads(pickle.dumps(small))
+    assert list(loaded) != list(small)
+
+    assert not difference({"a": loaded}, {"a": small})
