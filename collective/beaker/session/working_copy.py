@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -231,15 +232,34 @@ class WorkingCopy:
 
     def snapshot(self) -> Any:
         """Return all that ``restore`` needs to bring back this state."""
-        # Together, since a value may be in both.
-        data = deepcopy((self.data, self.loaded))
-        return data, self._own, self.text
+        return _copied(self.data, self.loaded), self._own, self.text
 
     def restore(self, snapshot: Any) -> None:
         """Bring back an earlier state."""
         copied, self._own, self.text = snapshot
-        data, self.loaded = deepcopy(copied)
+        data, self.loaded = _copied(*copied)
         self._show(data)
+
+
+def _copied(data: Data, loaded: Data) -> tuple[Data, Data]:
+    """Return copies of both, with all that can be copied inside them.
+
+    What cannot, such as a lock, cannot be stored either.  Other code that
+    makes a savepoint need not know of it.
+    """
+    try:
+        # Together, since a value may be in both.
+        return deepcopy((data, loaded))
+    except Exception:
+        return _copied_singly(data), _copied_singly(loaded)
+
+
+def _copied_singly(data: Data) -> Data:
+    copied = dict(data)
+    for key, value in data.items():
+        with suppress(Exception):
+            copied[key] = deepcopy(value)
+    return copied
 
 
 def is_empty(data: Data) -> bool:

@@ -396,6 +396,18 @@ def test_a_session_that_is_too_large_for_a_cookie_aborts_the_commit(
 # Savepoints
 
 
+def test_what_cannot_be_copied_keeps_nobody_from_a_savepoint(visitor):
+    def hold_lock(request):
+        session = ISession(request)
+        session["lock"], session["kept"] = threading.Lock(), ["before"]
+        savepoint = transaction.savepoint()
+        session["kept"].append("after")
+        savepoint.rollback()
+        assert session["kept"] == ["before"]
+
+    visitor.visit(hold_lock)
+
+
 def test_a_rollback_restores_the_session(any_store, visitor):
     def roll_back(request):
         session = ISession(request)
