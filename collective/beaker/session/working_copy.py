@@ -181,9 +181,13 @@ class WorkingCopy:
         return bool(self.changes(True))
 
     def has_changed_inside(self) -> bool:
-        """Tell whether a value was changed without being set anew."""
-        return may_change_inside(self.loaded.values()) and bool(
-            self.changes(False)
+        """Tell whether a value was changed without being set anew.
+
+        Beaker's own keys do not count: a user's new mark can wait.
+        """
+        return (
+            may_change_inside(self.loaded.values())
+            and not self.changes(False).keys() <= OWN_KEYS
         )
 
     def changes(self, everything: bool) -> Changes:

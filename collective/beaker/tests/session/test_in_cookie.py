@@ -358,6 +358,21 @@ def test_reading_is_no_error_if_the_cookie_does_not_fit_any_more(
     assert "of the 4096 that browsers keep" in caplog.text
 
 
+def test_a_new_key_is_no_error_if_the_cookie_does_not_fit_any_more(caplog):
+    """A request that only reads gives the user the mark of the new key."""
+    former = open_value(key="short")
+    former.data.update(a="x" * 2700, basket=["a book"])
+    former.belong_to("0" * 32, "")
+    former.save()
+    session = open_value(former.cookie.coded_value, key="long" * 100)
+    session.belong_to("1" * 32, "")
+    session.prepare(False)
+    session.save(False)
+
+    assert session.cookie is None
+    assert "of the 4096 that browsers keep" in caplog.text
+
+
 def test_what_has_voted_is_sent_as_it_was(value, clock):
     """With another time, it might not fit."""
     session = open_value(value)
