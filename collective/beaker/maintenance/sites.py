@@ -109,11 +109,11 @@ def _walk_sites(root: Any, problems: list[str]) -> Iterator[Any]:
         looked_at += 1
         if ISite.providedBy(folder):
             yield folder
-        catalog = getattr(aq_base(folder), "portal_catalog", None)
-        if catalog is not None and _INTERFACES in catalog.indexes():
-            yield from _sites_of_catalog(folder, catalog)
-        else:
+        below = _sites_of_catalog(folder, problems)
+        if below is None:
             folders += _folders_in(folder, problems)
+        else:
+            yield from below
 
 
 def _folders_in(folder: Any, problems: list[str]) -> Iterator[Any]:
@@ -134,11 +134,28 @@ def _folders_in(folder: Any, problems: list[str]) -> Iterator[Any]:
             yield each
 
 
-def _sites_of_catalog(site: Any, catalog: Any) -> Iterator[Any]:
+def _sites_of_catalog(folder: Any, problems: list[str]) -> list[Any] | None:
+    """Return the sites that a catalog names; None if there is none to ask."""
+    catalog = getattr(aq_base(folder), "portal_catalog", None)
+    if catalog is None:
+        return None
+    try:
+        if _INTERFACES not in catalog.indexes():
+            return None
+        return list(_search_sites(folder, aq_base(catalog).__of__(folder)))
+    except Exception as error:
+        problems.append(
+            f"{_path(folder).rstrip('/')}/portal_catalog: it names no sites "
+            f"({type(error).__name__}), which are looked for in folders. "
+            "Repair or remove it."
+        )
+        return None
+
+
+def _search_sites(folder: Any, catalog: Any) -> Iterator[Any]:
     query = {_INTERFACES: ISite.__identifier__}
-    catalog = aq_base(catalog).__of__(site)
     for brain in catalog.unrestrictedSearchResults(**query):
-        found = site.unrestrictedTraverse(brain.getPath(), None)
+        found = folder.unrestrictedTraverse(brain.getPath(), None)
         if found is not None:
             yield found
 

@@ -129,6 +129,18 @@ def test_a_folder_whose_class_is_missing_is_a_problem(db, monkeypatch):
     assert problem.startswith("/site: its class gone.Site cannot be imported")
 
 
+def test_what_is_no_catalog_hides_no_sites(db):
+    with opened(db) as root:
+        make_site(add_folders(root, "/site"), timeout=900)
+        root._setObject("portal_catalog", Folder("portal_catalog"))
+
+    with opened(db) as root:
+        found = read_sites(root)
+
+    assert [path for path, _ in found.found] == ["/site"]
+    assert found.problems[0].startswith("/portal_catalog: it names no sites")
+
+
 def test_options_that_are_none_are_a_problem(db):
     with opened(db) as root:
         components = make_site(add_folders(root, "/site"))
