@@ -152,18 +152,11 @@ class ValueStore(Guarded, ABC):
     def _delete(self, names: Sequence[str]) -> None:
         """See IValueStore.delete."""
 
+    @abstractmethod
     def _raise_numbers(
         self, names: Sequence[str], number: bytes, seconds: float | None
     ) -> None:
         """See IValueStore.raise_numbers; the number is the whole record."""
-        for name in names:
-            self._raise_number(name, number, seconds)
-
-    def _raise_number(
-        self, name: str, number: bytes, seconds: float | None
-    ) -> None:
-        """Raise one number, in a store that cannot raise many at once."""
-        raise NotImplementedError
 
     def _walk(self, prefix: str) -> Iterator[str]:
         """See IValueStore.walk."""

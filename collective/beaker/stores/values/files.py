@@ -135,15 +135,16 @@ class FileValues(ValueStore):
                     remove(path + _CLAIM)
                     remove(path + _VALUE)
 
-    def _raise_number(
-        self, name: str, number: bytes, seconds: float | None
+    def _raise_numbers(
+        self, names: Sequence[str], number: bytes, seconds: float | None
     ) -> None:
-        path = self._path(name) + _VALUE
-        with self._locked(name):
-            remove(self._path(name) + _CLAIM)
-            content = read(path)
-            present = self._get([name]).get(name, number)
-            _write(path, max(present, number), seconds, _end_of(content))
+        for name in names:
+            path = self._path(name) + _VALUE
+            with self._locked(name):
+                remove(self._path(name) + _CLAIM)
+                content = read(path)
+                present = self._get([name]).get(name, number)
+                _write(path, max(present, number), seconds, _end_of(content))
 
     def _keep(self, keep: Mapping[str, Any], seconds: float | None) -> None:
         end = end_of(seconds)

@@ -159,14 +159,15 @@ class MemcachedValues(ValueStore):
         for client, some in self._clients.shares(names):
             _ask(client, _delete_on, client, some)
 
-    def _raise_number(
-        self, name: str, number: bytes, seconds: float | None
+    def _raise_numbers(
+        self, names: Sequence[str], number: bytes, seconds: float | None
     ) -> None:
-        client = self._clients.of(name)
         expire = _expiry(seconds, at_least=LONGEST_SECONDS)
-        while not _ask(client, _is_raised, client, name, number, expire):
-            # Somebody else has changed it at this moment.
-            continue
+        for name in names:
+            client = self._clients.of(name)
+            while not _ask(client, _is_raised, client, name, number, expire):
+                # Somebody else has changed it at this moment.
+                continue
 
 
 def _remove_notes(found: dict[str, Any]) -> None:

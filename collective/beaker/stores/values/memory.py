@@ -132,16 +132,17 @@ class MemoryValues(ValueStore):
                 self.entries.pop(name, None)
                 self._claims.pop(name, None)
 
-    def _raise_number(
-        self, name: str, number: bytes, seconds: float | None
+    def _raise_numbers(
+        self, names: Sequence[str], number: bytes, seconds: float | None
     ) -> None:
         with self._lock:
-            self._claims.pop(name, None)
-            present = self.get([name]).get(name)
-            # Values are no bytes here.
-            if isinstance(present, bytes):
-                number = max(present, number)
-            self._enter(name, number, self._later(name, seconds))
+            for name in names:
+                self._claims.pop(name, None)
+                present = self.get([name]).get(name)
+                # Values are no bytes here.
+                former = present if isinstance(present, bytes) else b""
+                end = self._later(name, seconds)
+                self._enter(name, max(former, number), end)
 
     def _walk(self, prefix: str) -> Iterator[str]:
         now = time.time()

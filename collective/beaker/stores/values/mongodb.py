@@ -112,10 +112,14 @@ class MongoValues(ValueStore):
     def _delete(self, names: Sequence[str]) -> None:
         self._records.delete_many({"_id": {"$in": list(names)}})
 
-    def _raise_number(
-        self, name: str, number: bytes, seconds: float | None
+    def _raise_numbers(
+        self, names: Sequence[str], number: bytes, seconds: float | None
     ) -> None:
         end = end_of(seconds)
+        for name in names:
+            self._raise_number(name, number, end)
+
+    def _raise_number(self, name: str, number: bytes, end: float) -> None:
         while True:
             present = self._get([name]).get(name, b"")
             if len(present) == len(number):

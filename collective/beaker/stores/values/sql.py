@@ -149,7 +149,7 @@ class _Statements:
                 ("claim_ends", new.claim_ends),
             ],
         )
-        has_ended = columns.ends <= now
+        has_ended = self._has_ended = columns.ends <= now
         is_short = columns.ends < bindparam("needed")
         self.keep = self._upsert(
             _settled(),
@@ -164,14 +164,13 @@ class _Statements:
     def _raise_numbers(self, number_of_names: int) -> Executable:
         """Return a statement for a row of each of the names this0, this1 …"""
         present = self._table.c
-        has_ended = present.ends <= bindparam("now", type_=sqlalchemy.Double)
         return self._upsert(
             _settled(),
             lambda new: [
                 (
                     "data",
                     _if(
-                        has_ended | (present.data < new.data),
+                        self._has_ended | (present.data < new.data),
                         new.data,
                         present.data,
                     ),
