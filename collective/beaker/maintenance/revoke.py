@@ -101,8 +101,10 @@ def _end_all(
     there before.  Returns how many sessions there were, however often one is
     among the records.
     """
-    moved = [each for each in inspected if has_moved(each.data)]
-    others = [each for each in inspected if not has_moved(each.data)]
+    moved: list[InspectedRecord] = []
+    others: list[InspectedRecord] = []
+    for each in inspected:
+        (moved if has_moved(each.data) else others).append(each)
     try:
         ended = inspector.end(each.id for each in moved)
     finally:
