@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from collective.beaker.settings.redis_urls import parse_redis_url
 from collective.beaker.settings.sentinels import FORM as SENTINEL_FORM
 from collective.beaker.settings.sentinels import names_sentinels
 from collective.beaker.settings.sentinels import read_sentinel_url
@@ -157,10 +158,8 @@ def _redis_options(url: str) -> dict[str, Any] | None:
 
     The library itself ignores a database that is not a number.
     """
-    from redis.connection import parse_url
-
     try:
-        options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+        options = parse_redis_url(url)
     except ValueError:
         return None
     parts = urlsplit(url)

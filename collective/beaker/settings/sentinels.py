@@ -5,6 +5,8 @@ from typing import Any
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
+from collective.beaker.settings.redis_urls import parse_redis_url
+
 
 FORM = "redis+sentinel://host:port,host:port/service/number"
 """What such an address looks like."""
@@ -40,8 +42,6 @@ def names_sentinels(url: str) -> bool:
 
 def read_sentinel_url(url: str) -> SentinelAddress:
     """Read an address.  Raises ValueError if it is of another form."""
-    from redis.connection import parse_url
-
     parts = urlsplit(url)
     account, at, hosts = parts.netloc.rpartition("@")
     service, _, number = parts.path.removeprefix("/").partition("/")
@@ -51,7 +51,7 @@ def read_sentinel_url(url: str) -> SentinelAddress:
     # The rest means what it means in the URL of a Redis.
     scheme = _SCHEMES[parts.scheme]
     master = f"{scheme}://{account}{at}master/{number}?{parts.query}"
-    given: dict[str, Any] = parse_url(master)  # type: ignore[no-untyped-call]
+    given = parse_redis_url(master)
     del given["host"]
     if given.pop("connection_class", None):
         given["ssl"] = True

@@ -18,7 +18,6 @@ from redis import RedisCluster
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import SSLConnection
-from redis.connection import parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
 from redis.exceptions import RedisClusterException
@@ -29,6 +28,7 @@ from redis.sentinel import MasterNotFoundError
 from redis.sentinel import Sentinel
 from redis.sentinel import SentinelConnectionPool
 
+from collective.beaker.settings.redis_urls import parse_redis_url
 from collective.beaker.settings.sentinels import SentinelAddress
 from collective.beaker.settings.sentinels import names_sentinels
 from collective.beaker.settings.sentinels import read_sentinel_url
@@ -295,10 +295,7 @@ def cluster_connector(
     urls: str, socket_timeout: int, **options: Any
 ) -> Callable[[], RedisCluster]:
     """Return what makes a client of ext:rediscluster."""
-    parsed: list[dict[str, Any]] = [
-        parse_url(url.strip())  # type: ignore[no-untyped-call]
-        for url in urls.split(",")
-    ]
+    parsed = [parse_redis_url(url.strip()) for url in urls.split(",")]
     nodes = [
         ClusterNode(  # type: ignore[no-untyped-call]
             url.pop("host"), url.pop("port", 6379)
