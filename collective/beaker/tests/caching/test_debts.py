@@ -6,10 +6,10 @@ import pytest
 from beaker.cache import cache_region
 from beaker.cache import cache_regions
 from beaker.cache import region_invalidate
-from redis import Redis
 
 from collective.beaker.caching import cached
 from collective.beaker.caching.manager import RegionCacheManager
+from collective.beaker.tests.helpers.servers import refusing_writes
 from collective.beaker.tests.helpers.waiting import wait_until
 
 
@@ -21,26 +21,13 @@ def number() -> int:
     return next(numbers)
 
 
-class ReadOnly:
-    """A Redis that refuses to write, as a replica does."""
-
-    def __init__(self, url):
-        self._client = Redis.from_url(url)
-
-    def __enter__(self):
-        self._client.replicaof("127.0.0.1", 1)
-
-    def __exit__(self, *error):
-        self._client.replicaof("NO", "ONE")
-
-
 @pytest.fixture
 def read_only(redis, redis_region, monkeypatch):
     """What has the store of a region refuse to write."""
     options = cache_regions[redis_region.name]
     name = "a region that can be read only"
     monkeypatch.setitem(cache_regions, name, options)
-    return ReadOnly(redis.url)
+    return refusing_writes(redis)
 
 
 @pytest.fixture

@@ -391,6 +391,17 @@ class Watched:
         return master
 
 
+@contextmanager
+def refusing_writes(server: Server) -> Iterator[None]:
+    """Have a Redis refuse to write, as a replica does."""
+    with closing(Redis.from_url(server.url)) as client:
+        client.replicaof("127.0.0.1", 1)
+        try:
+            yield
+        finally:
+            client.replicaof("NO", "ONE")
+
+
 def _is_master(server: Server) -> bool:
     if not server.runs:
         return False

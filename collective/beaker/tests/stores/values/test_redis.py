@@ -8,6 +8,7 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values import find_value_store
 from collective.beaker.stores.values.base import LONGEST_SECONDS as MONTH
 from collective.beaker.tests.helpers.servers import redis_server
+from collective.beaker.tests.helpers.servers import refusing_writes
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +82,9 @@ def full(client):
 
 
 @pytest.fixture
-def read_only(server, client):
-    client.replicaof("127.0.0.1", 1)
-    yield
-    client.replicaof("NO", "ONE")
+def read_only(server):
+    with refusing_writes(server):
+        yield
 
 
 @pytest.mark.parametrize("state", ["full", "read_only"])
