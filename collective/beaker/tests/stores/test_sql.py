@@ -3,6 +3,7 @@
 import socket
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextlib import closing
 
@@ -346,6 +347,22 @@ def test_a_server_that_lets_nobody_in_is_waited_for_once(id):
             store.load(id)
         with pytest.raises(StoreUnavailable, match="left alone"):
             store.load(id)
+
+
+def test_a_driver_may_have_waited_for_a_little_less(id):
+    """As libpq does, which has another clock."""
+
+    def opens_the_circuit(_):
+        store = make_store("ext:database", url=url, socket_timeout=1)
+        with pytest.raises(StoreUnavailable):
+            store.load(id)
+        return store._circuit.is_open
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        _, port = silent.getsockname()
+        url = f"postgresql+psycopg2://127.0.0.1:{port}/sessions"
+        with ThreadPoolExecutor(60) as threads:
+            assert all(threads.map(opens_the_circuit, range(120)))
 
 
 # Numbers of rows
