@@ -27,6 +27,7 @@ from collective.beaker.session.times import ACCESSED
 from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import CLIENT
 from collective.beaker.session.working_copy import USER
+from collective.beaker.stores.container import UNREADABLE
 
 
 logger = logging.getLogger("collective.beaker")
@@ -185,13 +186,22 @@ def _with_those_that_move(
 ) -> Iterator[InspectedRecord]:
     """Yield all sessions, some of them twice.
 
-    One that moves meanwhile may be where the search has been already.
+    One that moves meanwhile may be where the search has been already.  One
+    that is locked at this moment is not read with all others.  If such a
+    session cannot be loaded, the others are found, and then StoreUnavailable
+    is raised.
     """
+    failure: StoreUnavailable | None = None
     for inspected in inspector.inspect_all():
-        if has_moved(inspected.data):
-            yield from inspector.follow(inspected.id)
-        else:
+        if not (has_moved(inspected.data) or inspected.record == UNREADABLE):
             yield inspected
+            continue
+        try:
+            yield from inspector.follow(inspected.id)
+        except StoreUnavailable as error:
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 def _find_noted(

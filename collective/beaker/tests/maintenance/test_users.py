@@ -460,7 +460,8 @@ def test_one_that_cannot_be_ended_keeps_no_other_alive(file_sessions, locked):
     assert file_sessions.ids() == {locked}
 
 
-def test_nor_does_one_that_cannot_be_loaded(in_dbm, monkeypatch):
+@pytest.mark.parametrize("search_all", [False, True])
+def test_nor_does_one_that_cannot_be_loaded(in_dbm, monkeypatch, search_all):
     """As in a cluster of Redis of which one node is gone."""
     monkeypatch.setattr(base, "WAIT_SECONDS", 0)
     sessions = sessions_in(in_dbm)
@@ -471,7 +472,9 @@ def test_nor_does_one_that_cannot_be_loaded(in_dbm, monkeypatch):
         hold(sessions.store._lock_path(locked), 1),
         pytest.raises(StoreUnavailable),
     ):
-        last(end_sessions_of_user(sessions.options, ANNA))
+        last(
+            end_sessions_of_user(sessions.options, ANNA, search_all=search_all)
+        )
 
     assert sessions.ids() == sessions.ids_of(ANNA) == {locked}
 
