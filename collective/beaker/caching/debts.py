@@ -1,5 +1,6 @@
 """What a store that failed has to be told as soon as it is back."""
 
+import logging
 from collections.abc import Iterable
 from collections.abc import Mapping
 from threading import Lock
@@ -13,6 +14,8 @@ from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values import ValueStore
 
+
+logger = logging.getLogger("collective.beaker")
 
 _PAUSE_SECONDS = 1
 """The time between two attempts."""
@@ -67,8 +70,21 @@ class _Debts:
             if self._is_paying:
                 return
             self._is_paying = True
+        self._start_paying()
+
+    def _start_paying(self) -> None:
         name = "collective.beaker drops"
-        Thread(target=self._pay_all, name=name, daemon=True).start()
+        try:
+            Thread(target=self._pay_all, name=name, daemon=True).start()
+        except RuntimeError as error:
+            # There is no room for another thread.
+            with self._lock:
+                self._is_paying = False
+            logger.error(
+                "What caches must drop is kept until the next drop that "
+                "fails, as no thread could be started: %s.",
+                error,
+            )
 
     def _pay_all(self) -> None:
         while self._goes_on():

@@ -1,5 +1,7 @@
 """What a store that could not be written is told once it is back."""
 
+import threading
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -28,6 +30,20 @@ def read_only(redis, redis_region, monkeypatch):
     name = "a region that can be read only"
     monkeypatch.setitem(cache_regions, name, options)
     return refusing_writes(redis)
+
+
+def nothing_is_owed():
+    return all("drops" not in each.name for each in threading.enumerate())
+
+
+@contextmanager
+def no_room_for_threads():
+    """Have no thread start, as in a container with too many of them."""
+    before = threading.stack_size(2**46)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
 
 
 @pytest.fixture
@@ -78,3 +94,17 @@ def test_what_a_refresh_computed_is_not_the_former_result(read_only):
     first = number()
     with read_only:
         assert number.refresh() != first
+
+
+def test_what_no_thread_could_be_started_for_is_repeated_with_the_next(
+    cache, read_only
+):
+    wait_until(nothing_is_owed)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    with read_only:
+        with no_room_for_threads():
+            cache.remove_value("a")
+        cache.remove_value("b")
+
+    wait_until(lambda: not (cache.has_key("a") or cache.has_key("b")))
