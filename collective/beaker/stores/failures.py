@@ -1,6 +1,10 @@
 """Why a store fails, in words that a log may hold."""
 
+import errno
 from collections.abc import Iterator
+
+
+_NO_ROOM = frozenset([errno.ENOSPC, errno.EDQUOT])
 
 
 def reason_of(error: BaseException) -> str:
@@ -14,6 +18,11 @@ def reason_of(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return f"{name}: {cause.strerror}"
     return name
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether something failed because a disk takes nothing more."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

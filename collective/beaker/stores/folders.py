@@ -27,6 +27,7 @@ from collective.beaker.interfaces import StoreLocked
 from collective.beaker.stores.base import Store
 from collective.beaker.stores.base import is_record_name
 from collective.beaker.stores.container import UNREADABLE
+from collective.beaker.stores.failures import is_full
 from collective.beaker.stores.lock_files import is_free
 from collective.beaker.stores.lock_files import remove_free
 from collective.beaker.stores.lock_files import watched
@@ -104,12 +105,7 @@ class FolderStore(Store):
         """
         path = self._lock_path(id)
         if not is_file(path):
-            # Beaker would create it readable by everyone.
-            make_folder(os.path.dirname(path))
-            # Not what another thread has just made and locked.
-            if is_other(path):
-                remove(path)
-            make_file(path)
+            self._make_lock_file(path)
         with watched(path) as is_the_same:
             lock = file_synchronizer(id, lock_dir=self._lock_folder)
             if not lock.acquire_write_lock(wait=False):
@@ -121,6 +117,24 @@ class FolderStore(Store):
             os.chmod(path, 0o600)
         lock.release_write_lock()
         return None
+
+    def _make_lock_file(self, path: str) -> None:
+        """Create a lock file, which Beaker would make readable by everyone.
+
+        If the disk takes no more files, one that nobody holds makes room, so
+        that sessions can still be removed.
+        """
+        make_folder(os.path.dirname(path))
+        # Not what another thread has just made and locked.
+        if is_other(path):
+            remove(path)
+        try:
+            make_file(path)
+        except OSError as error:
+            free = map(remove_free, _paths(self._lock_folder, ".lock"))
+            if not is_full(error) or not any(free):
+                raise
+            make_file(path)
 
     def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
         with self._lock(id):

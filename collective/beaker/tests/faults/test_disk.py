@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import subprocess
+from itertools import count
 
 import pytest
 
@@ -11,6 +12,7 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance import slices
 from collective.beaker.maintenance.revoke import revoke_all
 from collective.beaker.maintenance.survey import survey
+from collective.beaker.maintenance.sweep import sweep
 from collective.beaker.tests.helpers.forks import in_fork
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import find_program
@@ -279,7 +281,7 @@ def test_a_session_that_cannot_be_removed_hinders_no_other(
 
 
 class Disk:
-    """A disk of 256 kB."""
+    """A disk of 256 kB, or of 200 files."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -304,6 +306,11 @@ class Disk:
             while True:
                 file.write(bytes(4096))
 
+    def fill_with_files(self):
+        with pytest.raises(OSError, match="No space left"):
+            for number in count():
+                (self.folder / f"file{number}").touch()
+
     def make_room(self):
         self._ballast.unlink()
 
@@ -312,7 +319,7 @@ class Disk:
 def disk(tmp_path):
     disk = Disk(tmp_path / "disk")
     disk.folder.mkdir()
-    if not disk.mount("size=256k"):
+    if not disk.mount("size=256k,nr_inodes=200"):
         pytest.skip("this user may not mount a disk")
     yield disk
     disk.unmount()
@@ -370,3 +377,23 @@ def test_on_a_disk_that_turned_read_only_the_session_is_as_before(
     assert disk.mount("remount,rw")
 
     assert data_of(visitor) == {"a": 1}
+
+
+@pytest.fixture(params=["file", "dbm"])
+def swept_sessions(request, disk):
+    """Sessions on the disk, which expire after an hour."""
+    options = {**options_of(request.param, disk.folder), "timeout": 3600}
+    return Sessions(options)
+
+
+def test_a_sweep_makes_room_on_a_disk_that_takes_no_more_files(
+    swept_sessions, disk
+):
+    swept_sessions.make(idle=7200)
+    for lock in disk.folder.rglob("*.lock"):
+        lock.unlink()
+    fresh = swept_sessions.make()
+    disk.fill_with_files()
+    last(sweep(swept_sessions.options))
+
+    assert swept_sessions.ids() == {fresh}
