@@ -50,6 +50,10 @@ class StoreLocked(StoreUnavailable):
     """Another request holds the lock of a session for too long."""
 
 
+class StoreFull(StoreUnavailable):
+    """The disk of a store takes nothing more."""
+
+
 class RecordTooLarge(ValueError):
     """A session is larger than its store allows.
 

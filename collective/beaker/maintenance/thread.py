@@ -9,6 +9,7 @@ itself decides which one.
 import logging
 import secrets
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ from zope.component import getGlobalSiteManager
 from zope.processlifetime import IProcessStarting
 
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.interfaces import StoreFull
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.caches import regions_to_sweep
 from collective.beaker.maintenance.sites import ZOPE_CONF
@@ -119,10 +121,13 @@ class ValueSweeper(_Periodic):
 
     def _sweep(self, store: ValueStore) -> None:
         """Sweep a store, unless another process has done so."""
-        turn, _ = store.claim(
-            _TURN, [_TURN], _VALUE_SECONDS - _SHORTEST_TURN_SECONDS
-        )
-        if turn is None:
+
+        def take_turn() -> bool:
+            seconds = _VALUE_SECONDS - _SHORTEST_TURN_SECONDS
+            turn, _ = store.claim(_TURN, [_TURN], seconds)
+            return turn is not None
+
+        if not _may_sweep(take_turn):
             return
         removed = 0
         for number in store.sweep():
@@ -184,12 +189,24 @@ class Sweeper(_Periodic):
         store, swept = SessionInspector(options).store, None
         seconds = max(interval, _SHORTEST_TURN_SECONDS)
         results = sweep(options)
-        while store.take_turn(self.owner, seconds):
+        while _may_sweep(lambda: store.take_turn(self.owner, seconds)):
             result = next(results, None)
             if result is None or self.stopping.wait(_PAUSE_SECONDS):
                 break
             swept = result
         return swept
+
+
+def _may_sweep(take_turn: Callable[[], bool]) -> bool:
+    """Take the turn, and tell whether this process may sweep.
+
+    A full store cannot note whose turn it is, and only a sweep makes room in
+    it.  Two sweeps at once do no harm.
+    """
+    try:
+        return take_turn()
+    except StoreFull:
+        return True
 
 
 @contextmanager

@@ -7,11 +7,13 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from collective.beaker.forks import in_forked_child
+from collective.beaker.interfaces import StoreFull
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.options import redacted
 from collective.beaker.stores.circuit import PAUSE_SECONDS
 from collective.beaker.stores.circuit import Circuit
 from collective.beaker.stores.failures import causes
+from collective.beaker.stores.failures import is_full
 from collective.beaker.stores.failures import reason_of
 
 
@@ -117,7 +119,8 @@ class Guarded:
             # that out by a time-out of its own.
             self._drop_connections()
             self._circuit.open()
-        return StoreUnavailable(self.kind, self.address, self._reason(error))
+        failure = StoreFull if is_full(error) else StoreUnavailable
+        return failure(self.kind, self.address, self._reason(error))
 
     def _guarded_items(self, items: Iterator[_Result]) -> Iterator[_Result]:
         """Yield what an iterator yields.

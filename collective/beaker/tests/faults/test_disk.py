@@ -8,11 +8,16 @@ from itertools import count
 
 import pytest
 
+from collective.beaker.caching.factory import region_with
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance import slices
+from collective.beaker.maintenance import thread
 from collective.beaker.maintenance.revoke import revoke_all
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import sweep
+from collective.beaker.maintenance.thread import Sweeper
+from collective.beaker.maintenance.thread import ValueSweeper
+from collective.beaker.settings.section import read_configuration
 from collective.beaker.tests.helpers.forks import in_fork
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import find_program
@@ -380,10 +385,34 @@ def test_on_a_disk_that_turned_read_only_the_session_is_as_before(
 
 
 @pytest.fixture(params=["file", "dbm"])
-def swept_sessions(request, disk):
-    """Sessions on the disk, which expire after an hour."""
+def swept_sessions(request, config, disk):
+    """Sessions on the disk, which Zope is to sweep each hour."""
     options = {**options_of(request.param, disk.folder), "timeout": 3600}
+    config.update(options, sweep_interval=3600)
     return Sessions(options)
+
+
+def test_on_a_disk_without_room_zope_sweeps_all_the_same(swept_sessions, disk):
+    swept_sessions.make(idle=7200)
+    disk.fill()
+    Sweeper().sweep_if_due()
+
+    assert swept_sessions.ids() == set()
+
+
+def test_on_a_disk_without_room_zope_sweeps_values_all_the_same(
+    disk, clock, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    section = {"cache.type": "file", "cache.data_dir": str(disk.folder)}
+    monkeypatch.setattr(thread, "running_section", lambda: section)
+    cache = region_with("", read_configuration(section).caches["cache"])
+    cache.put("a cache", b"key", "value", 1)
+    clock(3)
+    disk.fill()
+    ValueSweeper().sweep_if_due()
+
+    assert "Removed 1 expired values of caches." in caplog.text
 
 
 def test_a_sweep_makes_room_on_a_disk_that_takes_no_more_files(
