@@ -49,7 +49,7 @@ def read_sites_of(path: str, conf: ZopeConf) -> Sites:
         )
     except Exception as error:
         # Only the type: the message may hold a password.
-        reason = f"{type(error).__name__}. Is its server running?"
+        reason = f"{type(error).__name__} (is its server running?)"
     # Outside the handlers: as a context, the error might show a password.
     raise Failure(f"The database in {path} cannot be opened: {reason}.")
 

@@ -341,7 +341,7 @@ def test_a_site_in_a_mounted_database_is_found(instance, tmp_path):
     [
         (FILE, "missing.fs: No such file or directory."),
         (MEMORY, "it holds no Zope application."),
-        (ZEO, "ClientDisconnected. Is its server running?"),
+        (ZEO, "ClientDisconnected (is its server running?)."),
     ],
     ids=["file", "memory", "ZEO"],
 )
