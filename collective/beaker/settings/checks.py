@@ -365,6 +365,11 @@ def _backend_warnings(options: Options, backend: Backend) -> Iterator[str]:
         "parallel requests overwrite each other. "
         "Choose another type if that matters."
     )
+    if not options["use_cookies"]:
+        yield (
+            f"{setting}, so that session.use_cookies off has no effect. "
+            "Remove one of these lines."
+        )
     if options["data_serializer"] == "pickle":
         yield (
             "session.data_serializer is 'pickle', in cookies: anyone who "

@@ -180,6 +180,15 @@ def test_a_copied_cookie_that_never_ends_is_warned_about():
     assert "for ever, since there is no session.timeout;" in warning
 
 
+def test_sessions_in_cookies_without_cookies_are_warned_about():
+    [_, warning] = read(**COOKIE, timeout="60", use_cookies="off").warnings
+
+    assert warning == (
+        "session.type is 'cookie', so that session.use_cookies off has no "
+        "effect. Remove one of these lines."
+    )
+
+
 def test_pickles_in_cookies_are_warned_about():
     _, warning = read(**COOKIE | {"data_serializer": "pickle"}).warnings
 
