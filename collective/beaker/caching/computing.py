@@ -175,8 +175,14 @@ class Computation:
             self._outcome = _Outcome.ALONE
         leases.hold(self._region.store, claim, self._region.name)
 
-    def finish(self, value: Any, expire: float | None) -> None:
-        """Store the value that was computed, if that is possible."""
+    def finish(
+        self, value: Any, expire: float | None, latest: bytes = b""
+    ) -> None:
+        """Store the value that was computed, if that is possible.
+
+        With tags, ``latest`` is the id of the last transaction that is known
+        of now, as hexadecimal digits.
+        """
         took = time.monotonic() - self._started
         self._region.count_computation(took)
         if self._claim is None or self._outcome is _Outcome.ALONE:
@@ -198,7 +204,7 @@ class Computation:
                 self._claim,
                 record,
                 self._region.seconds_to_keep(expire),
-                self._region.to_keep(self._wanted, self._generations),
+                self._region.to_keep(self._wanted, self._generations, latest),
             )
         except StoreUnavailable as error:
             self._region.failed("fails", str(error))

@@ -74,9 +74,6 @@ class Wanted(NamedTuple):
     """The transaction id of what it is computed from, and the time of that, as
     hexadecimal digits, once they matter."""
 
-    latest: bytes = b""
-    """The id of the last transaction that is known of, as digits."""
-
 
 def make_wanted(
     name: str,

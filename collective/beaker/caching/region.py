@@ -161,8 +161,7 @@ class Region:
             if not seen.is_clean:
                 return self._computed_for_itself(compute)
             numbers = digits(seen.tid), digits(seen.time)
-            latest = digits(seen.latest)
-            asked = asked._replace(snapshot=numbers, latest=latest)
+            asked = asked._replace(snapshot=numbers)
         computation = Computation(self, asked)
         try:
             old, found = found, computation.begin(found)
@@ -171,8 +170,10 @@ class Region:
                 self.counters.saved_seconds += found.took
                 return found.value
             value = compute()
-            if seen is None or seen.is_still_clean():
+            if seen is None:
                 computation.finish(value, expire)
+            elif seen.is_still_clean():
+                computation.finish(value, expire, digits(seen.latest))
             else:
                 computation.finish_without_storing()
             return value
@@ -235,11 +236,13 @@ class Region:
         tags: tuple[str, ...] = (),
         time_tags: tuple[str, ...] = (),
         snapshot: tuple[int, int] | None = None,
+        latest: int = 0,
     ) -> None:
         """Store a value that the caller has, whoever computes it now.
 
         With tags, ``snapshot`` is the transaction id of what the value was
-        computed from, and the time of that.
+        computed from, and the time of that, and ``latest`` the id of the last
+        transaction that is known of now.
 
         Nothing is raised because of the store, as in ``value``.
         """
@@ -265,7 +268,7 @@ class Region:
                 asked.name,
                 record,
                 self.seconds_to_keep(expire),
-                self.to_keep(asked, generations),
+                self.to_keep(asked, generations, digits(latest)),
             )
             self.have_stored(asked)
         except StoreUnavailable as error:
@@ -450,18 +453,18 @@ class Region:
         return None if expire is None else expire + self._stale_seconds(expire)
 
     def to_keep(
-        self, asked: Wanted, generations: tuple[bytes, ...]
+        self, asked: Wanted, generations: tuple[bytes, ...], latest: bytes
     ) -> dict[str, bytes]:
         """Return the records without which a value is not valid.
 
         Where a tag is missing, the store has forgotten it, perhaps one that a
         later transaction has dropped.  So values from before the latest one
-        are dropped.
+        are dropped: the latest by now, and not when the value was asked for.
         """
         kept = dict(zip(asked.generations, generations, strict=True))
         if asked.snapshot is not None:
             tid, moment = asked.snapshot
-            kept |= dict.fromkeys(asked.tags, max(tid, asked.latest))
+            kept |= dict.fromkeys(asked.tags, max(tid, latest))
             kept |= dict.fromkeys(asked.time_tags, moment)
         return kept
 

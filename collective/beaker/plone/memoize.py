@@ -122,6 +122,7 @@ class SharedCache(AbstractDict):
             pickled,
             self._region.expire,
             snapshot=self._snapshot,
+            latest=self._seen.latest,
             **self._tags,
         )
 

@@ -612,3 +612,21 @@ def test_a_tag_that_the_store_has_forgotten_brings_nothing_old_back(
     assert late.see_still(title, "news") == "old"
 
     assert reader.see(title, "news") == "new"
+
+
+def test_nor_does_one_that_was_dropped_and_forgotten_during_a_computation(
+    zopes, region
+):
+    editor, late, reader = zopes
+
+    @cached(region, tags=lambda name: name, name="title")
+    def title(name):
+        found = getSite()[name]
+        if found == "old":
+            in_threads(1, lambda: editor.edit("news", news="new"))
+            find_region(region).store.clear("t:")
+        return found
+
+    assert late.see(title, "news") == "old"
+
+    assert reader.see(title, "news") == "new"
