@@ -286,9 +286,11 @@ class MemoryNamespace(RegionNamespace):
         store = self.region.store
         if isinstance(store, MemoryValues):
             self._entries = store.entries
-        if len(self._names) >= _MOST_NAMES:
-            self._names.clear()
-        self._names[key] = self.wanted(key).name
+        # 1, 1.0 and True would be one key of a dictionary.
+        if isinstance(key, bytes):
+            if len(self._names) >= _MOST_NAMES:
+                self._names.clear()
+            self._names[key] = self.wanted(key).name
         return beakers
 
     def prepare(self, key: Any, found: CachedValue | None) -> None:

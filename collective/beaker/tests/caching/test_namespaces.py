@@ -104,6 +104,7 @@ def test_a_function_in_another_folder_finds_its_values(tmp_path):
         ("a b", "a  b"),
         ("x" * 300, "x" * 299 + "y"),
         (1, "1"),
+        (1, True),
         ((1, 2), (12,)),
     ],
 )
