@@ -24,7 +24,10 @@ _RENEWALS = 4
 
 
 class _Keeper:
-    """Renews claims, in a thread that is started with the first of them."""
+    """Renews claims, in a thread that is started with the first of them.
+
+    If there is no room for a thread, the next claim tries again.
+    """
 
     def __init__(self) -> None:
         self._held: dict[Claim, tuple[ValueStore, str]] = {}
@@ -35,15 +38,24 @@ class _Keeper:
         with self._changed:
             self._held[claim] = store, region
             if not self._is_running:
-                self._is_running = True
-                name = "collective.beaker claims"
-                Thread(target=self._run, name=name, daemon=True).start()
+                self._is_running = self._starts(region)
             elif len(self._held) == 1:
                 self._changed.notify()
 
     def let_go(self, claim: Claim) -> None:
         with self._changed:
             self._held.pop(claim, None)
+
+    def _starts(self, region: str) -> bool:
+        """Start the thread; tell whether there is room for it."""
+        name = "collective.beaker claims"
+        try:
+            Thread(target=self._run, name=name, daemon=True).start()
+        except RuntimeError as error:
+            reason = f"No thread could be started: {error}."
+            log_error(region, "cannot renew a claim", reason)
+            return False
+        return True
 
     def _run(self) -> None:
         seen: set[Claim] = set()

@@ -12,6 +12,7 @@ from collective.beaker.tests.helpers.regions import Computation
 from collective.beaker.tests.helpers.regions import both_ways
 from collective.beaker.tests.helpers.regions import by_region
 from collective.beaker.tests.helpers.regions import in_threads
+from collective.beaker.tests.helpers.threads import no_room_for_threads
 from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.waiting import wait_until
 
@@ -86,6 +87,23 @@ def test_a_long_computation_keeps_its_claim(memory_region, monkeypatch):
     claim, _ = store.claim("v:1", ["v:1"], 60)
     _, end = store._claims["v:1"]
 
+    leases.hold(store, claim, memory_region.name)
+    wait_until(lambda: store._claims["v:1"][1] > end)
+    leases.let_go(claim)
+
+
+def test_a_value_is_computed_though_no_thread_can_be_started(
+    memory_region, monkeypatch
+):
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 3600)
+    monkeypatch.setattr(leases, "_RENEWALS", 36_000)
+    monkeypatch.setattr(leases, "_keeper", leases._Keeper())
+    store = memory_region.store
+    claim, _ = store.claim("v:1", ["v:1"], 60)
+    _, end = store._claims["v:1"]
+
+    with no_room_for_threads():
+        assert by_region(memory_region, lambda: "computed")() == "computed"
     leases.hold(store, claim, memory_region.name)
     wait_until(lambda: store._claims["v:1"][1] > end)
     leases.let_go(claim)

@@ -1,7 +1,6 @@
 """What a store that could not be written is told once it is back."""
 
 import threading
-from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -12,6 +11,7 @@ from beaker.cache import region_invalidate
 from collective.beaker.caching import cached
 from collective.beaker.caching.manager import RegionCacheManager
 from collective.beaker.tests.helpers.servers import refusing_writes
+from collective.beaker.tests.helpers.threads import no_room_for_threads
 from collective.beaker.tests.helpers.waiting import wait_until
 
 
@@ -34,16 +34,6 @@ def read_only(redis, redis_region, monkeypatch):
 
 def nothing_is_owed():
     return all("drops" not in each.name for each in threading.enumerate())
-
-
-@contextmanager
-def no_room_for_threads():
-    """Have no thread start, as in a container with too many of them."""
-    before = threading.stack_size(2**46)
-    try:
-        yield
-    finally:
-        threading.stack_size(before)
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
-"""What tests do in several threads at once."""
+"""What tests do in several threads at once, or without another thread."""
 
+import threading
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 from typing import TypeVar
 
@@ -29,3 +32,13 @@ def side_by_side(
         return function(item)
 
     return list(threads.map(call, items))
+
+
+@contextmanager
+def no_room_for_threads() -> Iterator[None]:
+    """Have no thread start, as in a container with too many of them."""
+    before = threading.stack_size(2**46)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
