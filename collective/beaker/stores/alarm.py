@@ -1,5 +1,6 @@
 """An alarm rings for what is not over in time."""
 
+import logging
 import os
 import threading
 import time
@@ -9,6 +10,8 @@ from typing import Generic
 from typing import TypeVar
 
 
+logger = logging.getLogger("collective.beaker")
+
 _Item = TypeVar("_Item", bound=Hashable)
 
 
@@ -16,7 +19,8 @@ class Alarm(Generic[_Item]):
     """Calls a function with each item that was set and not cleared in time.
 
     It does so in a thread of its own, which runs only while it is needed, and
-    is not worth starting for each item: most are cleared at once.
+    is not worth starting for each item: most are cleared at once.  If there
+    is no room for a thread, it rings once there is, after another ``set``.
 
     ``set`` and ``clear`` can listen to events: they ignore what else is told.
     """
@@ -42,17 +46,27 @@ class Alarm(Generic[_Item]):
             self._times.pop(item, None)
             self._times[item] = time.monotonic() + self._seconds
             if not self._runs:
-                name = "collective.beaker alarm"
-                threading.Thread(
-                    target=self._run, name=name, daemon=True
-                ).start()
-                self._runs = True
+                self._runs = self._starts()
 
     def clear(self, item: _Item, *_: object) -> None:
         """Do not ring for an item."""
         # Without the lock: this may be called while garbage is collected, in
         # a thread that has it.
         self._times.pop(item, None)
+
+    def _starts(self) -> bool:
+        """Start the thread; tell whether there is room for it."""
+        name = "collective.beaker alarm"
+        try:
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+        except RuntimeError as error:
+            logger.error(
+                "A store is used without a limit to how long it may take, as "
+                "no thread could be started: %s.",
+                error,
+            )
+            return False
+        return True
 
     def _run(self) -> None:
         try:

@@ -6,6 +6,7 @@ import pytest
 
 from collective.beaker.stores.alarm import Alarm
 from collective.beaker.tests.helpers.forks import in_fork
+from collective.beaker.tests.helpers.threads import no_room_for_threads
 from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.waiting import wait_until
 
@@ -24,6 +25,15 @@ def test_an_alarm_rings_once_for_each_item(rung):
     alarm.set("one")
     wait_until(lambda: rung == ["one"])
     alarm.set("two")
+    wait_until(lambda: rung == ["one", "two"])
+
+
+def test_an_alarm_for_which_there_was_no_thread_rings_later(rung):
+    alarm = Alarm(AT_ONCE, rung.append)
+    with no_room_for_threads():
+        alarm.set("one")
+    alarm.set("two")
+
     wait_until(lambda: rung == ["one", "two"])
 
 
