@@ -1,8 +1,12 @@
-"""What a store that failed has to be told as soon as it is back."""
+"""What a store that failed has to be told as soon as it is back.
+
+Until then this process itself does not use what the store still has.
+"""
 
 import logging
 from collections.abc import Iterable
 from collections.abc import Mapping
+from contextlib import suppress
 from threading import Lock
 from threading import Thread
 from time import sleep
@@ -61,12 +65,16 @@ class _Debts:
         self._owed = WeakKeyDictionary()
         self._lock = Lock()
         self._is_paying = False
+        self.names: Mapping[int, set[str]] = {}
+        """The names that each store has to be told, by the id of the store.
+        Nobody changes it: another one takes its place."""
 
     def owe(self, region: Debtor, names: Iterable[str], debt: _Debt) -> None:
         with self._lock:
             owed = self._owed.setdefault(region, {})
             for name in names:
                 owed[name] = debt.with_former(owed.get(name))
+            self._note_names()
             if self._is_paying:
                 return
             self._is_paying = True
@@ -93,6 +101,7 @@ class _Debts:
 
     def _goes_on(self) -> bool:
         with self._lock:
+            self._note_names()
             self._is_paying = bool(self._owed)
             return self._is_paying
 
@@ -103,6 +112,14 @@ class _Debts:
             except StoreUnavailable:
                 continue
             self._forget(region, owed)
+
+    def _note_names(self) -> None:
+        names: dict[int, set[str]] = {}
+        for region, owed in self._owed.items():
+            # Of a store that cannot be had, nothing is used.
+            with suppress(StoreUnavailable):
+                names.setdefault(id(region.store), set()).update(owed)
+        self.names = names
 
     def _listed(self) -> list[tuple[Debtor, _Owed]]:
         with self._lock:
@@ -129,7 +146,13 @@ def _pay(store: ValueStore, owed: _Owed) -> None:
             store.put(name, record, seconds)
 
 
-_debts = _Debts()
+ledger = _Debts()
+"""What this process owes; ``names`` is empty most of the time."""
+
+
+def owes(store: ValueStore, names: Iterable[str]) -> bool:
+    """Tell whether a store has still to be told about one of these names."""
+    return not ledger.names.get(id(store), set()).isdisjoint(names)
 
 
 def owe_number(
@@ -142,16 +165,16 @@ def owe_number(
 
     In the place of a value, even 0 stands: it is computed anew.
     """
-    _debts.owe(region, names, _Debt(number, seconds))
+    ledger.owe(region, names, _Debt(number, seconds))
 
 
 def owe_record(region: Debtor, name: str, record: bytes) -> None:
     """Have the store of a region keep a record as soon as it can."""
-    _debts.owe(region, [name], _Debt(record, None))
+    ledger.owe(region, [name], _Debt(record, None))
 
 
 @in_forked_child
 def _begin_anew() -> None:
     """Leave the debts of a parent process to that."""
-    global _debts
-    _debts = _Debts()
+    global ledger
+    ledger = _Debts()

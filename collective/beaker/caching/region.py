@@ -13,11 +13,10 @@ from secrets import token_hex
 from typing import Any
 from typing import Protocol
 
+from collective.beaker.caching import debts
 from collective.beaker.caching.computing import Computation
 from collective.beaker.caching.computing import Flights
 from collective.beaker.caching.counters import counters_of
-from collective.beaker.caching.debts import owe_number
-from collective.beaker.caching.debts import owe_record
 from collective.beaker.caching.errors import log_error
 from collective.beaker.caching.names import Wanted
 from collective.beaker.caching.names import generation_of
@@ -201,7 +200,7 @@ class Region:
                 self.store.raise_numbers([name], number, _MARK_SECONDS)
         except StoreUnavailable as error:
             self.failed("keeps a value that was invalidated", str(error))
-            owe_number(self, [name], number or 0, _MARK_SECONDS)
+            debts.owe_number(self, [name], number or 0, _MARK_SECONDS)
             return False
         return True
 
@@ -290,7 +289,7 @@ class Region:
                 self.store.clear(names.prefix)
         except StoreUnavailable as error:
             self.failed("keeps values that were invalidated", str(error))
-            owe_record(self, generation, _new_generation())
+            debts.owe_record(self, generation, _new_generation())
 
     def clear(self) -> None:
         """Make all values of the region invalid, in one step.
@@ -382,6 +381,9 @@ class Region:
             found = self._decoded(asked.name, found)
         if not isinstance(found, CachedValue):
             return None
+        # Almost always no: then it is not one more call for each hit.
+        if id(self._store) in debts.ledger.names and self._owes(asked):
+            return None
         if asked.generations and found.generations != tuple(
             map(records.get, asked.generations)
         ):
@@ -401,7 +403,12 @@ class Region:
         return None if has_ended else found
 
     def is_marked(self, asked: Wanted, records: Mapping[str, Any]) -> bool:
-        """Tell whether a later commit has invalidated the value."""
+        """Tell whether a later commit has invalidated the value.
+
+        So it is until the store has been told what it has to drop.
+        """
+        if self._owes(asked):
+            return True
         record = records.get(asked.name)
         if record is None or asked.snapshot is None:
             return False
@@ -505,6 +512,10 @@ class Region:
         if self._stale is not None:
             return self._stale
         return min(expire or 0, LONGEST_STALE)
+
+    def _owes(self, asked: Wanted) -> bool:
+        """Tell whether the store has still to be told about a value."""
+        return debts.owes(self.store, asked.names)
 
     def _decoded(self, name: str, record: Any) -> CachedValue | Mark | None:
         """Return what a record holds, or None if it cannot be read."""

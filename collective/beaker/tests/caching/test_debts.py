@@ -80,6 +80,13 @@ def test_a_cache_that_beaker_cleared_is_empty(cache, read_only):
     wait_until(lambda: not cache.has_key("a"))
 
 
+def test_who_owes_it_does_not_find_what_was_invalidated(read_only):
+    first = number()
+    with read_only:
+        number.invalidate()
+        assert number() != first
+
+
 def test_what_a_refresh_computed_is_not_the_former_result(read_only):
     first = number()
     with read_only:

@@ -27,6 +27,7 @@ from collective.beaker.stores.values.base import digits
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.regions import in_threads
 from collective.beaker.tests.helpers.servers import free_port
+from collective.beaker.tests.helpers.servers import refusing_writes
 from collective.beaker.tests.helpers.stores import OPTIONS
 from collective.beaker.tests.helpers.stores import SERVER_STORES
 from collective.beaker.tests.helpers.stores import on_each
@@ -404,6 +405,18 @@ def test_a_store_that_comes_back_is_told_what_was_dropped(
 
     server.start()
     wait_until(lambda: zope.see(title, "news") == "new")
+
+
+def test_who_owes_a_drop_to_a_store_does_not_find_what_it_keeps(
+    zope, title, region, redis, monkeypatch
+):
+    options = {"type": "ext:redis", "url": redis.url, "expire": 3600}
+    monkeypatch.setitem(cache_regions, region, options)
+    assert zope.see(title, "news") == "old"
+
+    with refusing_writes(redis):
+        zope.edit("news", news="new")
+        assert zope.see(title, "news") == "new"
 
 
 def is_in_order(region):
