@@ -62,8 +62,8 @@ class Cached(Protocol[P, R]):
         """Have the result for these arguments computed anew.
 
         It is the result that a call would get now: of this site, and for the
-        user or the language that ``vary`` names.  In a site it takes effect
-        if the transaction commits, elsewhere at once.
+        user or the language that ``vary`` names.  It takes effect if the
+        transaction commits; without a ZODB, at once.
         """
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:

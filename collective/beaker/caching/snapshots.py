@@ -12,6 +12,7 @@ of an id.  Clocks differ, so there is a margin then.
 import time
 from typing import Any
 
+import transaction
 from persistent.timestamp import TimeStamp
 from ZODB.Connection import Connection
 from ZODB.utils import u64
@@ -89,11 +90,14 @@ def snapshot_in_use() -> Snapshot:
 
 
 def connection_in_use() -> Connection | None:
-    """Return the connection of the site, or else that of the request."""
+    """Return the connection of the site, or else that of the request.
+
+    Code that has neither uses what it has opened in this thread.
+    """
     connection = getattr(getSite(), "_p_jar", None)
     if connection is None:
         connection = getattr(_application(), "_p_jar", None)
-    return connection
+    return _opened_by_code() if connection is None else connection
 
 
 def _application() -> Any:
@@ -103,6 +107,22 @@ def _application() -> Any:
         return None
     parents = getattr(request, "other", {}).get("PARENTS")
     return parents[-1] if parents else None
+
+
+def _opened_by_code() -> Connection | None:
+    """Return the connection that is open in this thread, if there is one.
+
+    It is not that of a mount point, but the one from which it was opened.
+    """
+    # An open connection listens to the transactions of its thread.  There is
+    # no public way to know who does.
+    listeners = transaction.manager.manager._synchs.as_weakref_list()
+    opened = [
+        next(iter(each.connections.values()))
+        for each in (listener() for listener in listeners)
+        if isinstance(each, Connection)
+    ]
+    return min(opened, key=name_of_database, default=None)
 
 
 def has_changes(connection: Connection) -> bool:

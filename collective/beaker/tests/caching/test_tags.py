@@ -590,6 +590,23 @@ def test_a_script_without_a_site_drops_what_sites_have_stored(
     assert zope.see(title, "news") == "new"
 
 
+def test_a_script_without_a_site_drops_what_it_has_stored(databases, region):
+    connection = databases["main"].open()
+    site = connection.root()["site"]
+
+    @cached(region, tags=lambda: "news", name=region)
+    def title():
+        return site["news"]
+
+    title()
+    site["news"] = "new"
+    drop("news")
+    transaction.commit()
+
+    assert title() == "new"
+    connection.close()
+
+
 @pytest.mark.parametrize("tag", [1, None, b"news", ["news"]])
 def test_a_tag_is_a_text(tag):
     with pytest.raises(TypeError, match="A tag is a text, and not"):
