@@ -403,7 +403,7 @@ class Region:
         return None if has_ended else found
 
     def is_marked(self, asked: Wanted, records: Mapping[str, Any]) -> bool:
-        """Tell whether a later commit has invalidated the value.
+        """Tell whether a later commit may have invalidated the value.
 
         So it is until the store has been told what it has to drop.
         """
@@ -412,9 +412,12 @@ class Region:
         record = records.get(asked.name)
         if record is None or asked.snapshot is None:
             return False
+        tid, _ = asked.snapshot
         found = self._decoded(asked.name, record)
-        tid = int(asked.snapshot[0], 16)
-        return isinstance(found, Mark) and found.number > tid
+        if isinstance(found, Mark):
+            return found.number > int(tid, 16)
+        # A value that has expired may be there in the place of a mark.
+        return bool(found and found.snapshot and found.snapshot[0] > tid)
 
     def generations(
         self, asked: Wanted, records: Mapping[str, Any]

@@ -419,6 +419,28 @@ def test_who_owes_a_drop_to_a_store_does_not_find_what_it_keeps(
         assert zope.see(title, "news") == "new"
 
 
+def test_what_was_invalidated_does_not_come_back_when_the_new_value_expires(
+    zopes, region, clock
+):
+    editor, late, reader = zopes
+
+    @cached(region, name=region)
+    def title():
+        return getSite()["news"]
+
+    late.transactions.begin()
+    editor.transactions.begin()
+    with editor.at_work() as site:
+        site["news"] = "new"
+        title.invalidate()
+        editor.transactions.commit()
+    assert reader.see(title) == "new"
+    clock(3600)
+
+    assert late.see_still(title) == "old"
+    assert reader.see(title) == "new"
+
+
 def is_in_order(region):
     try:
         region.store.get(["a record"])
