@@ -3,12 +3,19 @@
 import pytest
 from beaker.cache import cache_regions
 
+from collective.beaker.caching import debts
 from collective.beaker.tests.helpers.regions import SHARED_VALUE_STORES
 from collective.beaker.tests.helpers.regions import VALUE_STORES
 from collective.beaker.tests.helpers.regions import make_region
 from collective.beaker.tests.helpers.stores import OPTIONS
 from collective.beaker.tests.helpers.stores import on_each
 from collective.beaker.tests.helpers.waiting import SECONDS
+
+
+@pytest.fixture(autouse=True)
+def ledger(monkeypatch):
+    """Owe nothing to the stores of other tests, some of which are gone."""
+    monkeypatch.setattr(debts, "ledger", debts._Debts())
 
 
 @pytest.fixture

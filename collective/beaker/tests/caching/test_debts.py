@@ -1,6 +1,5 @@
 """What a store that could not be written is told once it is back."""
 
-import threading
 from itertools import count
 
 import pytest
@@ -10,6 +9,7 @@ from beaker.cache import region_invalidate
 
 from collective.beaker.caching import cached
 from collective.beaker.caching.manager import RegionCacheManager
+from collective.beaker.tests.helpers.regions import nothing_is_owed
 from collective.beaker.tests.helpers.servers import refusing_writes
 from collective.beaker.tests.helpers.threads import no_room_for_threads
 from collective.beaker.tests.helpers.waiting import wait_until
@@ -30,10 +30,6 @@ def read_only(redis, redis_region, monkeypatch):
     name = "a region that can be read only"
     monkeypatch.setitem(cache_regions, name, options)
     return refusing_writes(redis)
-
-
-def nothing_is_owed():
-    return all("drops" not in each.name for each in threading.enumerate())
 
 
 @pytest.fixture
@@ -61,7 +57,8 @@ def test_what_beaker_invalidated_is_computed_anew(
     with read_only:
         region_invalidate(decorated, redis_region.name, "numbers")
 
-    wait_until(lambda: decorated() != first)
+    wait_until(nothing_is_owed)
+    assert decorated() != first
 
 
 def test_what_beaker_removed_is_gone(cache, read_only):
@@ -69,7 +66,8 @@ def test_what_beaker_removed_is_gone(cache, read_only):
     with read_only:
         cache.remove_value("a")
 
-    wait_until(lambda: not cache.has_key("a"))
+    wait_until(nothing_is_owed)
+    assert not cache.has_key("a")
 
 
 def test_a_cache_that_beaker_cleared_is_empty(cache, read_only):
@@ -77,7 +75,8 @@ def test_a_cache_that_beaker_cleared_is_empty(cache, read_only):
     with read_only:
         cache.clear()
 
-    wait_until(lambda: not cache.has_key("a"))
+    wait_until(nothing_is_owed)
+    assert not cache.has_key("a")
 
 
 def test_who_owes_it_does_not_find_what_was_invalidated(read_only):
@@ -96,7 +95,6 @@ def test_what_a_refresh_computed_is_not_the_former_result(read_only):
 def test_what_no_thread_could_be_started_for_is_repeated_with_the_next(
     cache, read_only
 ):
-    wait_until(nothing_is_owed)
     cache.put("a", 1)
     cache.put("b", 2)
     with read_only:
@@ -104,4 +102,5 @@ def test_what_no_thread_could_be_started_for_is_repeated_with_the_next(
             cache.remove_value("a")
         cache.remove_value("b")
 
-    wait_until(lambda: not (cache.has_key("a") or cache.has_key("b")))
+    wait_until(nothing_is_owed)
+    assert not (cache.has_key("a") or cache.has_key("b"))

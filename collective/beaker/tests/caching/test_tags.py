@@ -22,10 +22,10 @@ from collective.beaker.caching.names import name_of_tag
 from collective.beaker.caching.names import names_of
 from collective.beaker.caching.snapshots import MARGIN_SECONDS
 from collective.beaker.caching.tags import names_of_tags
-from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values.base import digits
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.regions import in_threads
+from collective.beaker.tests.helpers.regions import nothing_is_owed
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.servers import refusing_writes
 from collective.beaker.tests.helpers.stores import OPTIONS
@@ -404,7 +404,8 @@ def test_a_store_that_comes_back_is_told_what_was_dropped(
     zope.edit("news", news="new")
 
     server.start()
-    wait_until(lambda: zope.see(title, "news") == "new")
+    wait_until(nothing_is_owed)
+    assert zope.see(title, "news") == "new"
 
 
 def test_who_owes_a_drop_to_a_store_does_not_find_what_it_keeps(
@@ -441,14 +442,6 @@ def test_what_was_invalidated_does_not_come_back_when_the_new_value_expires(
     assert reader.see(title) == "new"
 
 
-def is_in_order(region):
-    try:
-        region.store.get(["a record"])
-    except StoreUnavailable:
-        return False
-    return True
-
-
 @pytest.mark.parametrize("changes", [{"news": "new"}, {}])
 def test_a_store_that_comes_back_is_told_what_was_invalidated(
     changes, zope, title, computed, region, start_server, monkeypatch
@@ -466,9 +459,10 @@ def test_a_store_that_comes_back_is_told_what_was_invalidated(
         zope.transactions.commit()
 
     server.start()
-    wait_until(lambda: is_in_order(find_region(region)))
+    wait_until(nothing_is_owed)
     computed.clear()
-    wait_until(lambda: zope.see(title, "news") and computed)
+    zope.see(title, "news")
+    assert computed
 
 
 # Without a commit in the ZODB

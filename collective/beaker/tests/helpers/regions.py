@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from beaker.cache import cache_region
 
+from collective.beaker.caching import debts
 from collective.beaker.caching.factory import find_region
 from collective.beaker.caching.manager import RegionCacheManager
 from collective.beaker.ids import new_id
@@ -39,6 +40,11 @@ def make_region(**options):
     configured = CACHE_DEFAULTS | options
     RegionCacheManager(**CACHE_DEFAULTS, cache_regions={name: configured})
     return find_region(name)
+
+
+def nothing_is_owed():
+    """Tell whether all stores know what they have to drop."""
+    return not debts.ledger.names
 
 
 def in_threads(number, function):
