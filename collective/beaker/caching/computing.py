@@ -70,7 +70,9 @@ class Flights:
 
     def land(self, name: str, flight: _Flight) -> None:
         with self._lock:
-            del self._flights[name]
+            # A process that was forked meanwhile has no flights of another.
+            if self._flights.get(name) is flight:
+                del self._flights[name]
         flight.landed.set()
 
 

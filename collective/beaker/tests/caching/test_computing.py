@@ -109,6 +109,15 @@ def test_a_value_is_computed_though_no_thread_can_be_started(
     leases.let_go(claim)
 
 
+def test_a_function_may_fork_and_return_in_the_new_process(memory_region):
+    def compute():
+        # What happens in the new one.
+        memory_region.begin_anew()
+        return "computed"
+
+    assert by_region(memory_region, compute)() == "computed"
+
+
 @both_ways
 def test_a_function_that_raises_leaves_nothing(any_region, way):
     answers = iter([ZeroDivisionError, "computed"])
