@@ -108,9 +108,9 @@ class SessionInspector:
             )
         return owners.marks(user)
 
-    def token(self, id: str) -> str:
-        """Return what names a session to its user, who is not told its id."""
-        return self._policy.owners.token(id)
+    def tokens(self, id: str) -> list[str]:
+        """Return what names a session to its user: the current token first."""
+        return self._policy.owners.tokens(id)
 
     @property
     def store(self) -> Store:

@@ -107,7 +107,7 @@ def end_session_of_user(options: Options, user: str, token: str) -> bool:
     """
     inspector = SessionInspector(options)
     for each in sessions_of_user(options, user):
-        if each.token == token:
+        if token in inspector.tokens(each.id):
             return bool(inspector.end([each.id]))
     moved = _that_had_token(inspector, inspector.marks_of_user(user), token)
     return bool(inspector.end(each.id for each in moved))
@@ -148,7 +148,7 @@ def _that_had_token(
         else chain.from_iterable(noted.values())
     )
     for id in ids:
-        if inspector.token(id) == token:
+        if token in inspector.tokens(id):
             for inspected in inspector.follow(id):
                 if _mark_of(inspector, inspected) in marks:
                     yield inspected
@@ -268,7 +268,7 @@ def _described(
     created = data.get(CREATED, now)
     return UserSession(
         id=inspected.id,
-        token=inspector.token(inspected.id),
+        token=inspector.tokens(inspected.id)[0],
         created=created,
         last_used=data.get(ACCESSED, created),
         client=stored_client(data.get(CLIENT)),

@@ -73,10 +73,15 @@ class Owners:
         current, *former = self.marks(user)
         return mark != current and mark in former
 
-    def token(self, id: str) -> str:
-        """Return what names a session to its user, who is not told its id."""
-        secret = self.secrets[0] if self.secrets else ""
-        return _digest(f"token of a session\0{secret}", id, 24)
+    def tokens(self, id: str) -> list[str]:
+        """Return what names a session to its user, who is not told its id.
+
+        Those of former secrets follow, as a page may have been shown before.
+        """
+        return [
+            _digest(f"token of a session\0{secret}", id, 24)
+            for secret in self.secrets or [""]
+        ]
 
     def right_to(self, mark: str | None, user: str | None) -> Right:
         """Tell what a user may do with a session that holds this mark.

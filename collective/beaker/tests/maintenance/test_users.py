@@ -45,6 +45,12 @@ class SessionsOfUsers(Sessions):
         session.save()
         return session.id
 
+    def move(self, id):
+        """Give a session a new id, as a request does."""
+        session = open_stored(id, **self.options)
+        session.regenerate_id()
+        session.save()
+
     def mark(self, user):
         return self.session.policy.owners.mark(user)
 
@@ -121,14 +127,31 @@ def test_all_sessions_but_one_are_ended(sessions):
     assert sessions.ids() == {berts}
 
 
-def test_the_secret_may_have_changed_meanwhile(sessions):
-    former = sessions.make_for(ANNA)
+def change_secret(sessions):
     sessions.options |= {
         "secret": "another-secret-of-the-tests",
         "secret_fallbacks": sessions.options["secret"],
     }
 
+
+def test_the_secret_may_have_changed_meanwhile(sessions):
+    former = sessions.make_for(ANNA)
+    change_secret(sessions)
+
     assert sessions.ids_of(ANNA) == {former}
+
+
+def test_a_token_ends_its_session_though_the_secret_has_changed(sessions):
+    _, moved = sessions.make_for(ANNA), sessions.make_for(ANNA)
+    shown = list(sessions_of_user(sessions.options, ANNA))
+    sessions.move(moved)
+    change_secret(sessions)
+
+    assert all(
+        end_session_of_user(sessions.options, ANNA, each.token)
+        for each in shown
+    )
+    assert sessions.ids_of(ANNA) == set()
 
 
 # With an index
@@ -248,9 +271,7 @@ def test_a_token_names_a_session_that_has_moved_since(sessions):
     (token,) = [
         each.token for each in sessions_of_user(sessions.options, ANNA)
     ]
-    session = open_stored(former, **sessions.options)
-    session.regenerate_id()
-    session.save()
+    sessions.move(former)
 
     assert not end_session_of_user(sessions.options, BERT, token)
     assert end_session_of_user(sessions.options, ANNA, token)
