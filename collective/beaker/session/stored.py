@@ -83,6 +83,12 @@ class StoredSession(SessionOfCopy):
     _vanished_id: str | None = None
     """The id under which another request has ended or moved the session."""
 
+    _unread_ids: tuple[str, ...] = ()
+    """What the visitor's cookies name, but is no session to this process.
+
+    It may be one to another, whose clock, keys or classes are different.
+    """
+
     _is_logged = False
     """Whether the log has a line of that."""
 
@@ -101,7 +107,7 @@ class StoredSession(SessionOfCopy):
         ``values`` are those of the visitor's cookies.  Raises
         StoreUnavailable.
         """
-        moved = None
+        moved, unread_ids = None, []
         if self._cookies:
             self._presented = values
             for value in values:
@@ -116,7 +122,10 @@ class StoredSession(SessionOfCopy):
                         self._has_former_key = position > 0
                         return
                     moved = moved or self._moved_from()
+                    if self._record is not None:
+                        unread_ids.append(self.id)
         self.id, self._record = new_id(), None
+        self._unread_ids = tuple(unread_ids)
         self._begin()
         if moved is not None:
             self._vanished_id, self._sent_scope = moved
@@ -205,7 +214,7 @@ class StoredSession(SessionOfCopy):
     def invalidate(self) -> None:
         """Begin a new session under a new id, and end the former one."""
         self.was_invalidated = True
-        if self._stored_id or self._vanished_id:
+        if self._stored_id or self._vanished_id or self._unread_ids:
             self._replaces_another = True
         self._leave_record()
         self.id = new_id()
@@ -351,7 +360,9 @@ class StoredSession(SessionOfCopy):
     def _leave_record(self) -> None:
         if id := self._stored_id or self._vanished_id:
             self._former += ((id, self._record),)
+        self._former += tuple((id, None) for id in self._unread_ids)
         self._record = self._stored_id = self._vanished_id = None
+        self._unread_ids = ()
 
     def _end_former(self) -> None:
         """End what was left, by a tombstone if another session follows."""

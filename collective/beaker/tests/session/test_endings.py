@@ -23,6 +23,7 @@ from collective.beaker.session import configureSessionOnStart
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import ignore_session
 from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.visitors import COOKIE
 from collective.beaker.tests.helpers.visitors import session_cookie
 from collective.beaker.tests.helpers.zope import error_page
 from collective.beaker.tests.helpers.zope import subscribed
@@ -137,6 +138,24 @@ def test_an_expired_session_is_new_and_reading_it_sends_no_cookie(
 
     assert response.text == "True"
     assert session_cookie(response) is None
+
+
+@pytest.mark.parametrize("end", ["delete", "invalidate"])
+@pytest.mark.parametrize("wrong_by", [-600, 7200], ids=["behind", "ahead"])
+def test_a_process_with_a_wrong_clock_ends_what_others_find(
+    config, visitor, clock, end, wrong_by
+):
+    def log_out(request):
+        getattr(ISession(request), end)()
+
+    config["timeout"] = 3600
+    visitor.visit(count)
+    headers = {"Cookie": f"{COOKIE}={visitor.cookies[COOKIE]}"}
+    clock(wrong_by)
+    visitor.visit(log_out, headers=headers)
+    clock(-wrong_by)
+
+    assert visitor.visit(read_count, headers=headers).text == "None"
 
 
 def test_a_later_subscriber_may_be_the_first_to_read_the_session(visitor):
