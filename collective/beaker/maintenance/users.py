@@ -77,15 +77,9 @@ def sessions_of_user(
     is no index and the store cannot list its records.
     """
     inspector = SessionInspector(options)
-    marks = inspector.marks_of_user(user)
-    noted = None if search_all else _noted(inspector, marks)
-    found = (
-        _search(inspector, marks)
-        if noted is None
-        else _find_noted(inspector, noted)
-    )
-    for each in found:
-        yield _described(inspector, each)
+    for each in _find(inspector, user, search_all):
+        if each.data is not None:
+            yield _described(inspector, each)
 
 
 def list_sessions_of_user(
@@ -106,7 +100,7 @@ def end_session_of_user(options: Options, user: str, token: str) -> bool:
     Raises as ``sessions_of_user``.
     """
     inspector = SessionInspector(options)
-    for each in sessions_of_user(options, user):
+    for each in _find(inspector, user):
         if token in inspector.tokens(each.id):
             return bool(inspector.end([each.id]))
     moved = _that_had_token(inspector, inspector.marks_of_user(user), token)
@@ -121,13 +115,14 @@ def end_sessions_of_user(
 ) -> Iterator[int]:
     """End all sessions of a user; yield the number so far.
 
-    Those with the ids to ``keep`` stay.  Raises as ``sessions_of_user``.  If
-    one cannot be ended, the others are, and then StoreUnavailable is raised.
+    Those with the ids to ``keep`` stay.  What the index has is ended even if
+    it cannot be read here.  Raises as ``sessions_of_user``.  If one cannot be
+    ended, the others are, and then StoreUnavailable is raised.
     """
     inspector, number = SessionInspector(options), 0
     failure: StoreUnavailable | None = None
     yield number
-    for found in slices(sessions_of_user(options, user, search_all)):
+    for found in slices(_find(inspector, user, search_all)):
         try:
             number += inspector.end({each.id for each in found} - keep)
         except StoreUnavailable as error:
@@ -135,6 +130,20 @@ def end_sessions_of_user(
         yield number
     if failure is not None:
         raise failure
+
+
+def _find(
+    inspector: SessionInspector, user: str, search_all: bool = False
+) -> Iterator[InspectedRecord]:
+    """Yield the sessions of a user, as ``sessions_of_user`` finds them.
+
+    Those without data are in the index, but cannot be read here.
+    """
+    marks = inspector.marks_of_user(user)
+    noted = None if search_all else _noted(inspector, marks)
+    if noted is None:
+        return _search(inspector, marks)
+    return _find_noted(inspector, noted)
 
 
 def _that_had_token(
@@ -212,8 +221,11 @@ def _find_noted(
     A session may be noted for a former mark, and have the current one by now;
     one that has moved a moment ago may not be noted where it is.  What leads
     to no session of the user is removed, but nothing that cannot be read:
-    another process may be able to.  If one cannot be loaded, the others are
-    found, and then StoreUnavailable is raised.
+    another process may be able to.  Under an id that is noted, it is the
+    user's, as a session gets a new id when it becomes somebody else's.
+
+    If one cannot be loaded, the others are found, and then StoreUnavailable
+    is raised.
     """
     met = set[str]()
     failure: StoreUnavailable | None = None
@@ -223,9 +235,11 @@ def _find_noted(
             try:
                 for inspected in inspector.follow(id):
                     is_theirs = _mark_of(inspector, inspected) in noted
-                    if is_theirs or inspected.data is None:
+                    is_unread = inspected.data is None
+                    if is_theirs or is_unread:
                         kept.add(id)
-                    if is_theirs and inspected.id not in met:
+                    is_noted = is_unread and inspected.id == id
+                    if (is_theirs or is_noted) and inspected.id not in met:
                         met.add(inspected.id)
                         yield inspected
             except StoreUnavailable as error:

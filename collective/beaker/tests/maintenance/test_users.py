@@ -199,6 +199,20 @@ def test_what_cannot_be_read_here_stays_in_the_index(indexed):
     assert store.find_in_index(indexed.mark(ANNA)) == [id]
 
 
+def test_what_cannot_be_read_here_is_ended_by_the_index(indexed, clock):
+    """It may be a session to a process whose clock is right."""
+    indexed.make_for(ANNA)
+    (ended,) = sessions_of_user(indexed.options, ANNA)
+    other = indexed.make_for(ANNA)
+    berts = indexed.make_for(BERT)
+    clock(-600)
+
+    assert end_session_of_user(indexed.options, ANNA, ended.token)
+    assert indexed.ids() == {other, berts}
+    assert last(end_sessions_of_user(indexed.options, ANNA)) == 1
+    assert indexed.ids() == {berts}
+
+
 def forget(indexed, *ids):
     indexed.store.remove_from_index(indexed.mark(ANNA), ids)
 
