@@ -2,6 +2,8 @@
 
 import hmac
 import pickle
+from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -11,7 +13,10 @@ from typing import NamedTuple
 
 from Acquisition import aq_base
 from zope.publisher.interfaces import IRequest
+from ZPublisher.BaseResponse import BaseResponse
 from ZTUtils.Lazy import Lazy
+
+from collective.beaker.interfaces import ISession
 
 
 class CachedValue(NamedTuple):
@@ -138,15 +143,16 @@ def _mark_of(record: bytes) -> Mark:
 def _is_for_one_caller(value: Any) -> bool:
     """Tell whether an object is of no use, or even harmful, to others.
 
-    It is a request, an object of the ZODB, or wrapped in a request, as brains
-    are; or the result of a search, which makes brains; or an iterator, which
-    can be used only once.
+    It is a request, its response or its session, an object of the ZODB, or
+    wrapped in a request, as brains are; or the result of a search, which makes
+    brains; or an iterator or a coroutine, which can be used only once.
     """
     return (
-        isinstance(value, Iterator | Lazy)
+        isinstance(value, _FOR_ONE_CALLER)
         or aq_base(value) is not value
         or getattr(value, "_p_jar", None) is not None
         or IRequest.providedBy(value)
+        or ISession.providedBy(value)
     )
 
 
@@ -158,6 +164,8 @@ def _some_members(value: Any) -> Iterable[Any]:
         return ()
     return islice(value, _SOME)
 
+
+_FOR_ONE_CALLER = (AsyncIterator, Awaitable, BaseResponse, Iterator, Lazy)
 
 _SOME = 10
 """How many members of a collection are looked at."""

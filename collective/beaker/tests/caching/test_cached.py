@@ -1,5 +1,6 @@
 """The decorator that keeps the results of a function."""
 
+import asyncio
 import inspect
 import os
 import pickle
@@ -26,6 +27,7 @@ from collective.beaker.caching import by_context
 from collective.beaker.caching import by_language
 from collective.beaker.caching import by_user
 from collective.beaker.caching import cached
+from collective.beaker.interfaces import ISession
 from collective.beaker.tests.helpers.zope import Visitor
 
 
@@ -224,8 +226,13 @@ def test_long_arguments_are_not_kept(region):
         lambda context: {"news": context},
         lambda context: aq_base(context),
         lambda context: context.REQUEST,
+        lambda context: context.REQUEST.RESPONSE,
+        lambda context: ISession(context.REQUEST),
     ],
-    ids=["wrapped", "in a list", "in a dictionary", "stored", "a request"],
+    ids=[
+        *("wrapped", "in a list", "in a dictionary", "stored"),
+        *("a request", "a response", "a session"),
+    ],
 )
 def test_what_belongs_to_one_request_is_not_kept_in_memory(
     memory_region, in_request, made_of, caplog
@@ -652,6 +659,17 @@ def test_what_can_be_used_only_once_is_not_kept_in_memory(region):
         return map(str, range(2))
 
     assert [list(numbers()), list(numbers())] == [["0", "1"]] * 2
+
+
+def test_a_coroutine_is_not_kept_in_memory(region):
+    async def number():
+        return 1
+
+    @cached(region, name="coroutine")
+    def found():
+        return number()
+
+    assert [asyncio.run(found()), asyncio.run(found())] == [1, 1]
 
 
 def test_no_result_of_a_search_is_kept_in_memory(region):
