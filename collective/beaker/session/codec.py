@@ -150,15 +150,15 @@ class Codec:
     def encode(self, data: Mapping[Any, Any]) -> str:
         """Return the text to be stored.
 
-        Raises TypeError for data that the serializer does not accept, and
-        RecordTooLarge.  The messages show none of the data.
+        Raises TypeError for data that the serializer does not accept,
+        RecordTooLarge, and MemoryError.  The messages show none of the data.
         """
         try:
             serialized = self.dumps(data)
             if self._encryption is None:
                 return _to_base64(serialized)
             return self._encryption.encrypt(serialized)
-        except RecordTooLarge:
+        except (MemoryError, RecordTooLarge):
             raise
         except Exception as error:
             reason = type(error).__name__

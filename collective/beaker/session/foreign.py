@@ -97,7 +97,7 @@ class ForeignSession:
                 exchange, **self._options | {"invalidate_corrupt": False}
             )
         except Exception as error:
-            if not value or not self._policy.replaces_unreadable:
+            if not value or not self._policy.replaces(error):
                 raise
             warn_of_unreadable_session(error)
             session = self._class(exchange | {"cookie": ""}, **self._options)

@@ -88,7 +88,7 @@ class CookieSession(SessionOfCopy):
             check_scope(data.get(DOMAIN), data.get(PATH, "/"))
             ended = is_empty(data) or self._policy.timeouts.have_ended(data)
         except Exception as error:
-            if not self._policy.replaces_unreadable:
+            if not self._policy.replaces(error):
                 raise
             warn_of_unreadable_session(error)
             return None

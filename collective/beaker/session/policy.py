@@ -59,6 +59,13 @@ class Policy:
     replaces_unreadable: bool
     """Whether a session that cannot be read is replaced by a new one."""
 
+    def replaces(self, error: Exception) -> bool:
+        """Tell whether a new session replaces one because of this error.
+
+        What there is no memory for can be read later.
+        """
+        return self.replaces_unreadable and not isinstance(error, MemoryError)
+
     @cached_property
     def codec(self) -> Codec:
         """Between the data of a session and what is stored of it."""

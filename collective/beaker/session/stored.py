@@ -185,7 +185,7 @@ class StoredSession(SessionOfCopy):
                 CREATED not in data and is_empty(data)
             )
         except Exception as error:
-            if not policy.replaces_unreadable:
+            if not policy.replaces(error):
                 raise
             warn_of_unreadable_session(error)
             return None

@@ -282,6 +282,18 @@ def test_what_cannot_be_stored_as_a_whole_is_named_as_such():
         session.save()
 
 
+def test_a_lack_of_memory_is_not_taken_for_a_wrong_value():
+    class Large:
+        def __reduce__(self):
+            raise MemoryError
+
+    session = open_stored()
+    session["large"] = Large()
+
+    with pytest.raises(MemoryError):
+        session.save()
+
+
 @pytest.mark.parametrize(
     "options", [{}, ENCRYPTED], ids=["plain", "encrypted"]
 )

@@ -659,6 +659,35 @@ def test_a_corrupt_cookie_session_is_replaced_by_a_fresh_one(
     assert len(caplog.records) == 1
 
 
+class Large:
+    """A value that this process has no memory for now."""
+
+    fits = False
+
+    def __getstate__(self):
+        return "large"
+
+    def __setstate__(self, state):
+        if not self.fits:
+            raise MemoryError
+
+
+def test_a_session_that_there_is_no_memory_for_is_found_later(
+    either_store, visitor, monkeypatch
+):
+    def begin(request):
+        session = ISession(request)
+        session["count"], session["large"] = 5, Large()
+        session.save()
+
+    visitor.visit(begin)
+    with pytest.raises(MemoryError):
+        visitor.visit(count)
+    monkeypatch.setattr(Large, "fits", True)
+
+    assert visitor.visit(count).text == "6"
+
+
 def test_a_corrupt_session_is_an_error_with_invalidate_corrupt_off(
     config, visitor, tmp_path
 ):
