@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import ExitStack
 from contextlib import contextmanager
 from contextlib import suppress
 from glob import escape
@@ -106,16 +107,17 @@ class FolderStore(Store):
         path = self._lock_path(id)
         if not is_file(path):
             self._make_lock_file(path)
-        with watched(path) as is_the_same:
+        with watched(path) as is_the_same, ExitStack() as stack:
             lock = file_synchronizer(id, lock_dir=self._lock_folder)
             if not lock.acquire_write_lock(wait=False):
                 return None
+            stack.callback(lock.release_write_lock)
             if is_the_same():
+                stack.pop_all()
                 return lock
-        # Beaker may have created a new file, readable by everyone.
-        with suppress(FileNotFoundError):
-            os.chmod(path, 0o600)
-        lock.release_write_lock()
+            # Beaker may have created a new file, readable by everyone.
+            with suppress(FileNotFoundError):
+                os.chmod(path, 0o600)
         return None
 
     def _make_lock_file(self, path: str) -> None:

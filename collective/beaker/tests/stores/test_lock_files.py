@@ -5,11 +5,13 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from collective.beaker.interfaces import StoreLocked
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores import base
 from collective.beaker.stores import folders
 from collective.beaker.stores.lock_files import held
@@ -50,6 +52,28 @@ def test_who_has_opened_a_lock_file_that_is_removed_locks_the_new_one(
         assert not is_free(path)
 
     assert is_free(path)
+
+
+def test_a_folder_that_is_out_of_reach_for_a_moment_leaves_no_lock(
+    file_sessions, lock_files, replace_flock
+):
+    id = file_sessions.make()
+    (path,) = map(Path, lock_files.paths())
+    aside = path.parent.with_name("aside")
+
+    def lock_and_hide(file, operation):
+        fcntl.flock(file, operation)
+        if operation != fcntl.LOCK_UN:
+            path.parent.rename(aside)
+            path.parent.touch()
+
+    replace_flock("beaker.synchronization", lock_and_hide)
+    with pytest.raises(StoreUnavailable), file_sessions.store.lock(id):
+        pass
+    path.parent.unlink()
+    aside.rename(path.parent)
+
+    assert is_free(str(path))
 
 
 def test_who_gets_the_lock_of_a_removed_file_does_not_remove_the_new_one(
