@@ -165,7 +165,11 @@ def _write_new(path: str, content: bytes) -> None:
 
 def _open_private(path: str, flags: int) -> int:
     file = os.open(path, flags | _NO_LINK, 0o600)
-    if hasattr(os, "fchmod"):
-        # The umask may have removed permissions of the owner, too.
-        os.fchmod(file, 0o600)
+    try:
+        if hasattr(os, "fchmod"):
+            # The umask may have removed permissions of the owner, too.
+            os.fchmod(file, 0o600)
+    except BaseException:
+        os.close(file)
+        raise
     return file

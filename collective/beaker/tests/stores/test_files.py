@@ -1,6 +1,7 @@
 """Sessions in files."""
 
 import dbm
+import errno
 import os
 import pickle
 import stat
@@ -83,6 +84,25 @@ def test_a_failed_write_leaves_the_record_and_no_rubbish(
 
     assert text(store, id) == "first"
     assert set(tmp_path.rglob("*")) == files
+
+
+def test_a_disk_that_refuses_modes_leaves_no_file_open(
+    id, tmp_path, monkeypatch
+):
+    opened = []
+
+    def refuse(file, mode):
+        opened.append(file)
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    store = make_store("file", data_dir=str(tmp_path))
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with pytest.raises(StoreUnavailable):
+        store.swap(id, None, "new")
+
+    for file in opened:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(file)
 
 
 def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(id, tmp_path):
