@@ -10,6 +10,7 @@ from enum import auto
 
 from collective.beaker.ids import is_id
 from collective.beaker.interfaces import Leftover
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.slices import slices
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
@@ -78,20 +79,45 @@ def sweep(
     not used for ``idle`` seconds (see SessionInspector), records without a
     session, locks that are not held, and files that killed processes left
     behind.  A session that is used in the meantime is kept, and so is one
-    that cannot be read.  The same object is yielded each time.
+    that cannot be read.  The same object is yielded each time.  If something
+    cannot be removed, all else is, and then StoreUnavailable is raised.
     """
     inspector = SessionInspector(options, idle, GRACE_SECONDS)
     swept = Sweep(problems=inspector.problems)
+    failure: StoreUnavailable | None = None
+    for part in (_sweep_records, _sweep_leftovers):
+        try:
+            yield from part(inspector, swept, dry_run)
+        except StoreUnavailable as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    yield swept
+
+
+def _sweep_records(
+    inspector: SessionInspector, swept: Sweep, dry_run: bool
+) -> Iterator[Sweep]:
+    failure: StoreUnavailable | None = None
     for records in slices(inspector.walk_all()):
         swept.looked_at += len(records)
-        _sweep_slice(inspector, records, swept, dry_run)
+        try:
+            _sweep_slice(inspector, records, swept, dry_run)
+        except StoreUnavailable as error:
+            failure = error
         yield swept
+    if failure is not None:
+        raise failure
+
+
+def _sweep_leftovers(
+    inspector: SessionInspector, swept: Sweep, dry_run: bool
+) -> Iterator[Sweep]:
     for leftovers in slices(inspector.store.clean_up(dry_run)):
         swept.looked_at += len(leftovers)
         swept.locks += leftovers.count(Leftover.LOCK)
         swept.temporary_files += leftovers.count(Leftover.TEMPORARY_FILE)
         yield swept
-    yield swept
 
 
 def _sweep_slice(
@@ -104,19 +130,22 @@ def _sweep_slice(
     for name, record in records:
         verdict = _classify(inspector, name, record)
         classified[verdict].append((name, record))
+    swept.unreadable += len(classified[_Verdict.UNREADABLE])
+    swept.kept += len(classified[_Verdict.UNREADABLE])
+    swept.kept += len(classified[_Verdict.ALIVE])
     remove = len if dry_run else inspector.store.remove
-    swept.locks += remove(classified[_Verdict.FREE_LOCK])
-    swept.empty += remove(classified[_Verdict.EMPTY])
-    expired = classified[_Verdict.EXPIRED]
-    removed = remove(expired)
+    try:
+        swept.locks += remove(classified[_Verdict.FREE_LOCK])
+        swept.empty += remove(classified[_Verdict.EMPTY])
+    finally:
+        # If one cannot be removed, the others are.
+        expired = classified[_Verdict.EXPIRED]
+        removed = remove(expired)
     swept.expired += removed
     if removed < len(expired):
         there = sum(inspector.store.load(id) is not None for id, _ in expired)
         swept.used_meanwhile += there
         swept.kept += there
-    swept.unreadable += len(classified[_Verdict.UNREADABLE])
-    swept.kept += len(classified[_Verdict.UNREADABLE])
-    swept.kept += len(classified[_Verdict.ALIVE])
 
 
 def _classify(

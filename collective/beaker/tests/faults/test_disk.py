@@ -259,26 +259,27 @@ def test_a_file_that_cannot_be_opened_hides_no_other_session(
     assert as_user(look_and_revoke) == (2, 1, 2, set())
 
 
+@pytest.mark.parametrize("remove", [revoke_all, sweep])
 @pytest.mark.parametrize("kind", ["file", "dbm"])
 def test_a_session_that_cannot_be_removed_hinders_no_other(
-    kind, folder, as_user, monkeypatch
+    kind, remove, folder, as_user, monkeypatch
 ):
     monkeypatch.setattr(slices, "SLICE", 2)
     path, _ = folder
-    options = options_of(kind, path / "sessions")
+    options = options_of(kind, path / "sessions") | {"timeout": 3600}
 
-    def revoke_all_but_one():
+    def remove_all_but_one():
         sessions = Sessions(options)
-        ids = sorted(sessions.make() for _ in range(5))
+        ids = sorted(sessions.make(idle=7200) for _ in range(5))
         [leaf, *_] = {file.parent for file in path.rglob(f"{ids[0]}.*")}
         leaf.chmod(0o500)
         with pytest.raises(StoreUnavailable):
-            last(revoke_all(options))
+            last(remove(options))
         left = sessions.ids()
         leaf.chmod(0o700)
         return left, {id for id in ids if id[:2] == leaf.name}
 
-    left, kept = as_user(revoke_all_but_one)
+    left, kept = as_user(remove_all_but_one)
     assert left == kept
 
 
