@@ -166,6 +166,10 @@ class Store(Guarded, ABC):
     def _delete(self, id: str) -> None:
         """See IStore.delete."""
 
+    def _load_one(self, id: str) -> Record | None:
+        """Load one record of many, none of which must hide the others."""
+        return self._load(id)
+
     def _walk(self) -> Iterator[tuple[str, Record]]:
         """See IStore.walk_all."""
         raise NotImplementedError
@@ -204,7 +208,7 @@ class Store(Guarded, ABC):
     def _clean_up(self, dry_run: bool) -> Iterator[Leftover | None]:
         """See IStore.clean_up."""
         for mark, ids in self._walk_index():
-            gone = [id for id in ids if self._load(id) is None]
+            gone = [id for id in ids if self._load_one(id) is None]
             if gone and not dry_run:
                 self._remove_from_index(mark, gone)
             # What is a hint only is not counted.

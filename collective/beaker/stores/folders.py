@@ -165,7 +165,6 @@ class FolderStore(Store):
                 yield name, record
 
     def _load_one(self, name: str) -> Record | None:
-        """Load one record of many, none of which must hide the others."""
         try:
             return self._load(name)
         except StoreLocked:
@@ -199,17 +198,20 @@ class FolderStore(Store):
         return True
 
     def _names(self) -> Iterator[str]:
-        for folder in _leaf_folders(self._folder):
+        for _, files in _leaves(self._folder):
             # Some kinds of dbm create several files for one session.
             yield from {
-                file.partition(".")[0]
-                for file in os.listdir(folder)
-                if self.suffix in file
+                file.partition(".")[0] for file in files if self.suffix in file
             }
 
     def _estimate(self) -> int:
-        locks = _paths(self._lock_folder, ".lock")
-        return sum(1 for _ in self._names()) + sum(1 for _ in locks)
+        number = 0
+        for found in (self._names(), _paths(self._lock_folder, ".lock")):
+            # Whoever walks is told that not everything can be counted.
+            with suppress(PermissionError):
+                for _ in found:
+                    number += 1
+        return number
 
     def _index_folder(self, mark: str) -> str:
         return f"{self._folder}/{_INDEX}/{mark[:2]}/{mark}"
@@ -227,7 +229,7 @@ class FolderStore(Store):
             return os.listdir(self._index_folder(mark))
         except FileNotFoundError:
             return []
-        except NotADirectoryError:
+        except (NotADirectoryError, PermissionError):
             return None
 
     def _remove_from_index(self, mark: str, ids: Sequence[str]) -> None:
@@ -275,22 +277,38 @@ def _digest(name: str) -> str:
     return sha1(name.encode()).hexdigest()
 
 
-def _leaf_folders(folder: str) -> Iterator[str]:
-    """Yield the folders that hold the files, two levels below a folder."""
-    if exists(folder):
-        for first in sorted(os.listdir(folder)):
-            if len(first) == 1 and os.path.isdir(f"{folder}/{first}"):
-                for second in sorted(os.listdir(f"{folder}/{first}")):
-                    leaf = f"{folder}/{first}/{second}"
-                    # There may be other files, such as .DS_Store.
-                    if os.path.isdir(leaf):
-                        yield leaf
+def _leaves(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the folders two levels below a folder, and the names in them.
+
+    One that cannot be opened hides no other: its error is raised at the end.
+    """
+    failure: OSError | None = None
+
+    def names(of: str) -> list[str]:
+        nonlocal failure
+        try:
+            return sorted(os.listdir(of))
+        except OSError as error:
+            if error.errno not in _OF_ONE_FILE:
+                raise
+            failure = error
+            return []
+
+    for first in names(folder) if exists(folder) else ():
+        if len(first) == 1 and os.path.isdir(f"{folder}/{first}"):
+            for second in names(f"{folder}/{first}"):
+                leaf = f"{folder}/{first}/{second}"
+                # There may be other files, such as .DS_Store.
+                if os.path.isdir(leaf):
+                    yield leaf, names(leaf)
+    if failure is not None:
+        raise failure
 
 
 def _paths(folder: str, ending: str) -> Iterator[str]:
     """Yield the files with a certain ending, which dbm may have added to."""
-    for leaf in _leaf_folders(folder):
-        for name in os.listdir(leaf):
+    for leaf, names in _leaves(folder):
+        for name in names:
             if ending in name:
                 yield f"{leaf}/{name}"
 

@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 
 from collective.beaker.caching.factory import region_with
+from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance import slices
 from collective.beaker.maintenance import thread
@@ -32,6 +33,9 @@ from collective.beaker.tests.helpers.visitors import session_id
 
 
 LARGE = "a" * 20_000
+
+MARK = "a" * 32
+"""What the index has for a user."""
 
 
 @pytest.fixture
@@ -259,10 +263,11 @@ def test_a_file_that_cannot_be_opened_hides_no_other_session(
     assert as_user(look_and_revoke) == (2, 1, 2, set())
 
 
+@pytest.mark.parametrize("mode", [0o500, 0])
 @pytest.mark.parametrize("remove", [revoke_all, sweep])
 @pytest.mark.parametrize("kind", ["file", "dbm"])
 def test_a_session_that_cannot_be_removed_hinders_no_other(
-    kind, remove, folder, as_user, monkeypatch
+    kind, remove, mode, folder, as_user, monkeypatch
 ):
     monkeypatch.setattr(slices, "SLICE", 2)
     path, _ = folder
@@ -272,15 +277,42 @@ def test_a_session_that_cannot_be_removed_hinders_no_other(
         sessions = Sessions(options)
         ids = sorted(sessions.make(idle=7200) for _ in range(5))
         [leaf, *_] = {file.parent for file in path.rglob(f"{ids[0]}.*")}
-        leaf.chmod(0o500)
+        leaf.chmod(mode)
         with pytest.raises(StoreUnavailable):
             last(remove(options))
-        left = sessions.ids()
         leaf.chmod(0o700)
-        return left, {id for id in ids if id[:2] == leaf.name}
+        return sessions.ids(), {id for id in ids if id[:2] == leaf.name}
 
     left, kept = as_user(remove_all_but_one)
     assert left == kept
+
+
+def test_a_folder_that_cannot_be_opened_hinders_no_estimate(folder, as_user):
+    options = options_of("file", folder[0] / "sessions")
+
+    def estimate():
+        store = Sessions(options).store
+        for id in ("a" * 32, "b" * 32):
+            store.swap(id, None, "a session")
+        [leaf] = folder[0].rglob("container_file/a/aa")
+        leaf.chmod(0)
+        return store.estimate()
+
+    assert as_user(estimate) == 3
+
+
+def test_an_index_that_cannot_be_opened_is_none(folder, as_user):
+    """So all sessions are read."""
+    options = options_of("file", folder[0] / "sessions")
+
+    def find():
+        store = Sessions(options).store
+        store.add_to_index(MARK, new_id())
+        for index in folder[0].rglob(MARK):
+            index.chmod(0)
+        return store.find_in_index(MARK)
+
+    assert as_user(find) is None
 
 
 # A small disk of its own, where the user may mount one
