@@ -117,7 +117,8 @@ class ValueSweeper(_Periodic):
 
     def sweep(self) -> None:
         for region in regions_to_sweep(_configuration()):
-            self._sweep(region.store)
+            with _failure_logged(f"{self.what} were not swept"):
+                self._sweep(region.store)
 
     def _sweep(self, store: ValueStore) -> None:
         """Sweep a store, unless another process has done so."""

@@ -343,15 +343,20 @@ def test_a_thread_sweeps_values_where_the_store_needs_it(
     assert [type(thread) for thread in sweepers()] == [ValueSweeper]
 
 
-def test_values_that_cannot_be_swept_are_logged(
+def test_values_that_cannot_be_swept_are_logged_and_all_others_are_swept(
     cached, caplog, monkeypatch, tmp_path
 ):
+    caplog.set_level("INFO")
     section = {
         "cache.type": "ext:database",
         "cache.url": f"sqlite:///{tmp_path}/no/folder/caches.db",
+        "cache.regions": "files",
+        "cache.files.type": "file",
+        "cache.files.data_dir": str(tmp_path),
     }
     monkeypatch.setattr(thread, "running_section", lambda: section)
 
     ValueSweeper().sweep_if_due()
 
     assert "Caches were not swept: The store ext:database" in caplog.text
+    assert "Removed 1 expired values of caches." in caplog.text
