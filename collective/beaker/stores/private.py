@@ -94,8 +94,10 @@ def make_file(path: str) -> None:
             raise
 
 
-def read(path: str) -> bytes | None:
+def read(path: str, most: int | None = None) -> bytes | None:
     """Return the content of a file, or None if there is none.
+
+    With ``most``, it is the beginning, of so many bytes at most.
 
     What is no file, such as a folder, a link or a pipe, has no content: it
     reads as an empty file.
@@ -112,6 +114,8 @@ def read(path: str) -> bytes | None:
         found = os.fstat(file)
         if not S_ISREG(found.st_mode):
             return b""
+        if most is not None:
+            return os.read(file, most)
         parts = []
         while part := os.read(file, found.st_size + 1):
             parts.append(part)

@@ -7,6 +7,7 @@ lock, as a file is replaced at once.  Writers share one lock for each folder.
 import os
 import struct
 import time
+from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -167,31 +168,32 @@ class FileValues(ValueStore):
                     yield _name(file)
 
     def _clear(self, prefix: str) -> int:
-        number = 0
-        for path in self._folders():
-            with self._lock(path):
-                for file in _files(path, prefix, _CLAIM):
-                    remove(f"{path}/{file}")
-                for file in _files(path, prefix, _VALUE):
-                    remove(f"{path}/{file}")
-                    number += 1
-        return number
+        return sum(self._in_each_folder(lambda path: _clear(path, prefix)))
 
     def _sweep(self, dry_run: bool) -> Iterator[int]:
-        for path in self._folders():
-            if dry_run:
+        if dry_run:
+            for path in self._folders():
                 yield len(_ended(path, _VALUE))
-                continue
-            with self._lock(path):
-                for file in _ended(path, _CLAIM):
-                    remove(file)
-                # Nobody writes now, so a killed process has left it.
-                for file in _files(path, "", TEMPORARY):
-                    remove(f"{path}/{file}")
-                values = _ended(path, _VALUE)
-                for file in values:
-                    remove(file)
-            yield len(values)
+        else:
+            yield from self._in_each_folder(_sweep)
+
+    def _in_each_folder(self, work: Callable[[str], int]) -> Iterator[int]:
+        """Yield what a function returns that changes the files of a folder.
+
+        If it fails in one folder, it is called for the others, and then the
+        error is raised.
+        """
+        failure: OSError | None = None
+        for path in self._folders():
+            try:
+                with self._lock(path):
+                    number = work(path)
+            except OSError as error:
+                failure = error
+            else:
+                yield number
+        if failure is not None:
+            raise failure
 
     def _sizes(self, prefix: str) -> Iterator[Size]:
         for path in self._folders():
@@ -222,6 +224,29 @@ class FileValues(ValueStore):
                     yield path
 
 
+def _clear(folder: str, prefix: str) -> int:
+    """Remove the records that begin like this; return how many there were."""
+    for file in _files(folder, prefix, _CLAIM):
+        remove(f"{folder}/{file}")
+    values = _files(folder, prefix, _VALUE)
+    for file in values:
+        remove(f"{folder}/{file}")
+    return len(values)
+
+
+def _sweep(folder: str) -> int:
+    """Remove what has ended; return how many values there were."""
+    for path in _ended(folder, _CLAIM):
+        remove(path)
+    # Nobody writes now, so a killed process has left it.
+    for file in _files(folder, "", TEMPORARY):
+        remove(f"{folder}/{file}")
+    values = _ended(folder, _VALUE)
+    for path in values:
+        remove(path)
+    return len(values)
+
+
 def _name(file: str) -> str:
     return file.removesuffix(_VALUE).replace("-", ":")
 
@@ -244,11 +269,10 @@ def _ended(folder: str, ending: str) -> list[str]:
 
 
 def _end_at(path: str) -> float:
-    """Return when a file ends, or 0 if somebody has removed it."""
+    """Return when a file ends; one that is gone or unreadable has ended."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            return _end_of(file.read(_HEADER_SIZE))
-    except FileNotFoundError:
+        return _end_of(read(path, _HEADER_SIZE))
+    except PermissionError:
         return 0
 
 

@@ -315,6 +315,20 @@ def test_an_index_that_cannot_be_opened_is_none(folder, as_user):
     assert as_user(find) is None
 
 
+def test_a_cached_value_that_cannot_be_opened_is_swept(folder, as_user):
+    path, _ = folder
+    section = {"cache.type": "file", "cache.data_dir": str(path)}
+    cache = region_with("", read_configuration(section).caches["cache"])
+
+    def sweep_values():
+        cache.put("a cache", b"key", "value", 60)
+        for file in path.rglob("*.value"):
+            file.chmod(0)
+        return sum(cache.store.sweep())
+
+    assert as_user(sweep_values) > 0
+
+
 # A small disk of its own, where the user may mount one
 
 

@@ -119,6 +119,36 @@ def test_a_sweep_removes_claims_and_temporary_files_too(values, clock):
     ]
 
 
+@pytest.mark.parametrize(
+    "remove",
+    [lambda values: list(values.sweep()), lambda values: values.clear()],
+)
+def test_a_folder_that_cannot_be_locked_hinders_no_other(
+    remove, values, clock
+):
+    for number in range(3):
+        values.put(f"v:{number:02}", b"first", 1)
+    clock(3)
+    first = os.listdir(values.address)[0]
+    lock = f"{values.address}/{first}/lock"
+    os.remove(lock)
+    os.mkdir(lock)
+    with pytest.raises(StoreUnavailable):
+        remove(values)
+
+    assert file_of(values, ".value").endswith(f"{first}.value")
+
+
+def test_a_sweep_removes_what_is_no_file(values):
+    values.put("v:1", b"first", 60)
+    path = file_of(values, ".value")
+    os.remove(path)
+    os.mkdir(path)
+
+    assert list(values.sweep()) == [1]
+    assert not os.path.exists(path)
+
+
 def test_regions_in_one_folder_share_a_store(tmp_path):
     options = {"type": "file", "data_dir": str(tmp_path)}
 
