@@ -55,6 +55,9 @@ _OF_ONE_FILE = frozenset([errno.EACCES, errno.EPERM, errno.EIO])
 """The errors of files that belong to somebody else or are damaged.  Others
 can be read all the same."""
 
+_NO_FOLDER = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ELOOP])
+"""The errors of opening a file, such as .DS_Store, as a folder."""
+
 
 class FolderStore(Store):
     """A folder with one file, or a few files, for each session.
@@ -289,18 +292,17 @@ def _leaves(folder: str) -> Iterator[tuple[str, list[str]]]:
         try:
             return sorted(os.listdir(of))
         except OSError as error:
-            if error.errno not in _OF_ONE_FILE:
+            if error.errno in _OF_ONE_FILE:
+                failure = error
+            elif error.errno not in _NO_FOLDER:
                 raise
-            failure = error
             return []
 
-    for first in names(folder) if exists(folder) else ():
-        if len(first) == 1 and os.path.isdir(f"{folder}/{first}"):
+    for first in sorted(os.listdir(folder)) if exists(folder) else ():
+        if len(first) == 1:
             for second in names(f"{folder}/{first}"):
                 leaf = f"{folder}/{first}/{second}"
-                # There may be other files, such as .DS_Store.
-                if os.path.isdir(leaf):
-                    yield leaf, names(leaf)
+                yield leaf, names(leaf)
     if failure is not None:
         raise failure
 

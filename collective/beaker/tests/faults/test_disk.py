@@ -287,6 +287,22 @@ def test_a_session_that_cannot_be_removed_hinders_no_other(
     assert left == kept
 
 
+def test_where_folders_cannot_be_entered_nothing_counts_as_removed(
+    folder, as_user
+):
+    path = folder[0] / "sessions"
+    options = options_of("file", path)
+
+    def try_to_revoke_all():
+        Sessions(options).make()
+        (path / "container_file").chmod(0o600)
+        with pytest.raises(StoreUnavailable):
+            last(revoke_all(options))
+        return True
+
+    assert as_user(try_to_revoke_all)
+
+
 def test_a_folder_that_cannot_be_opened_hinders_no_estimate(folder, as_user):
     options = options_of("file", folder[0] / "sessions")
 
