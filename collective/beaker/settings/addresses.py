@@ -8,7 +8,6 @@ The client libraries that read them are imported when they are needed.
 """
 
 import re
-from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,33 +20,54 @@ from collective.beaker.settings.sentinels import names_sentinels
 from collective.beaker.settings.sentinels import read_sentinel_url
 
 
-def form_error(form: str, pattern: str) -> Callable[[str], str | None]:
-    """Return a check of the form of an address."""
+_MEMCACHED = re.compile(r"(unix:)?/.*|(\[[^]\s]+\]|[^][\s:,/]+)(:[0-9]{1,5})?")
+"""The address of one memcached: a host, a host and a port, or a socket."""
 
-    def check(address: str) -> str | None:
-        if re.fullmatch(pattern, address):
-            return None
-        return f"it must look like {form}"
+_DECODE = "decode_responses"
+"""The parameter that has Redis return texts, which no record is."""
 
-    return check
+_NOT_DECODED = f"with {_DECODE}, nothing can be read. Remove that"
 
 
 def database_error(address: str) -> str | None:
     """Read a URL as SQLAlchemy does, and look for the driver it names."""
+    from sqlalchemy import create_engine
     from sqlalchemy import exc
     from sqlalchemy.engine import make_url
 
     try:
         url = make_url(address)
-        dialect = url.get_dialect()
+        create_engine(url)
     except exc.NoSuchModuleError:
         return f"SQLAlchemy has no dialect {url.drivername!r}"
     except (exc.ArgumentError, ValueError):
         return "it must look like postgresql+psycopg://user@host/database"
-    try:
-        dialect.import_dbapi()
     except ImportError as error:
         return f"install the database driver {error.name}"
+    return None
+
+
+def memcached_error(servers: str) -> str | None:
+    """Look at the addresses of one or several memcached."""
+    if all(_MEMCACHED.fullmatch(each.strip()) for each in servers.split(";")):
+        return None
+    return "it must look like host:port;host:port"
+
+
+def mongodb_error(address: str) -> str | None:
+    """Read a URL as the client library does."""
+    from pymongo.errors import PyMongoError
+    from pymongo.uri_parser import parse_uri
+
+    if not re.fullmatch(r"mongodb(\+srv)?://[^/]+/[^?].*", address):
+        return "it must look like mongodb://host/database"
+    if address.startswith("mongodb+srv:"):
+        # The library would ask a name server.
+        return None
+    try:
+        parse_uri(address)
+    except (PyMongoError, ValueError):
+        return "the client library does not understand it. Correct it"
     return None
 
 
@@ -132,12 +152,38 @@ def redis_error(url: str) -> str | None:
     if names_sentinels(url):
         form = SENTINEL_FORM
         with suppress(ValueError):
-            read_sentinel_url(url)
-            return None
-    elif _redis_options(url) is not None:
-        return None
+            found = read_sentinel_url(url)
+            return _parameter_error(found.options) or _parameter_error(
+                found.sentinel_options
+            )
+    elif (options := _redis_options(url)) is not None:
+        return _parameter_error(options)
     percent = ", with user and password percent-encoded" if "@" in url else ""
     return f"it must look like {form}{percent}"
+
+
+def _parameter_error(options: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the parameters in the URL of a Redis.
+
+    A connection is made of them, but not opened.
+    """
+    from redis import ConnectionPool
+    from redis import RedisError
+    from redis import SSLConnection
+
+    if _DECODE in options:
+        return _NOT_DECODED
+    given = dict(options)
+    if given.pop("ssl", False):
+        given["connection_class"] = SSLConnection
+    try:
+        ConnectionPool(**given).make_connection()
+    except (RedisError, TypeError, ValueError):
+        return (
+            "the client library does not accept the parameters behind the "
+            "question mark. Correct or remove them"
+        )
+    return None
 
 
 def redis_cluster_error(urls: str) -> str | None:
@@ -148,6 +194,8 @@ def redis_cluster_error(urls: str) -> str | None:
             return "a Redis Cluster has no unix socket"
         if "db" in node:
             return "a Redis Cluster has no database numbers"
+        if _DECODE in node:
+            return _NOT_DECODED
         if not node.keys() >= {"host", "port"}:
             return "it must look like redis://host:port,redis://host:port"
     return None

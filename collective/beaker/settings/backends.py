@@ -21,8 +21,9 @@ from beaker.cache import clsmap
 
 from collective.beaker.settings.addresses import database_error
 from collective.beaker.settings.addresses import database_places
-from collective.beaker.settings.addresses import form_error
+from collective.beaker.settings.addresses import memcached_error
 from collective.beaker.settings.addresses import memcached_places
+from collective.beaker.settings.addresses import mongodb_error
 from collective.beaker.settings.addresses import redis_cluster_error
 from collective.beaker.settings.addresses import redis_error
 from collective.beaker.settings.addresses import redis_places
@@ -319,7 +320,7 @@ BACKENDS: dict[str, Backend] = {
             },
             needs=(("url",),),
             address="url",
-            address_error=form_error("host:port;host:port", "((?!://).)+"),
+            address_error=memcached_error,
             places=memcached_places,
             place="memcached",
             shares_memory=True,
@@ -343,10 +344,7 @@ BACKENDS: dict[str, Backend] = {
             options={"url": text},
             needs=(("url",),),
             address="url",
-            address_error=form_error(
-                "mongodb://host/database",
-                r"mongodb(\+srv)?://[^/]+/[^?].*",
-            ),
+            address_error=mongodb_error,
             module="pymongo",
             extra="mongodb",
             distribution="pymongo",

@@ -127,6 +127,26 @@ def test_what_the_redis_library_understands_is_an_address(url):
     assert session_errors(type="ext:redis", url=url) == []
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost/0?max_connections=5&client_name=zope&protocol=3",
+        "rediss://localhost/0?ssl_cert_reqs=none&ssl_check_hostname=no",
+        "rediss+sentinel://a/sky?ssl_ca_certs=/ca.pem&health_check_interval=9",
+    ],
+)
+def test_an_address_may_have_parameters_of_the_redis_library(url):
+    assert session_errors(type="ext:redis", url=url) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["a", "a:1; b_c:2", "[::1]", "[::1]:11211", "10.0.0.1:1", "/run/m.sock"],
+)
+def test_what_the_memcached_library_understands_is_an_address(url):
+    assert session_errors(type="ext:memcached", url=url) == []
+
+
 def test_a_redis_cluster_has_several_addresses():
     assert session_errors(type="ext:rediscluster", url="redis://a:1") == [
         "session.type is 'ext:rediscluster', which needs session.urls. Set it."
@@ -141,6 +161,7 @@ def test_a_redis_cluster_has_several_addresses():
         ("redis://a:1/0", "a Redis Cluster has no database numbers"),
         ("redis://a:1,redis://b:2?db=1", "has no database numbers"),
         ("unix:///run/redis.sock", "a Redis Cluster has no unix socket"),
+        ("redis://a:1?decode_responses=1", "with decode_responses, nothing"),
         ("redis://a", "redis://host:port,redis://host:port"),
         ("redis://:1", "redis://host:port,redis://host:port"),
         ("redis://a:1,", "redis://host:port,redis://host:port"),
@@ -177,8 +198,21 @@ def test_an_address_that_no_cluster_has_is_an_error(urls, wrong):
             "redis+sentinel://a:1/sky?db=x",
             SENTINELS,
         ),
+        ("ext:redis", "redis://host/0?nonsense=1", "the parameters"),
+        ("ext:redis", "redis://host/0?protocol=9", "the parameters"),
+        ("ext:redis", "redis://host/0?ssl_cert_reqs=none", "the parameters"),
+        ("ext:redis", "rediss://host/0?ssl_cert_reqs=x", "the parameters"),
+        ("ext:redis", "redis://host/0?decode_responses=1", "Remove that"),
+        ("ext:redis", "redis+sentinel://a:1/sky?x=1", "the parameters"),
+        ("ext:redis", "redis+sentinel://a/sky?sentinel_x=1", "parameters"),
         ("ext:memcached", "memcached://localhost", "host:port;host:port"),
+        ("ext:memcached", "localhost:port", "host:port;host:port"),
+        ("ext:memcached", "localhost:11211/0", "host:port;host:port"),
+        ("ext:memcached", "a:11211,b:11211", "host:port;host:port"),
+        ("ext:memcached", "a:11211;", "host:port;host:port"),
         ("ext:mongodb", "mongodb://localhost", "mongodb://host/database"),
+        ("ext:mongodb", "mongodb://host:99999/d", "does not understand it"),
+        ("ext:database", "sqlite:///a?timeout=x", "postgresql+psycopg://"),
         ("ext:database", "sessions.db", "postgresql+psycopg://user@host"),
         ("ext:database", "postgresql://h:x/d", "postgresql+psycopg://user@"),
         ("ext:database", "nosuchsql://host", "no dialect 'nosuchsql'"),
