@@ -7,8 +7,10 @@ defaults are, and which of them must never be shown.
 import math
 import os
 import re
+from collections import UserList
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Set
 from datetime import datetime
 from datetime import timedelta
 from inspect import signature
@@ -231,7 +233,8 @@ def _is_path(value: Any) -> bool:
 
 
 def _is_list_of_texts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(
+    # A list in the ZODB is a UserList.
+    return isinstance(value, list | tuple | UserList | Set) and all(
         isinstance(each, str) for each in value
     )
 

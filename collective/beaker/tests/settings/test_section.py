@@ -10,6 +10,7 @@ import pytest
 from beaker.session import CookieSession
 from beaker.session import Session
 from beaker.util import PickleSerializer
+from persistent.list import PersistentList
 
 from collective.beaker.settings.backends import python_options
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
@@ -871,6 +872,8 @@ def test_python_values_are_not_converted():
         {"lock_dir": Path("locks")},
         {"samesite": None},
         {"secret": None, "secret_fallbacks": None},
+        {"secret": KEY, "secret_fallbacks": PersistentList([KEY])},
+        {"secret": KEY, "secret_fallbacks": {KEY}},
         {"secure": True, "auto": 1, "transactional": None},
         {"timeout": 0, "sweep_interval": False},
         {"timeout": 1800.0, "resolution_seconds": 0.5},
