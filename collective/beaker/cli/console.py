@@ -91,7 +91,8 @@ def confirm(question: str) -> None:
     """Ask; raise Failure if the answer is no or the input is closed."""
     try:
         agreed = click.confirm(question, err=True)
-    except click.Abort:
+    except (click.Abort, RuntimeError):
+        # Python raises RuntimeError if there is no input at all.
         click.echo(err=True)
         agreed = False
     if not agreed:

@@ -746,6 +746,16 @@ def test_revoke_asks_and_takes_no_for_an_answer(files):
     assert files.ids() == set()
 
 
+def test_revoke_takes_a_closed_input_for_an_answer(files):
+    files.make()
+    command = f"{find_command()} -c {files.zope_conf} revoke --all <&-"
+    done = subprocess.run(
+        command, shell=True, stderr=subprocess.PIPE, timeout=SECONDS
+    )
+
+    assert b"Nothing was done." in done.stderr
+
+
 @pytest.mark.parametrize("secret", [None, "a secret of the tests"])
 @pytest.mark.parametrize("form", ["{}", "beaker.session.id={}", '"{}"'])
 def test_revoke_takes_a_cookie(files, config, visitor, secret, form):
