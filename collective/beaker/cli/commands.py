@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 
 import click
@@ -45,6 +46,7 @@ from collective.beaker.report import make_report
 from collective.beaker.report import report_site
 from collective.beaker.report.parts import Report
 from collective.beaker.settings.backends import backend_of
+from collective.beaker.settings.section import Configuration
 from collective.beaker.settings.section import read_configuration
 
 
@@ -198,14 +200,28 @@ def sweep(path: str, zope: bool, idle: int | None, dry_run: bool) -> None:
     """
     with errors_as_failures():
         configuration = read_valid_configuration(path)
-        if any(regions_to_sweep(configuration)):
-            *_, values = sweep_values(configuration, dry_run)
-            verb = "Would remove" if dry_run else "Removed"
-            removed = wording.number(values, "expired value")
-            click.echo(f"{verb} {removed} of caches.")
-            if configuration.session is None and not zope:
-                return
-    _for_each_place(path, zope, partial(_sweep, idle=idle, dry_run=dry_run))
+        has_values = any(regions_to_sweep(configuration))
+    failures = _sweep_values(configuration, dry_run) if has_values else []
+    if configuration.session is not None or zope or not has_values:
+        work = partial(_sweep, idle=idle, dry_run=dry_run)
+        _for_each_place(path, zope, work, failures)
+    elif failures:
+        raise Failure("\n".join(failures))
+
+
+def _sweep_values(configuration: Configuration, dry_run: bool) -> list[str]:
+    """Sweep the values of caches; return what went wrong."""
+    values, failures = 0, []
+    try:
+        with errors_as_failures():
+            for number in sweep_values(configuration, dry_run):
+                values = number
+    except Failure as failure:
+        failures.append(failure.message)
+    verb = "Would remove" if dry_run else "Removed"
+    removed = wording.number(values, "expired value")
+    click.echo(f"{verb} {removed} of caches.")
+    return failures
 
 
 def _sweep(options: Options, idle: int | None, dry_run: bool) -> None:
@@ -302,14 +318,18 @@ def _revoke_user(options: Options, user: str, yes: bool) -> None:
 
 
 def _for_each_place(
-    path: str, zope: bool, work: Callable[[Options], None]
+    path: str,
+    zope: bool,
+    work: Callable[[Options], None],
+    earlier: Sequence[str] = (),
 ) -> None:
     """Work on the sessions of each place, also if that fails for some.
 
-    Raises Failure if it failed for any.
+    Raises Failure if it failed for any, with what failed ``earlier``.
     """
     with errors_as_failures():
-        all_options, failures = read_session_options(path, zope)
+        all_options, wrong = read_session_options(path, zope)
+    failures = [*earlier, *wrong]
     for owner, options in all_options:
         if zope:
             click.echo(f"{owner}:")

@@ -9,6 +9,7 @@ from collective.beaker.caching.factory import region_with
 from collective.beaker.caching.names import prefix_of
 from collective.beaker.caching.region import Region
 from collective.beaker.interfaces import Size
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.settings.backends import backend_of
@@ -81,11 +82,18 @@ def sweep_values(
     """Remove the values of caches that have expired, and claims that ended.
 
     Yields how many were removed so far, or would be with ``dry_run``,
-    finally all.
+    finally all.  If one store fails, the others are swept, and then
+    StoreUnavailable is raised.
     """
     removed = 0
+    failure: StoreUnavailable | None = None
     for region in regions_to_sweep(configuration):
-        for number in region.store.sweep(dry_run):
-            removed += number
-            yield removed
+        try:
+            for number in region.store.sweep(dry_run):
+                removed += number
+                yield removed
+        except StoreUnavailable as error:
+            failure = error
     yield removed
+    if failure is not None:
+        raise failure

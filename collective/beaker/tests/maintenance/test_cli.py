@@ -947,6 +947,31 @@ def test_sweep_removes_expired_values_of_caches(tmp_path):
     assert result.exit_code == 0
 
 
+def test_a_cache_that_cannot_be_swept_keeps_nothing_else_from_it(tmp_path):
+    (tmp_path / "no-folder").touch()
+    path = zope_conf(
+        tmp_path,
+        f"""
+        session.type file
+        session.data_dir {tmp_path}/sessions
+        cache.type file
+        cache.data_dir {tmp_path}/no-folder
+        cache.regions short
+        cache.short.data_dir {tmp_path}/caches
+        """,
+    )
+    configuration = read_configuration(read_zope_conf(path).section)
+    store = region_with("short", configuration.regions["short"]).store
+    store.put("v:1", b"expired", -1)
+
+    result = invoke(path, "sweep")
+
+    assert "Removed 1 expired value of caches." in result.stdout
+    assert "Kept 0 sessions" in result.stdout
+    assert result.exit_code == 2
+    assert f"The store file ({tmp_path}/no-folder/values)" in result.stderr
+
+
 # Under bin/instance
 
 
