@@ -20,6 +20,7 @@ from collective.beaker.cli.console import Failure
 from collective.beaker.cli.console import UserPath
 from collective.beaker.cli.console import confirm
 from collective.beaker.cli.console import errors_as_failures
+from collective.beaker.cli.console import escape_unknown_characters
 from collective.beaker.cli.console import show_progress
 from collective.beaker.cli.database import read_sites_of
 from collective.beaker.cli.printing import describe_store
@@ -109,6 +110,7 @@ def main(context: click.Context, path: str) -> None:
 
     The exit status is 0, 1 for warnings of check --strict, or 2 for errors.
     """
+    escape_unknown_characters()
     context.obj = path
 
 

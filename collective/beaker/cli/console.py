@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TypeVar
 
 import click
@@ -26,6 +27,12 @@ class Failure(click.ClickException):
     """Ends the command with a message."""
 
     exit_code = ERRORS
+
+
+def escape_unknown_characters() -> None:
+    """Print an escape for a character that the terminal cannot show."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]

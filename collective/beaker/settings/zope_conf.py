@@ -1,5 +1,6 @@
 """The beaker section of zope.conf, from a running Zope or from the file."""
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,6 +116,8 @@ def _remedy(error: ZConfig.ConfigurationError) -> str:
             " Run this with the Python of Zope, where the package is "
             "installed, or install it."
         )
+    if os.strerror(errno.EACCES) in message:
+        return " Run this as the user that Zope runs as."
     if message.startswith("error opening file"):
         return f" {_OTHER_FILE}"
     return ""

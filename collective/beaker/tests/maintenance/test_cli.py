@@ -25,6 +25,7 @@ from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.session.owners import name_of_path
 from collective.beaker.settings.section import read_configuration
 from collective.beaker.settings.zope_conf import read_zope_conf
+from collective.beaker.tests.helpers.forks import in_fork
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.stored_sessions import options_of
@@ -231,6 +232,22 @@ def test_a_file_that_is_no_zope_conf_is_an_error(tmp_path, content):
         assert "with --config" in result.output
 
 
+@needs_root
+def test_a_zope_conf_of_another_user_is_an_error(tmp_path):
+    path = zope_conf(tmp_path, "")
+
+    def check_as_another_user():
+        os.setuid(65534)
+        result = invoke(path, "check")
+        return result.exit_code, result.output
+
+    exit_code, output = in_fork(check_as_another_user)
+
+    assert exit_code == 2
+    assert "Run this as the user that Zope runs as." in output
+    assert "with --config" not in output
+
+
 def test_zope_conf_is_read_as_zope_reads_it(tmp_path, monkeypatch):
     monkeypatch.setenv("TESTS_FOLDER", str(tmp_path))
     monkeypatch.delenv("TESTS_VARIABLE", raising=False)
@@ -252,6 +269,15 @@ def test_zope_conf_is_read_as_zope_reads_it(tmp_path, monkeypatch):
 
 
 # Check
+
+
+def test_what_the_terminal_cannot_show_is_escaped(tmp_path):
+    path = zope_conf(tmp_path, f"session.data_dir {tmp_path}/\N{SNOWMAN}")
+    runner = CliRunner(charset="latin-1")
+    result = runner.invoke(main, ["--config", str(path), "check"])
+
+    assert r"\u2603" in result.stdout
+    assert result.exit_code == 0
 
 
 @pytest.mark.parametrize("settings", ["session.auto on", "session.auto so"])
