@@ -182,8 +182,9 @@ class LazySession(SessionMapping):
             session.invalidate()
             return session
         # A visitor who is refused has to log in, for which plugins may need
-        # a session.
-        self._keeps_nothing = not self.knows_user and self._status() != 401
+        # a session.  At the end it is too late: it would stay empty.
+        asks_to_log_in = self._status() == 401 and not self._is_closed
+        self._keeps_nothing = not self.knows_user and not asks_to_log_in
         session = self._session = self._guard(open_session, policy, [])
         return session
 

@@ -317,10 +317,11 @@ def test_an_error_page_keeps_an_anonymous_session(visitor, path):
     assert visitor.visit(read_count).text == "2"
 
 
-def test_what_is_saved_before_an_error_is_not_taken_from_a_user(visitor):
-    def count_early(event):
-        count(event.request)
+def count_early(event):
+    count(event.request)
 
+
+def test_what_is_saved_before_an_error_is_not_taken_from_a_user(visitor):
     log_in(visitor, "anna")
     visitor.visit(count)
     with subscribed(count_early, IPubStart):
@@ -336,6 +337,16 @@ def test_a_visitor_who_must_log_in_again_gets_a_session(visitor):
 
     assert fail(visitor, "/manage_main").status_int == 401
     assert visitor.visit(count).text == "2"
+
+
+def test_a_user_who_is_refused_keeps_a_session_that_was_used_early(visitor):
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    with subscribed(count_early, IPubStart):
+        response = visitor.browser.get("/manage_main", status=401)
+
+    assert "Set-Cookie" not in response.headers
+    assert visitor.visit(read_count).text == "1"
 
 
 # Code that acts as another user for a while
