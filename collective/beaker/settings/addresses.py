@@ -66,6 +66,11 @@ def mongodb_error(address: str) -> str | None:
         return None
     try:
         parse_uri(address)
+    except OSError:
+        return (
+            "a file that it names cannot be read. Correct its path, or let "
+            "Zope's user read it"
+        )
     except (PyMongoError, ValueError):
         return "the client library does not understand it. Correct it"
     return None
@@ -153,37 +158,48 @@ def redis_error(url: str) -> str | None:
         form = SENTINEL_FORM
         with suppress(ValueError):
             found = read_sentinel_url(url)
-            return _parameter_error(found.options) or _parameter_error(
-                found.sentinel_options
+            return _parameter_error(
+                url, found.options | found.sentinel_options
             )
     elif (options := _redis_options(url)) is not None:
-        return _parameter_error(options)
+        return _parameter_error(url, options)
     percent = ", with user and password percent-encoded" if "@" in url else ""
     return f"it must look like {form}{percent}"
 
 
-def _parameter_error(options: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the parameters in the URL of a Redis.
-
-    A connection is made of them, but not opened.
-    """
-    from redis import ConnectionPool
+def _parameter_error(url: str, options: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the parameters in the URL of a Redis."""
     from redis import RedisError
-    from redis import SSLConnection
 
     if _DECODE in options:
         return _NOT_DECODED
-    given = dict(options)
-    if given.pop("ssl", False):
-        given["connection_class"] = SSLConnection
     try:
-        ConnectionPool(**given).make_connection()
+        _make_connections(url)
     except (RedisError, TypeError, ValueError):
         return (
             "the client library does not accept the parameters behind the "
             "question mark. Correct or remove them"
         )
     return None
+
+
+def _make_connections(url: str) -> None:
+    """Make the connections that a URL calls for, but open none."""
+    from redis import Redis
+    from redis.sentinel import Sentinel
+
+    if not names_sentinels(url):
+        Redis.from_url(url).connection_pool.make_connection()
+        return
+    address = read_sentinel_url(url)
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]
+        address.sentinels, sentinel_kwargs=address.sentinel_options
+    )
+    master = sentinels.master_for(  # type: ignore[no-untyped-call]
+        address.service, **address.options
+    )
+    for client in (master, *sentinels.sentinels):
+        client.connection_pool.make_connection()
 
 
 def redis_cluster_error(urls: str) -> str | None:

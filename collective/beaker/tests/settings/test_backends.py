@@ -133,6 +133,7 @@ def test_what_the_redis_library_understands_is_an_address(url):
         "redis://localhost/0?max_connections=5&client_name=zope&protocol=3",
         "rediss://localhost/0?ssl_cert_reqs=none&ssl_check_hostname=no",
         "rediss+sentinel://a/sky?ssl_ca_certs=/ca.pem&health_check_interval=9",
+        "redis+sentinel://a/sky?check_connection=yes&sentinel_ssl=yes",
     ],
 )
 def test_an_address_may_have_parameters_of_the_redis_library(url):
@@ -203,6 +204,7 @@ def test_an_address_that_no_cluster_has_is_an_error(urls, wrong):
         ("ext:redis", "redis://host/0?ssl_cert_reqs=none", "the parameters"),
         ("ext:redis", "rediss://host/0?ssl_cert_reqs=x", "the parameters"),
         ("ext:redis", "redis://host/0?decode_responses=1", "Remove that"),
+        ("ext:redis", "redis://host/0?ssl=true", "the parameters"),
         ("ext:redis", "redis+sentinel://a:1/sky?x=1", "the parameters"),
         ("ext:redis", "redis+sentinel://a/sky?sentinel_x=1", "parameters"),
         ("ext:memcached", "memcached://localhost", "host:port;host:port"),
@@ -212,6 +214,7 @@ def test_an_address_that_no_cluster_has_is_an_error(urls, wrong):
         ("ext:memcached", "a:11211;", "host:port;host:port"),
         ("ext:mongodb", "mongodb://localhost", "mongodb://host/database"),
         ("ext:mongodb", "mongodb://host:99999/d", "does not understand it"),
+        ("ext:mongodb", "mongodb://host/d?tlsCAFile=/no", "cannot be read"),
         ("ext:database", "sqlite:///a?timeout=x", "postgresql+psycopg://"),
         ("ext:database", "sessions.db", "postgresql+psycopg://user@host"),
         ("ext:database", "postgresql://h:x/d", "postgresql+psycopg://user@"),
@@ -260,6 +263,19 @@ def test_a_password_that_breaks_an_address_is_told_and_not_shown():
         "session.url is 'redis://***@host/0': it must look like "
         "redis://host:port/number, with user and password percent-encoded."
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///a?timeout=5",
+        "mysql+pymysql://h/d?charset=utf8mb4&ssl_ca=/ca.pem",
+        "postgresql+psycopg://u@/d?host=a&host=b&sslmode=require",
+        "postgresql+pg8000://h/d?application_name=zope",
+    ],
+)
+def test_the_address_of_a_database_may_have_parameters_of_its_driver(url):
+    assert session_errors(type="ext:database", url=url) == []
 
 
 def test_an_address_that_is_no_text_is_taken_as_it_is():
