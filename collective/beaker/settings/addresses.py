@@ -8,7 +8,9 @@ The client libraries that read them are imported when they are needed.
 """
 
 import re
+from collections.abc import Callable
 from collections.abc import Hashable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,6 +18,8 @@ from urllib.parse import urlsplit
 
 from collective.beaker.settings.redis_urls import parse_redis_url
 from collective.beaker.settings.sentinels import FORM as SENTINEL_FORM
+from collective.beaker.settings.sentinels import SentinelAddress
+from collective.beaker.settings.sentinels import client_of_master
 from collective.beaker.settings.sentinels import names_sentinels
 from collective.beaker.settings.sentinels import read_sentinel_url
 
@@ -157,49 +161,50 @@ def redis_error(url: str) -> str | None:
     if names_sentinels(url):
         form = SENTINEL_FORM
         with suppress(ValueError):
-            found = read_sentinel_url(url)
-            return _parameter_error(
-                url, found.options | found.sentinel_options
-            )
+            return _sentinel_parameter_error(read_sentinel_url(url))
     elif (options := _redis_options(url)) is not None:
-        return _parameter_error(url, options)
+        return _redis_parameter_error(url, options)
     percent = ", with user and password percent-encoded" if "@" in url else ""
     return f"it must look like {form}{percent}"
 
 
-def _parameter_error(url: str, options: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the parameters in the URL of a Redis."""
+def _sentinel_parameter_error(address: SentinelAddress) -> str | None:
+    from redis.sentinel import Sentinel
+
+    def make_clients() -> Iterable[Any]:
+        master = client_of_master(address, Sentinel, {})
+        return master, *master.connection_pool.sentinel_manager.sentinels
+
+    options = address.options | address.sentinel_options
+    return _parameter_error(options, make_clients)
+
+
+def _redis_parameter_error(url: str, options: Mapping[str, Any]) -> str | None:
+    from redis import Redis
+
+    return _parameter_error(options, lambda: [Redis.from_url(url)])
+
+
+def _parameter_error(
+    options: Mapping[str, Any], make_clients: Callable[[], Iterable[Any]]
+) -> str | None:
+    """Return what is wrong with the parameters in the URL of a Redis.
+
+    Connections are made of them, but not opened.
+    """
     from redis import RedisError
 
     if _DECODE in options:
         return _NOT_DECODED
     try:
-        _make_connections(url)
+        for client in make_clients():
+            client.connection_pool.make_connection()
     except (RedisError, TypeError, ValueError):
         return (
             "the client library does not accept the parameters behind the "
             "question mark. Correct or remove them"
         )
     return None
-
-
-def _make_connections(url: str) -> None:
-    """Make the connections that a URL calls for, but open none."""
-    from redis import Redis
-    from redis.sentinel import Sentinel
-
-    if not names_sentinels(url):
-        Redis.from_url(url).connection_pool.make_connection()
-        return
-    address = read_sentinel_url(url)
-    sentinels = Sentinel(  # type: ignore[no-untyped-call]
-        address.sentinels, sentinel_kwargs=address.sentinel_options
-    )
-    master = sentinels.master_for(  # type: ignore[no-untyped-call]
-        address.service, **address.options
-    )
-    for client in (master, *sentinels.sentinels):
-        client.connection_pool.make_connection()
 
 
 def redis_cluster_error(urls: str) -> str | None:

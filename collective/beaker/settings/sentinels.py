@@ -1,5 +1,7 @@
-"""The address of a Redis whose master sentinels name."""
+"""The address of a Redis whose master sentinels name, and its client."""
 
+from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -75,6 +77,26 @@ def read_sentinel_url(url: str) -> SentinelAddress:
         unquote(service),
         options,
         common | own,
+    )
+
+
+def client_of_master(
+    address: SentinelAddress,
+    make_sentinels: Callable[..., Any],
+    options: Mapping[str, Any],
+) -> Any:
+    """Return a client that asks sentinels for its server when it connects.
+
+    ``make_sentinels`` is the client library's class of sentinels, or one
+    derived from it; ``options`` hold for all connections, unless the address
+    says otherwise.
+    """
+    sentinels = make_sentinels(
+        address.sentinels,
+        sentinel_kwargs={**options, **address.sentinel_options},
+    )
+    return sentinels.master_for(
+        address.service, **{**options, **address.options}
     )
 
 

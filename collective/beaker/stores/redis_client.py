@@ -29,7 +29,7 @@ from redis.sentinel import Sentinel
 from redis.sentinel import SentinelConnectionPool
 
 from collective.beaker.settings.redis_urls import parse_redis_url
-from collective.beaker.settings.sentinels import SentinelAddress
+from collective.beaker.settings.sentinels import client_of_master
 from collective.beaker.settings.sentinels import names_sentinels
 from collective.beaker.settings.sentinels import read_sentinel_url
 from collective.beaker.stores.container import UNREADABLE
@@ -274,21 +274,10 @@ def _connection_options(socket_timeout: int) -> dict[str, Any]:
 def redis_client(url: str, socket_timeout: int) -> Redis:
     options = _connection_options(socket_timeout)
     if names_sentinels(url):
-        return _client_of_master(read_sentinel_url(url), options)
+        address = read_sentinel_url(url)
+        master: Redis = client_of_master(address, _Sentinels, options)
+        return master
     return Redis.from_url(url, **options)
-
-
-def _client_of_master(
-    address: SentinelAddress, options: dict[str, Any]
-) -> Redis:
-    """Return a client that asks sentinels for its server when it connects."""
-    sentinels = _Sentinels(  # type: ignore[no-untyped-call]
-        address.sentinels, sentinel_kwargs=options | address.sentinel_options
-    )
-    master: Redis = sentinels.master_for(  # type: ignore[no-untyped-call]
-        address.service, **options | address.options
-    )
-    return master
 
 
 def cluster_connector(
