@@ -14,6 +14,7 @@ from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.section import Configuration
+from collective.beaker.stores.failures import failing_late
 from collective.beaker.stores.values import ValueStore
 
 
@@ -86,14 +87,10 @@ def sweep_values(
     StoreUnavailable is raised.
     """
     removed = 0
-    failure: StoreUnavailable | None = None
-    for region in regions_to_sweep(configuration):
-        try:
-            for number in region.store.sweep(dry_run):
-                removed += number
-                yield removed
-        except StoreUnavailable as error:
-            failure = error
-    yield removed
-    if failure is not None:
-        raise failure
+    with failing_late(StoreUnavailable) as step:
+        for region in regions_to_sweep(configuration):
+            with step():
+                for number in region.store.sweep(dry_run):
+                    removed += number
+                    yield removed
+        yield removed

@@ -16,6 +16,7 @@ from collective.beaker.session.cookies import SIGNATURE_LENGTH
 from collective.beaker.session.moves import has_moved
 from collective.beaker.session.times import CREATED
 from collective.beaker.stores import Record
+from collective.beaker.stores.failures import failing_late
 
 
 _MOST_WALKS = 10
@@ -70,23 +71,19 @@ def revoke_all(options: Options) -> Iterator[int]:
     the others are, and then StoreUnavailable is raised.
     """
     inspector, start, number = SessionInspector(options), time.time(), 0
-    failure: StoreUnavailable | None = None
     for walk in range(_MOST_WALKS):
         found = 0
-        for inspected in slices(inspector.inspect_all()):
-            ended = [
-                each
-                for each in inspected
-                if not walk or _creation_time(each) <= start
-            ]
-            try:
-                number += _end_all(inspector, ended)
-            except StoreUnavailable as error:
-                failure = error
-            found += len(ended)
-            yield number
-        if failure is not None:
-            raise failure
+        with failing_late(StoreUnavailable) as step:
+            for inspected in slices(inspector.inspect_all()):
+                ended = [
+                    each
+                    for each in inspected
+                    if not walk or _creation_time(each) <= start
+                ]
+                with step():
+                    number += _end_all(inspector, ended)
+                found += len(ended)
+                yield number
         if not found:
             break
     yield number

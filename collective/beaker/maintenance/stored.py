@@ -24,6 +24,7 @@ from collective.beaker.settings.options import with_defaults
 from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 from collective.beaker.stores.container import UNREADABLE
+from collective.beaker.stores.failures import failing_late
 
 
 Options = Mapping[str, Any]
@@ -123,14 +124,11 @@ class SessionInspector:
         If one cannot be ended, the others are, and then StoreUnavailable is
         raised.
         """
-        number, failure = 0, None
-        for id in ids:
-            try:
-                number += end_session(self._policy, id)
-            except StoreUnavailable as error:
-                failure = error
-        if failure is not None:
-            raise failure
+        number = 0
+        with failing_late(StoreUnavailable) as step:
+            for id in ids:
+                with step():
+                    number += end_session(self._policy, id)
         return number
 
     def follow(self, id: str) -> Iterator[InspectedRecord]:

@@ -18,6 +18,7 @@ from collective.beaker.session.moves import has_moved
 from collective.beaker.session.working_copy import is_empty
 from collective.beaker.stores import Record
 from collective.beaker.stores.base import LEEWAY_SECONDS
+from collective.beaker.stores.failures import failing_late
 
 
 GRACE_SECONDS = LEEWAY_SECONDS
@@ -84,30 +85,22 @@ def sweep(
     """
     inspector = SessionInspector(options, idle, GRACE_SECONDS)
     swept = Sweep(problems=inspector.problems)
-    failure: StoreUnavailable | None = None
-    for part in (_sweep_records, _sweep_leftovers):
-        try:
-            yield from part(inspector, swept, dry_run)
-        except StoreUnavailable as error:
-            failure = error
-    if failure is not None:
-        raise failure
+    with failing_late(StoreUnavailable) as step:
+        for part in (_sweep_records, _sweep_leftovers):
+            with step():
+                yield from part(inspector, swept, dry_run)
     yield swept
 
 
 def _sweep_records(
     inspector: SessionInspector, swept: Sweep, dry_run: bool
 ) -> Iterator[Sweep]:
-    failure: StoreUnavailable | None = None
-    for records in slices(inspector.walk_all()):
-        swept.looked_at += len(records)
-        try:
-            _sweep_slice(inspector, records, swept, dry_run)
-        except StoreUnavailable as error:
-            failure = error
-        yield swept
-    if failure is not None:
-        raise failure
+    with failing_late(StoreUnavailable) as step:
+        for records in slices(inspector.walk_all()):
+            swept.looked_at += len(records)
+            with step():
+                _sweep_slice(inspector, records, swept, dry_run)
+            yield swept
 
 
 def _sweep_leftovers(

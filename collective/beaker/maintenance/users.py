@@ -5,6 +5,8 @@ A user is named as ``owners.name_of`` names one.
 
 import logging
 import time
+from collections.abc import Container
+from collections.abc import Generator
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,6 +30,7 @@ from collective.beaker.session.times import CREATED
 from collective.beaker.session.working_copy import CLIENT
 from collective.beaker.session.working_copy import USER
 from collective.beaker.stores.container import UNREADABLE
+from collective.beaker.stores.failures import failing_late
 
 
 logger = logging.getLogger("collective.beaker")
@@ -120,16 +123,12 @@ def end_sessions_of_user(
     ended, the others are, and then StoreUnavailable is raised.
     """
     inspector, number = SessionInspector(options), 0
-    failure: StoreUnavailable | None = None
     yield number
-    for found in slices(_find(inspector, user, search_all)):
-        try:
-            number += inspector.end({each.id for each in found} - keep)
-        except StoreUnavailable as error:
-            failure = error
-        yield number
-    if failure is not None:
-        raise failure
+    with failing_late(StoreUnavailable) as step:
+        for found in slices(_find(inspector, user, search_all)):
+            with step():
+                number += inspector.end({each.id for each in found} - keep)
+            yield number
 
 
 def _find(
@@ -200,17 +199,14 @@ def _with_those_that_move(
     session cannot be loaded, the others are found, and then StoreUnavailable
     is raised.
     """
-    failure: StoreUnavailable | None = None
-    for inspected in inspector.inspect_all():
-        if not (has_moved(inspected.data) or inspected.record == UNREADABLE):
-            yield inspected
-            continue
-        try:
-            yield from inspector.follow(inspected.id)
-        except StoreUnavailable as error:
-            failure = error
-    if failure is not None:
-        raise failure
+    with failing_late(StoreUnavailable) as step:
+        for inspected in inspector.inspect_all():
+            is_locked = inspected.record == UNREADABLE
+            if not (is_locked or has_moved(inspected.data)):
+                yield inspected
+                continue
+            with step():
+                yield from inspector.follow(inspected.id)
 
 
 def _find_noted(
@@ -228,28 +224,39 @@ def _find_noted(
     is raised.
     """
     met = set[str]()
-    failure: StoreUnavailable | None = None
-    for mark, ids in noted.items():
-        kept = set[str]()
-        for id in ids:
-            try:
-                for inspected in inspector.follow(id):
-                    is_theirs = _mark_of(inspector, inspected) in noted
-                    is_unread = inspected.data is None
-                    if is_theirs or is_unread:
-                        kept.add(id)
-                    is_noted = is_unread and inspected.id == id
-                    if (is_theirs or is_noted) and inspected.id not in met:
-                        met.add(inspected.id)
-                        yield inspected
-            except StoreUnavailable as error:
-                kept.add(id)
-                failure = error
-        wrong = [id for id in ids if id not in kept]
-        with _failure_to_note_logged():
-            inspector.store.remove_from_index(mark, wrong)
-    if failure is not None:
-        raise failure
+    with failing_late(StoreUnavailable) as step:
+        for mark, ids in noted.items():
+            wrong: list[str] = []
+            for id in ids:
+                with step():
+                    found = _follow_noted(inspector, id, noted, met)
+                    belongs = yield from found
+                    if not belongs:
+                        wrong.append(id)
+            with _failure_to_note_logged():
+                inspector.store.remove_from_index(mark, wrong)
+
+
+def _follow_noted(
+    inspector: SessionInspector,
+    id: str,
+    marks: Container[str],
+    met: set[str],
+) -> Generator[InspectedRecord, None, bool]:
+    """Yield what an id of the index leads to, if it is the user's.
+
+    What was met is passed over.  Returns whether the id belongs in the index.
+    """
+    belongs = False
+    for inspected in inspector.follow(id):
+        is_theirs = _mark_of(inspector, inspected) in marks
+        is_unread = inspected.data is None
+        belongs = belongs or is_theirs or is_unread
+        is_noted = is_unread and inspected.id == id
+        if (is_theirs or is_noted) and inspected.id not in met:
+            met.add(inspected.id)
+            yield inspected
+    return belongs
 
 
 @contextmanager

@@ -1,7 +1,10 @@
-"""Why a store fails, in words that a log may hold."""
+"""Why a store fails, in words that a log may hold, and how to go on."""
 
 import errno
+from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from contextlib import contextmanager
 
 
 _NO_ROOM = frozenset([errno.ENOSPC, errno.EDQUOT])
@@ -23,6 +26,30 @@ def reason_of(error: BaseException) -> str:
 def is_full(error: BaseException) -> bool:
     """Tell whether something failed because a disk takes nothing more."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
+@contextmanager
+def failing_late(
+    kind: type[Exception],
+) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Have work that consists of many steps go on past one that fails.
+
+    Yields what each step runs in.  An error of this kind ends that step only;
+    the last one is raised at the end.
+    """
+    failure: Exception | None = None
+
+    @contextmanager
+    def step() -> Iterator[None]:
+        nonlocal failure
+        try:
+            yield
+        except kind as error:
+            failure = error
+
+    yield step
+    if failure is not None:
+        raise failure
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

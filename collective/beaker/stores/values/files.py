@@ -17,6 +17,7 @@ from typing import Any
 
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
+from collective.beaker.stores.failures import failing_late
 from collective.beaker.stores.lock_files import hold
 from collective.beaker.stores.private import TEMPORARY
 from collective.beaker.stores.private import exists
@@ -183,17 +184,12 @@ class FileValues(ValueStore):
         If it fails in one folder, it is called for the others, and then the
         error is raised.
         """
-        failure: OSError | None = None
-        for path in self._folders():
-            try:
-                with self._lock(path):
-                    number = work(path)
-            except OSError as error:
-                failure = error
-            else:
-                yield number
-        if failure is not None:
-            raise failure
+        with failing_late(OSError) as step:
+            for path in self._folders():
+                with step():
+                    with self._lock(path):
+                        number = work(path)
+                    yield number
 
     def _sizes(self, prefix: str) -> Iterator[Size]:
         for path in self._folders():
