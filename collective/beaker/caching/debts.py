@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Lock
-from threading import Thread
 from time import sleep
 from typing import NamedTuple
 from typing import Protocol
@@ -16,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores.threads import start_thread
 from collective.beaker.stores.values import ValueStore
 
 
@@ -75,24 +75,19 @@ class _Debts:
             for name in names:
                 owed[name] = debt.with_former(owed.get(name))
             self._note_names()
-            if self._is_paying:
-                return
-            self._is_paying = True
-        self._start_paying()
+            if not self._is_paying:
+                self._is_paying = self._starts()
 
-    def _start_paying(self) -> None:
-        name = "collective.beaker drops"
-        try:
-            Thread(target=self._pay_all, name=name, daemon=True).start()
-        except RuntimeError as error:
-            # There is no room for another thread.
-            with self._lock:
-                self._is_paying = False
+    def _starts(self) -> bool:
+        """Start the thread; tell whether there is room for it."""
+        reason = start_thread("drops", self._pay_all)
+        if reason:
             logger.error(
                 "What caches must drop is kept until the next drop that "
                 "fails, as no thread could be started: %s.",
-                error,
+                reason,
             )
+        return not reason
 
     def _pay_all(self) -> None:
         while self._goes_on():

@@ -6,13 +6,13 @@ longer.
 """
 
 from threading import Condition
-from threading import Thread
 from time import sleep
 
 from collective.beaker.caching.errors import log_error
 from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores.threads import start_thread
 from collective.beaker.stores.values import ValueStore
 
 
@@ -48,14 +48,11 @@ class _Keeper:
 
     def _starts(self, region: str) -> bool:
         """Start the thread; tell whether there is room for it."""
-        name = "collective.beaker claims"
-        try:
-            Thread(target=self._run, name=name, daemon=True).start()
-        except RuntimeError as error:
-            reason = f"No thread could be started: {error}."
-            log_error(region, "cannot renew a claim", reason)
-            return False
-        return True
+        reason = start_thread("claims", self._run)
+        if reason:
+            told = f"No thread could be started: {reason}."
+            log_error(region, "cannot renew a claim", told)
+        return not reason
 
     def _run(self) -> None:
         seen: set[Claim] = set()

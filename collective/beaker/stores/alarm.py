@@ -9,6 +9,8 @@ from collections.abc import Hashable
 from typing import Generic
 from typing import TypeVar
 
+from collective.beaker.stores.threads import start_thread
+
 
 logger = logging.getLogger("collective.beaker")
 
@@ -56,17 +58,14 @@ class Alarm(Generic[_Item]):
 
     def _starts(self) -> bool:
         """Start the thread; tell whether there is room for it."""
-        name = "collective.beaker alarm"
-        try:
-            threading.Thread(target=self._run, name=name, daemon=True).start()
-        except RuntimeError as error:
+        reason = start_thread("alarm", self._run)
+        if reason:
             logger.error(
                 "A store is used without a limit to how long it may take, as "
                 "no thread could be started: %s.",
-                error,
+                reason,
             )
-            return False
-        return True
+        return not reason
 
     def _run(self) -> None:
         try:
