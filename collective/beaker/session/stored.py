@@ -360,7 +360,9 @@ class StoredSession(SessionOfCopy):
     def _leave_record(self) -> None:
         if id := self._stored_id or self._vanished_id:
             self._former += ((id, self._record),)
-        self._former += tuple((id, None) for id in self._unread_ids)
+        self._former += tuple(
+            (other, None) for other in self._unread_ids if other != id
+        )
         self._record = self._stored_id = self._vanished_id = None
         self._unread_ids = ()
 
