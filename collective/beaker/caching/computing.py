@@ -141,11 +141,10 @@ class Computation:
             claim, records = self._ask_for_claim()
             found = self._region.usable(self._wanted, records)
             is_fresh = found is not None and not found.has_expired(time.time())
-            if is_fresh:
-                self._outcome = _Outcome.STORED
             if claim is not None:
                 self._hold(claim, records)
             if is_fresh:
+                self._outcome = _Outcome.STORED
                 return found
             if claim is not None or self._outcome is _Outcome.ALONE:
                 return None

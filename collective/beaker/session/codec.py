@@ -200,6 +200,8 @@ class Codec:
         for key in encryption.validate_keys:
             try:
                 return self.loads(encryption.decrypt(text, key))
+            except MemoryError:
+                raise
             except Exception as error:
                 failure = failure or error
         raise failure or ValueError("There is no key.")

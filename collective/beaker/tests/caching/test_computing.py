@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from collective.beaker.caching import computing
 from collective.beaker.caching import leases
 from collective.beaker.caching.factory import find_region
+from collective.beaker.stores.values.base import digits
 from collective.beaker.tests.helpers.forks import forked
 from collective.beaker.tests.helpers.regions import Computation
 from collective.beaker.tests.helpers.regions import both_ways
@@ -162,6 +164,24 @@ def test_who_waited_for_a_function_that_raised_computes(
         assert second.result(SECONDS) == "computed"
         with pytest.raises(ZeroDivisionError):
             first.result(SECONDS)
+
+
+def test_who_waits_gets_a_value_from_newer_data(memory_region, events):
+    """Another process has stored it, and it is still fresh."""
+    noted = events(memory_region)
+    memory_region.put("c", b"key", "newer", 60, snapshot=(2, 2))
+    asked = memory_region.wanted("c", b"key")
+    asked = asked._replace(snapshot=(digits(1), digits(1)))
+    first, second = (
+        computing.Computation(memory_region, asked) for _ in range(2)
+    )
+    assert first.begin().value == "newer"
+
+    with ThreadPoolExecutor() as pool:
+        found = pool.submit(second.begin)
+        wait_until(lambda: "waits" in noted)
+        first.end()
+        assert found.result(SECONDS).value == "newer"
 
 
 @both_ways

@@ -294,6 +294,23 @@ def test_a_lack_of_memory_is_not_taken_for_a_wrong_value():
         session.save()
 
 
+def test_a_lack_of_memory_is_not_taken_for_a_wrong_key():
+    class Large(WholePickle):
+        def loads(self, data):
+            raise MemoryError
+
+    text = codec_of(**ENCRYPTED).encode({"a": 1})
+    codec = codec_of(
+        data_serializer=Large(),
+        encrypt_key=ENCRYPTED["encrypt_key"],
+        validate_key="a new key",
+        validate_key_fallbacks=[ENCRYPTED["validate_key"]],
+    )
+
+    with pytest.raises(MemoryError):
+        codec.decode(text)
+
+
 @pytest.mark.parametrize(
     "options", [{}, ENCRYPTED], ids=["plain", "encrypted"]
 )
