@@ -320,11 +320,18 @@ def test_code_without_roles_of_its_own_has_those_of_the_user(users):
 # Languages
 
 
-def test_the_language_is_the_one_that_plone_has_chosen(seen):
+def test_the_first_language_is_the_one_that_plone_has_chosen(seen):
+    """The others are those of texts that are not translated to it."""
+
     def choose(request):
         request["LANGUAGE"] = "pt"
 
-    assert seen(lambda request: by_language(), prepare=choose) == "pt"
+    found = seen(
+        lambda request: by_language(),
+        prepare=choose,
+        headers={"Accept-Language": "de,pt;q=0.5"},
+    )
+    assert found == ("pt", "de")
 
 
 def test_a_query_does_not_choose_the_language(seen):
@@ -344,13 +351,12 @@ def test_else_the_languages_are_those_that_the_browser_prefers(seen):
     assert found == ("de-at", "de", "en")
 
 
-def test_or_the_language_is_negotiated_among_those_that_are_allowed(
-    seen, monkeypatch
-):
-    monkeypatch.setattr("zope.i18n.ALLOWED_LANGUAGES", {"de", "pt"})
-    headers = {"Accept-Language": "en,de;q=0.8"}
+def test_of_these_only_those_count_that_are_allowed(seen, monkeypatch):
+    monkeypatch.setattr("zope.i18n.config.ALLOWED_LANGUAGES", {"de", "pt-br"})
+    headers = {"Accept-Language": "en,pt-BR;q=0.9,pt;q=0.8,de-AT;q=0.7"}
 
-    assert seen(lambda request: by_language(), headers=headers) == "de"
+    found = seen(lambda request: by_language(), headers=headers)
+    assert found == ("pt-br", "de")
 
 
 def test_the_request_of_a_view_goes_before_that_of_the_thread(seen):
@@ -363,7 +369,7 @@ def test_the_request_of_a_view_goes_before_that_of_the_thread(seen):
 
 
 def test_outside_of_a_request_there_is_no_language():
-    assert by_language() == ""
+    assert by_language() == ()
 
 
 def test_a_user_without_restrictions_shares_with_nobody():

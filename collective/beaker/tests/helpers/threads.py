@@ -36,8 +36,11 @@ def side_by_side(
 
 @contextmanager
 def no_room_for_threads() -> Iterator[None]:
-    """Have no thread start, as in a container with too many of them."""
-    before = threading.stack_size(2**46)
+    """Have no thread start, as in a container with too many of them.
+
+    No machine has room for the stack of one.
+    """
+    before = threading.stack_size(2**62)
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ from persistent.mapping import PersistentMapping
 from zope.component import getUtility
 from zope.configuration import xmlconfig
 
+from collective.beaker.caching import by_language
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.helpers import visits
 
@@ -36,6 +37,8 @@ try:
     from plone.app.testing import applyProfile
     from plone.app.testing import setRoles
     from plone.caching.interfaces import ICacheSettings
+    from plone.i18n.interfaces import ILanguageSchema
+    from plone.i18n.utility import setLanguageBinding
     from plone.registry.interfaces import IRegistry
     from plone.testing.zope import Browser
     from z3c.caching.registry import register
@@ -170,6 +173,26 @@ class TestCachingInPlone(BrowserTestCase):
         cache_control, vary = self.headers()
         self.assertIn("s-maxage=3600", cache_control)
         self.assertIn("Cookie", vary)
+
+
+class TestLanguages(BrowserTestCase):
+    layer = BEAKER_FUNCTIONAL_TESTING
+
+    def languages(self, accepted):
+        request = self.layer["request"].clone()
+        request["HTTP_ACCEPT_LANGUAGE"] = accepted
+        setLanguageBinding(request)
+        return by_language(request=request)
+
+    def test_those_of_a_text_without_a_translation_count(self):
+        settings = getUtility(IRegistry).forInterface(
+            ILanguageSchema, prefix="plone"
+        )
+        settings.available_languages = ["de", "en", "fr"]
+        settings.use_request_negotiation = True
+
+        self.assertEqual(self.languages("de,pt"), ("de", "en"))
+        self.assertEqual(self.languages("de,fr"), ("de", "fr", "en"))
 
 
 class TestLoginWithoutSession(BrowserTestCase):
