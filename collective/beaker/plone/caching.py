@@ -7,6 +7,8 @@ in ``vary``.  For content there is ``of_context``.
 from typing import Any
 from uuid import uuid4
 
+from persistent import Persistent
+from Products.CMFCore.indexing import processQueue
 from Products.CMFCore.interfaces import ICatalogTool
 from zope.component import getUtility
 
@@ -31,18 +33,32 @@ def of_users(*args: Any, **kwargs: Any) -> str:
     return "Products.PluggableAuthService"
 
 
-def by_catalog(*args: Any, **kwargs: Any) -> tuple[int, str]:
+def by_catalog(*args: Any, **kwargs: Any) -> tuple[str, str]:
     """Each state of the site's catalog has results of its own.
 
-    The catalog counts its changes, and two states have one number only after
-    an undo in the ZMI.  So nothing has to be dropped, and an edit costs
-    nothing.  The results for former states stay in the region until they
-    expire.
+    A state is told by the last transaction that has changed the catalog, or
+    the number of changes that it counts.  So nothing has to be dropped, and an
+    edit costs nothing.  The results for former states stay in the region until
+    they expire.
 
-    A request that has changed something shares no results: another one may
-    have counted as far, with another change.
+    A request that has changed something shares no results: nobody else may
+    see that yet.
     """
     # The catalog makes the changes that are in its queue now.
-    number = getUtility(ICatalogTool).getCounter()
+    processQueue()
+    catalog = getUtility(ICatalogTool)
+    # There is no public way to the two.  A catalog that is emptied does not
+    # count that, and one that is made anew begins to count anew.
+    last = max(map(_last_change, (catalog._catalog, catalog._counter)))
     is_shared = snapshot_in_use().is_clean
-    return (number, "" if is_shared else uuid4().hex)
+    return (last.hex(), "" if is_shared else uuid4().hex)
+
+
+def _last_change(part: Persistent | None) -> bytes:
+    """Return the id of the transaction that changed a part last."""
+    if part is None:
+        return b""
+    # It is not known before the part is loaded.
+    part._p_activate()
+    serial: bytes = part._p_serial
+    return serial

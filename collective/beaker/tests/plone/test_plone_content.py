@@ -14,6 +14,7 @@ from time import monotonic
 
 import transaction
 from Acquisition import Implicit
+from BTrees.Length import Length
 from OFS.SimpleItem import SimpleItem
 from zope.component import createObject
 from zope.component import getUtility
@@ -277,6 +278,35 @@ class TestCatalog(CachingTestCase):
         self.assertEqual(by_catalog(), before)
         self.page.reindexObject(idxs=["Title"])
         self.assertNotEqual(by_catalog(), before)
+
+    def test_a_catalog_that_is_emptied_is_in_another_state(self):
+        transaction.commit()
+        before = by_catalog()
+        getToolByName(self.portal, "portal_catalog").manage_catalogClear()
+        transaction.commit()
+
+        self.assertNotEqual(by_catalog(), before)
+
+    def test_a_catalog_that_has_counted_as_far_is_in_another_state(self):
+        """So it is with that of a site which was removed and made anew."""
+        transaction.commit()
+        before = by_catalog()
+        catalog = getToolByName(self.portal, "portal_catalog")
+        number = catalog.getCounter()
+        catalog._counter = Length(number)
+        transaction.commit()
+
+        self.assertEqual(catalog.getCounter(), number)
+        self.assertNotEqual(by_catalog(), before)
+
+    def test_a_state_is_the_same_in_the_next_transaction(self):
+        transaction.commit()
+        before = by_catalog()
+        self.page.title = "another, of which the catalog is not told"
+        transaction.commit()
+        self.portal._p_jar.cacheMinimize()
+
+        self.assertEqual(by_catalog(), before)
 
     def test_two_requests_that_have_counted_as_far_share_nothing(self):
         changed = []
