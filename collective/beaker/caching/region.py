@@ -35,6 +35,7 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.options import OWN_CACHE_DEFAULTS
 from collective.beaker.settings.readers import former_keys
+from collective.beaker.stores.base import CLOCK_LEEWAY
 from collective.beaker.stores.values import ValueStore
 from collective.beaker.stores.values import find_value_store
 from collective.beaker.stores.values.base import digits
@@ -397,7 +398,7 @@ class Region:
                 return None
         now, expire = time.time(), found.expire
         # As has_expired() does, without one more call for each hit.
-        if expire is None or now < found.stored + expire:
+        if expire is None or -CLOCK_LEEWAY <= now - found.stored < expire:
             return found
         has_ended = found.has_expired(now, self._stale_seconds(expire))
         return None if has_ended else found

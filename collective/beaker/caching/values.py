@@ -17,6 +17,7 @@ from ZPublisher.BaseResponse import BaseResponse
 from ZTUtils.Lazy import Lazy
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.stores.base import CLOCK_LEEWAY
 
 
 class CachedValue(NamedTuple):
@@ -47,9 +48,14 @@ class CachedValue(NamedTuple):
     form in which Beaker takes them, so that no hit has to make one."""
 
     def has_expired(self, now: float, stale: float = 0) -> bool:
-        """Tell whether it expired more than ``stale`` seconds ago."""
-        expire = self.expire
-        return expire is not None and now >= self.stored + expire + stale
+        """Tell whether it expired more than ``stale`` seconds ago.
+
+        So does one that was stored in the future: nobody knows when it ends.
+        """
+        if self.expire is None:
+            return False
+        age = now - self.stored
+        return not -CLOCK_LEEWAY <= age < self.expire + stale
 
 
 class Mark(NamedTuple):

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from collective.beaker.stores.base import CLOCK_LEEWAY
+
 
 ACCESSED = "_accessed_time"
 """The key of the time at which a session was used last."""
 
 CREATED = "_creation_time"
 """The key of the time at which a session began."""
-
-CLOCK_LEEWAY = 300
-"""By how many seconds the clock of another host may be ahead."""
 
 _NUMBERS = frozenset([int, float])
 """The types of times.  It has no bool, which is an int otherwise."""

@@ -29,6 +29,9 @@ from collective.beaker.stores.leases import Leases
 WAIT_SECONDS = 2
 """How long anyone waits for a lock, perhaps while holding others."""
 
+CLOCK_LEEWAY = 300
+"""By how many seconds the clock of another host may be ahead."""
+
 LEEWAY_SECONDS = 120
 """How much longer than a session's timeout Beaker has a store keep it."""
 

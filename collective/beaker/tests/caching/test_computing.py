@@ -8,6 +8,7 @@ import pytest
 from collective.beaker.caching import computing
 from collective.beaker.caching import leases
 from collective.beaker.caching.factory import find_region
+from collective.beaker.stores.base import CLOCK_LEEWAY
 from collective.beaker.stores.values.base import digits
 from collective.beaker.tests.helpers.forks import forked
 from collective.beaker.tests.helpers.regions import Computation
@@ -265,6 +266,21 @@ def test_a_value_that_expired_too_long_ago_is_not_returned(
         new.may_end.set()
 
         assert [each.result(SECONDS) for each in found] == ["new", "new"]
+
+
+@both_ways
+def test_a_value_of_a_clock_that_is_far_ahead_is_computed_anew(
+    shared_region, way, clock
+):
+    answers = iter(["ahead", "of today"])
+    ask = way(shared_region, lambda: next(answers))
+    clock(3600)
+    assert ask() == "ahead"
+    clock(-CLOCK_LEEWAY)
+    assert ask() == "ahead"
+    clock(-1)
+
+    assert ask() == "of today"
 
 
 def test_how_long_an_expired_value_is_used_can_be_said(configure, clock):

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collective.beaker.session.times import ACCESSED
-from collective.beaker.session.times import CLOCK_LEEWAY
 from collective.beaker.session.times import CREATED
 from collective.beaker.session.times import NoTime
 from collective.beaker.session.times import TimeInFuture
 from collective.beaker.session.times import Timeouts
 from collective.beaker.session.times import later
+from collective.beaker.stores.base import CLOCK_LEEWAY
 
 
 @pytest.mark.parametrize(
