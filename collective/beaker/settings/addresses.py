@@ -12,7 +12,9 @@ from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
+from inspect import signature
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +34,11 @@ _DECODE = "decode_responses"
 
 _NOT_DECODED = f"with {_DECODE}, nothing can be read. Remove that"
 
+_WRONG_PARAMETERS = (
+    "the client library does not accept the parameters behind the question "
+    "mark. Correct or remove them"
+)
+
 
 def database_error(address: str) -> str | None:
     """Read a URL as SQLAlchemy does, and look for the driver it names."""
@@ -41,13 +48,29 @@ def database_error(address: str) -> str | None:
 
     try:
         url = make_url(address)
-        create_engine(url)
+        dialect = create_engine(url).dialect
+        arguments, parameters = dialect.create_connect_args(url)
     except exc.NoSuchModuleError:
         return f"SQLAlchemy has no dialect {url.drivername!r}"
     except (exc.ArgumentError, ValueError):
         return "it must look like postgresql+psycopg://user@host/database"
     except ImportError as error:
         return f"install the database driver {error.name}"
+    return _driver_error(dialect.loaded_dbapi, arguments, parameters)
+
+
+def _driver_error(
+    driver: Any, arguments: Sequence[Any], parameters: Mapping[str, Any]
+) -> str | None:
+    try:
+        connect = signature(driver.connect)
+    except ValueError:
+        # A function in C may not tell what it takes.
+        return None
+    try:
+        connect.bind_partial(*arguments, **parameters)
+    except TypeError:
+        return _WRONG_PARAMETERS
     return None
 
 
@@ -200,10 +223,7 @@ def _parameter_error(
         for client in make_clients():
             client.connection_pool.make_connection()
     except (RedisError, TypeError, ValueError):
-        return (
-            "the client library does not accept the parameters behind the "
-            "question mark. Correct or remove them"
-        )
+        return _WRONG_PARAMETERS
     return None
 
 

@@ -216,6 +216,7 @@ def test_an_address_that_no_cluster_has_is_an_error(urls, wrong):
         ("ext:mongodb", "mongodb://host:99999/d", "does not understand it"),
         ("ext:mongodb", "mongodb://host/d?tlsCAFile=/no", "cannot be read"),
         ("ext:database", "sqlite:///a?timeout=x", "postgresql+psycopg://"),
+        ("ext:database", "mysql+pymysql://h/d?sslmode=x", "the parameters"),
         ("ext:database", "sessions.db", "postgresql+psycopg://user@host"),
         ("ext:database", "postgresql://h:x/d", "postgresql+psycopg://user@"),
         ("ext:database", "nosuchsql://host", "no dialect 'nosuchsql'"),
