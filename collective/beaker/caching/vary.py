@@ -5,8 +5,6 @@ and returns what matters about them or about the request: a text, or a tuple
 of plain values.  Results for which it returns the same are shared.
 """
 
-from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import suppress
 from threading import local
@@ -22,9 +20,8 @@ from transaction.interfaces import ITransaction
 from ZODB.Connection import Connection
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
-from zope.i18n import config
+from zope.i18n import negotiate
 from zope.i18n.interfaces import IUserPreferredLanguages
-from zope.i18n.negotiator import normalize_langs
 from zope.publisher.interfaces import IRequest
 
 from collective.beaker.caching.keys import encode
@@ -192,32 +189,28 @@ def by_language(*args: Any, **kwargs: Any) -> tuple[str, ...]:
 
     They are those that the visitor gets, in their order, as a text that is
     not translated to the first is shown in one of the others.  In Plone they
-    are those that were negotiated for the request.  Elsewhere they are those
-    that the browser prefers, among those that zope.i18n allows.  Outside of a
-    request there are none.
+    are those that were negotiated for the request.  Elsewhere it is the one
+    that zope.i18n negotiates, or else they are those that the browser
+    prefers.  Outside of a request there are none.
     """
     request = _request_of(*args, **kwargs)
     if request is None:
         return ()
-    adapter = IUserPreferredLanguages(request, None)
-    languages = adapter.getPreferredLanguages() if adapter is not None else ()
+    languages = _languages_of(request)
     # Not request["LANGUAGE"], which a visitor can set by ?LANGUAGE=de.
     chosen = getattr(request, "other", {}).get("LANGUAGE")
     if chosen:
         languages = (str(chosen), *languages)
-    elif config.ALLOWED_LANGUAGES:
-        languages = _allowed_languages(languages)
     return tuple(dict.fromkeys(languages))
 
 
-def _allowed_languages(preferred: Iterable[str]) -> Iterator[str]:
-    """Yield what zope.i18n allows, or the language it is a variant of."""
-    allowed = normalize_langs(config.ALLOWED_LANGUAGES)
-    for language in preferred:
-        for each in (language, language.partition("-")[0]):
-            if each in allowed:
-                yield each
-                break
+def _languages_of(request: Any) -> Sequence[str]:
+    """Return the languages of translations, as zope.i18n finds them."""
+    negotiated: str | None = negotiate(request)
+    if negotiated is not None:
+        return (negotiated,)
+    preferred = IUserPreferredLanguages(request, None)
+    return () if preferred is None else preferred.getPreferredLanguages()
 
 
 def of_context(*args: Any, **kwargs: Any) -> str:
