@@ -6,6 +6,7 @@ It answers 503 if the store fails, and warns of a wrong signature.
 import logging
 from collections.abc import Callable
 from collections.abc import Sequence
+from contextlib import suppress
 from http.cookies import Morsel
 from typing import Any
 from typing import TypeVar
@@ -14,6 +15,7 @@ from weakref import ref
 from zope.component import getUtility
 from zope.interface import implementer
 from ZPublisher.HTTPRequest import HTTPRequest
+from ZPublisher.Iterators import IUnboundStreamIterator
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
@@ -382,6 +384,8 @@ class LazySession(SessionMapping):
         self._is_closed = True
         self._request = ref(request)
         if not self._is_used:
+            if IUnboundStreamIterator.providedBy(request.response.body):
+                self._expect_late_use()
             return
         if self._session is not None and not self._is_judged:
             self._respect_owner(self._session)
@@ -394,6 +398,17 @@ class LazySession(SessionMapping):
         if not is_stored:
             self.persist()
         self._send_cookie(request)
+
+    def _expect_late_use(self) -> None:
+        """Note the options and the user while site and user are known.
+
+        Neither is any more while an iterator is sent.  Options that are wrong
+        are an error for those only who use the session.
+        """
+        with suppress(Exception):
+            self._policy = self._policy_in_force()
+        if self.knows_user:
+            self._user = (self._user_at_end(),)
 
     def _send_cookie(self, request: HTTPRequest) -> None:
         if self._cookie is None:

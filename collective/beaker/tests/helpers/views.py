@@ -68,8 +68,11 @@ def delete(request):
     ISession(request).delete()
 
 
-def streaming(*views):
-    """Return a view whose response calls views while it is sent."""
+def streaming(*views, before=read_count):
+    """Return a view whose response calls views while it is sent.
+
+    ``before`` is called before that.
+    """
 
     @implementer(IUnboundStreamIterator)
     class Chunks:
@@ -83,7 +86,7 @@ def streaming(*views):
             return next(self.parts).encode()
 
     def view(request):
-        ISession(request).get("count")
+        before(request)
         return Chunks(request)
 
     return view

@@ -167,6 +167,28 @@ def test_what_an_iterator_saves_is_stored_at_once(visitor, caplog):
     assert log_of(caplog) == []
 
 
+def test_what_an_iterator_saves_is_stored_in_the_session_of_its_site(
+    sites, visitor, caplog
+):
+    visitor.visit(count)
+    visitor.visit(count, "/special")
+    view = streaming(count, count, before=ISession)
+
+    assert visitor.visit(view, "/special").text == "23"
+    assert visitor.visit(read_count, "/special").text == "3"
+    assert visitor.visit(read_count).text == "1"
+    assert log_of(caplog) == []
+
+
+def test_an_iterator_that_uses_no_session_needs_no_right_options(
+    config, visitor
+):
+    config["type"] = "unknown"
+    view = streaming(ignore_session, before=ignore_session)
+
+    assert visitor.visit(view).text == "nothing"
+
+
 def test_an_iterator_may_end_the_session(visitor, caplog):
     visitor.visit(count)
     visitor.visit(streaming(delete))
