@@ -28,7 +28,7 @@ class DbmStore(FolderStore):
 
     suffix = ".dbm"
 
-    _endings = ("", ".dat", ".dir", ".bak", ".db", ".pag")
+    _endings = ("", ".dat", ".dir", ".bak", ".db", ".pag", "-wal", "-shm")
     """What the implementations of dbm add to a file's name."""
 
     def __init__(

@@ -166,6 +166,16 @@ def test_the_module_dbm_itself_may_be_given(id, tmp_path):
         store.load(id)
 
 
+def test_a_session_in_a_dbm_file_leaves_nothing_behind(id, tmp_path):
+    """SQLite, which is in dbm since Python 3.13, adds files of its own."""
+    folder = tmp_path / "sessions"
+    store = make_store("dbm", data_dir=str(folder), dbmmodule=dbm)
+    store.swap(id, None, "first")
+    store.swap(id, store.load(id), None)
+
+    assert not list(folder.rglob(f"{id}*"))
+
+
 def test_stores_write_nothing_outside_their_folder(id, tmp_path):
     store = make_store("file", data_dir=str(tmp_path / "a"))
     store.swap(id, None, "first")
