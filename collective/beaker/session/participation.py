@@ -33,12 +33,15 @@ class Participant(Protocol):
 def join(session: Participant) -> bool:
     """Have a session take part in the current transaction.
 
-    Returns False if it is too late: the transaction has failed, or is being
-    committed.
+    One that has failed takes no part any more, but is aborted later.  Returns
+    False if it is too late, as the transaction is being committed.
     """
+    current = transaction.get()
     try:
-        transaction.get().join(SessionDataManager(session))
-    except (TransactionFailedError, ValueError):
+        current.join(SessionDataManager(session))
+    except TransactionFailedError:
+        current.addBeforeAbortHook(session.roll_back)
+    except ValueError:
         return False
     return True
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import transaction
 from OFS.Folder import Folder
+from Products.Five.browser import BrowserView
 from zExceptions import NotFound
 from zExceptions import Redirect
 from ZODB.POSException import ConflictError
@@ -36,6 +37,7 @@ from collective.beaker.tests.helpers.visitors import session_cookie
 from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import Visitor
+from collective.beaker.tests.helpers.zope import error_page
 from collective.beaker.tests.helpers.zope import published
 from collective.beaker.tests.helpers.zope import subscribed
 
@@ -717,10 +719,6 @@ def test_the_logout_of_one_who_has_no_session_leaves_nothing_behind(
 def test_an_error_page_may_read_the_session_after_a_failed_commit(
     server_store, visitor
 ):
-    from Products.Five.browser import BrowserView
-
-    from collective.beaker.tests.helpers.zope import error_page
-
     class ErrorPage(BrowserView):
         __roles__ = None
 
@@ -735,6 +733,26 @@ def test_an_error_page_may_read_the_session_after_a_failed_commit(
         response = visitor.visit(fail, status=500)
 
     assert response.text == "1"
+
+
+def test_what_an_error_page_saves_after_a_failed_commit_is_not_stored(
+    server_store, visitor
+):
+    class ErrorPage(BrowserView):
+        __roles__ = None
+
+        def __call__(self):
+            return count(self.request)
+
+    def fail(request):
+        transaction.get().join(OtherManager("tpc_vote", "a"))
+
+    visitor.visit(count)
+    with error_page(ErrorPage):
+        response = visitor.visit(fail, status=500)
+
+    assert response.text == "2"
+    assert visitor.visit(read_count).text == "1"
 
 
 def test_a_session_that_is_used_before_commit_is_stored(visitor):
