@@ -13,7 +13,6 @@ from OFS.Application import Application
 from zope.configuration import xmlconfig
 from zope.configuration.config import ConfigurationMachine
 
-import collective.beaker
 from collective.beaker.caching.factory import clear_memory
 from collective.beaker.testing.section import BeakerConfigLayer
 from collective.beaker.testing.section import popBeakerConfig
@@ -30,6 +29,18 @@ except ModuleNotFoundError:
     from plone.testing.zope import STARTUP as FIXTURE
     from plone.testing.zope import FunctionalTesting
     from plone.testing.zope import IntegrationTesting
+
+
+_ZCML = """\
+<configure
+    xmlns="http://namespaces.zope.org/zope"
+    xmlns:beaker="http://namespaces.plone.org/beaker">
+  <include package="collective.beaker" />
+  <beaker:loadConfiguration />
+</configure>
+"""
+"""Reads the settings even if a layer below has already included the package:
+then they are those of that layer, and including it again does nothing."""
 
 
 class BeakerFixture(SandboxLayer):
@@ -68,14 +79,16 @@ class BeakerFixture(SandboxLayer):
         self, app: Application, configurationContext: ConfigurationMachine
     ) -> None:
         """Load the ZCML; PloneSandboxLayer calls this."""
-        for package in (collective.beaker, *self.zcmlPackages):
+        xmlconfig.string(_ZCML, configurationContext)
+        for package in self.zcmlPackages:
             xmlconfig.file(
                 "configure.zcml", package, context=configurationContext
             )
 
     def setUpZCMLFiles(self) -> None:
         """Load the ZCML; ZCMLSandbox calls this."""
-        for package in (collective.beaker, *self.zcmlPackages):
+        xmlconfig.string(_ZCML, self["configurationContext"])
+        for package in self.zcmlPackages:
             self.loadZCMLFile("configure.zcml", package)
 
 

@@ -250,6 +250,17 @@ class TestFixture(unittest.TestCase):
         self.addCleanup(fixture.tearDown)
         self.assertEqual(getUtility(ISessionConfig)["key"], "own")
 
+    def test_fixture_on_another_one_has_settings_of_its_own(self):
+        base = BeakerFixture()
+        base.setUp()
+        self.addCleanup(base.tearDown)
+        before = state()
+        fixture = OwnFixture(bases=(base,), name="on another")
+        fixture.setUp()
+        self.assertEqual(getUtility(ISessionConfig)["key"], "own")
+        fixture.tearDown()
+        self.assertEqual(state(), before)
+
     def test_set_up_that_fails_restores_what_was_there(self):
         with self.assertRaisesRegex(RuntimeError, "broken"):
             BrokenFixture().setUp()
