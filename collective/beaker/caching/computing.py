@@ -172,8 +172,10 @@ class Computation:
         self._claim = claim
         self._generations = self._region.generations(self._wanted, records)
         if self._region.is_marked(self._wanted, records):
-            # It was invalidated by a commit that we do not see yet.
+            # Nobody could use it: it was invalidated by a commit that we do
+            # not see yet, or a moment ago.
             self._outcome = _Outcome.ALONE
+            self._region.correct_times(self._wanted, records)
         leases.hold(self._region.store, claim, self._region.name)
 
     def finish(

@@ -24,6 +24,7 @@ from collective.beaker.caching.names import make_wanted
 from collective.beaker.caching.names import name_of_tag
 from collective.beaker.caching.names import names_of
 from collective.beaker.caching.names import prefix_of
+from collective.beaker.caching.snapshots import number_of_time
 from collective.beaker.caching.values import CachedValue
 from collective.beaker.caching.values import Codec
 from collective.beaker.caching.values import Mark
@@ -397,28 +398,55 @@ class Region:
             ):
                 return None
         now, expire = time.time(), found.expire
+        age = now - found.stored
         # As has_expired() does, without one more call for each hit.
-        if expire is None or -CLOCK_LEEWAY <= now - found.stored < expire:
+        if age >= -CLOCK_LEEWAY and (expire is None or age < expire):
             return found
         has_ended = found.has_expired(now, self._stale_seconds(expire))
         return None if has_ended else found
 
     def is_marked(self, asked: Wanted, records: Mapping[str, Any]) -> bool:
-        """Tell whether a later commit may have invalidated the value.
+        """Tell whether the value is invalid, as something was dropped later.
 
         So it is until the store has been told what it has to drop.
         """
         if self._owes(asked):
             return True
-        record = records.get(asked.name)
-        if record is None or asked.snapshot is None:
+        if asked.snapshot is None:
             return False
-        tid, _ = asked.snapshot
+        tid, moment = asked.snapshot
+        if any(records.get(tag, b"") > moment for tag in asked.time_tags):
+            return True
+        record = records.get(asked.name)
+        if record is None:
+            return False
         found = self._decoded(asked.name, record)
         if isinstance(found, Mark):
             return found.number > int(tid, 16)
         # A value that has expired may be there in the place of a mark.
-        return bool(found and found.snapshot and found.snapshot[0] > tid)
+        return (
+            found is not None
+            and found.snapshot is not None
+            and found.snapshot[0] > tid
+            and not found.is_of_future(time.time())
+        )
+
+    def correct_times(self, asked: Wanted, records: Mapping[str, Any]) -> None:
+        """Have tags dropped now that a clock far ahead has dropped.
+
+        Otherwise no value with such a tag is valid until that time comes.
+        """
+        now = time.time()
+        future = digits(number_of_time(now + CLOCK_LEEWAY))
+        ahead = [
+            tag for tag in asked.time_tags if records.get(tag, b"") > future
+        ]
+        seconds = self.seconds_to_keep(self.expire)
+        try:
+            for tag in ahead:
+                self.store.put(tag, digits(number_of_time(now)), seconds)
+        except StoreUnavailable as error:
+            self.failed("fails", str(error))
 
     def generations(
         self, asked: Wanted, records: Mapping[str, Any]

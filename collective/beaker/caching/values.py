@@ -50,12 +50,18 @@ class CachedValue(NamedTuple):
     def has_expired(self, now: float, stale: float = 0) -> bool:
         """Tell whether it expired more than ``stale`` seconds ago.
 
-        So does one that was stored in the future: nobody knows when it ends.
+        So has one that was stored in the future: nobody knows when it ends,
+        nor whether it is older than what was dropped since.
         """
-        if self.expire is None:
-            return False
-        age = now - self.stored
-        return not -CLOCK_LEEWAY <= age < self.expire + stale
+        if self.is_of_future(now):
+            return True
+        return self.expire is not None and (
+            now - self.stored >= self.expire + stale
+        )
+
+    def is_of_future(self, now: float) -> bool:
+        """Tell whether it was stored by a clock that was far ahead."""
+        return self.stored > now + CLOCK_LEEWAY
 
 
 class Mark(NamedTuple):

@@ -513,6 +513,80 @@ def test_without_a_zodb_a_transaction_drops_by_time(region):
     assert euro() == 2
 
 
+def test_a_clock_that_was_far_ahead_drops_nothing_until_that_time(
+    zope, title, computed, clock
+):
+    clock(3600)
+    zope.see(title, "news")
+    clock(-3600)
+    zope.see(title, "news")
+    assert len(computed) == 2
+
+    clock(MARGIN_SECONDS + 1)
+    zope.see(title, "news")
+    zope.see(title, "news")
+    assert len(computed) == 3
+
+
+def test_nor_does_it_keep_values_without_a_zodb_from_being_stored(
+    region, computed, clock
+):
+    @cached(region, name=region)
+    def euro():
+        computed.append("EUR")
+        return 1
+
+    clock(3600)
+    euro()
+    clock(-3600)
+    euro()
+    euro()
+
+    assert len(computed) == 2
+
+
+def test_what_a_clock_far_ahead_has_stored_for_ever_can_be_dropped(
+    region, clock, monkeypatch
+):
+    monkeypatch.setitem(cache_regions[region], "expire", None)
+    rates = {"EUR": 1}
+
+    @cached(region, tags=lambda: "rates", name=region)
+    def euro():
+        return rates["EUR"]
+
+    clock(3600)
+    assert euro() == 1
+    clock(-3600)
+    rates["EUR"] = 2
+    drop("rates")
+    transaction.commit()
+
+    assert euro() == 2
+
+
+def test_nobody_waits_in_turn_for_what_was_dropped_a_moment_ago(
+    region, monkeypatch
+):
+    monkeypatch.setitem(cache_regions[region], "lock_timeout", 2 * SECONDS)
+    calls = count(1)
+    both = Barrier(2)
+
+    @cached(region, tags=lambda: "rates", name=region)
+    def euro():
+        if next(calls) == 1:
+            counters = find_region(region).counters
+            wait_until(lambda: counters.waits == 2)
+        else:
+            both.wait(SECONDS)
+        return 1
+
+    drop("rates")
+    transaction.commit()
+
+    assert in_threads(3, euro) == [1, 1, 1]
+
+
 # Several databases
 
 
