@@ -18,6 +18,7 @@ from zope.interface import implementer
 from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import IValueStore
 from collective.beaker.interfaces import Size
+from collective.beaker.stores.base import CLOCK_LEEWAY
 from collective.beaker.stores.guarded import Guarded
 
 
@@ -188,6 +189,15 @@ def _sum_of(sizes: Iterable[Size]) -> Size:
 def end_of(seconds: float | None) -> float:
     """Return when a record ends that is kept for so many seconds."""
     return math.inf if seconds is None else time.time() + seconds
+
+
+def latest_end_of_claim(seconds: float) -> float:
+    """Return when a claim ends at the latest that lasts so many seconds.
+
+    A clock that was far ahead has made one that ends later: it is free, as
+    otherwise nobody could have it until that time if its owner was killed.
+    """
+    return time.time() + seconds + CLOCK_LEEWAY
 
 
 def new_token() -> str:

@@ -27,6 +27,7 @@ from collective.beaker.stores.private import remove
 from collective.beaker.stores.private import replace
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import end_of
+from collective.beaker.stores.values.base import latest_end_of_claim
 from collective.beaker.stores.values.base import new_token
 
 
@@ -82,7 +83,8 @@ class FileValues(ValueStore):
         claim = Claim(name, new_token())
         path = self._path(name) + _CLAIM
         with self._locked(name):
-            is_free = _has_ended(read(path))
+            end = _end_of(read(path))
+            is_free = not time.time() < end <= latest_end_of_claim(seconds)
             if is_free:
                 _write(path, claim.token.encode(), seconds)
             return claim if is_free else None, self._get(names)

@@ -16,6 +16,7 @@ from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import end_of
+from collective.beaker.stores.values.base import latest_end_of_claim
 from collective.beaker.stores.values.base import new_token
 
 
@@ -86,7 +87,8 @@ class MemoryValues(ValueStore):
         now = time.time()
         claim = Claim(name, new_token())
         with self._lock:
-            if self._claims.get(name, ("", 0))[1] > now:
+            _, end = self._claims.get(name, ("", 0))
+            if now < end <= latest_end_of_claim(seconds):
                 return None, self.get(names)
             self._claims[name] = claim.token, now + seconds
             return claim, self.get(names)

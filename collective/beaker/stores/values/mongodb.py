@@ -23,6 +23,7 @@ from collective.beaker.stores.mongodb import Document
 from collective.beaker.stores.mongodb import connect
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import end_of
+from collective.beaker.stores.values.base import latest_end_of_claim
 from collective.beaker.stores.values.base import new_token
 
 
@@ -59,8 +60,10 @@ class MongoValues(ValueStore):
         self, name: str, names: Sequence[str], seconds: float
     ) -> tuple[Claim | None, dict[str, Any]]:
         claim, now = Claim(name, new_token()), time.time()
+        latest = latest_end_of_claim(seconds)
+        ended = ({"$lte": now}, {"$gt": latest})
         self._upsert(
-            {"_id": name, "claim_ends": {"$lte": now}},
+            {"_id": name, "$or": [{"claim_ends": end} for end in ended]},
             {
                 "$set": {"claimant": claim.token, "claim_ends": now + seconds},
                 "$setOnInsert": {"ends": _NOT_STORED},

@@ -35,6 +35,7 @@ from collective.beaker.stores.sql_database import Raw
 from collective.beaker.stores.sql_database import make_engine
 from collective.beaker.stores.sql_database import sql_reason_of
 from collective.beaker.stores.values.base import ValueStore
+from collective.beaker.stores.values.base import latest_end_of_claim
 from collective.beaker.stores.values.base import new_token
 
 
@@ -127,7 +128,8 @@ class _Statements:
         self.delete_ended = table.delete().where(names, ended)
         # Rows that are there or not
         claimant, claim_ends = columns.claimant, columns.claim_ends
-        is_free = claim_ends <= now
+        latest = bindparam("latest", type_=sqlalchemy.Double)
+        is_free = (claim_ends <= now) | (claim_ends > latest)
         self.claim = self._upsert(
             {
                 "ends": _NOT_STORED,
@@ -259,6 +261,7 @@ class SqlValues(ValueStore):
     ) -> tuple[Claim | None, dict[str, Any]]:
         claim, now = Claim(name, new_token()), time.time()
         values = {"this": name, "token": claim.token, "end": now + seconds}
+        values["latest"] = latest_end_of_claim(seconds)
         self._write(self._statements.claim, values)
         rows = self._rows(self._statements.select_with_claims, names=names)
         is_ours = any(token == claim.token for *_, token in rows)

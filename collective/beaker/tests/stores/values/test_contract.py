@@ -10,6 +10,7 @@ from zope.interface.verify import verifyObject
 
 from collective.beaker.interfaces import IValueStore
 from collective.beaker.interfaces import Size
+from collective.beaker.stores.base import CLOCK_LEEWAY
 from collective.beaker.stores.values import find_value_store
 from collective.beaker.tests.helpers.forks import forked
 from collective.beaker.tests.helpers.forks import in_fork
@@ -191,6 +192,18 @@ def test_a_claim_ends_by_itself(values):
     values.claim("v:1", ["v:1"], 0.01)
 
     wait_until(lambda: not is_claimed(values, "v:1"))
+
+
+def test_a_claim_of_a_clock_that_was_far_ahead_is_free(values, clock):
+    if values.kind in ("ext:redis", "ext:rediscluster", "ext:memcached"):
+        pytest.skip("the server ends claims by its own clock")
+    clock(CLOCK_LEEWAY + 1)
+    claimed(values, "v:1")
+    clock(-CLOCK_LEEWAY)
+    assert is_claimed(values, "v:1")
+
+    clock(-1)
+    assert not is_claimed(values, "v:1")
 
 
 def test_a_claim_that_is_renewed_lasts(values):
