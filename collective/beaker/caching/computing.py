@@ -29,6 +29,12 @@ _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.1
 """The seconds between two attempts to get a claim."""
 
+_ALONE_SECONDS = 10
+"""For how long nobody waits for a value that could not be stored."""
+
+_MOST_ALONE = 1000
+"""How many such values are remembered."""
+
 
 class _Outcome(Enum):
     """What those may do who have waited for another thread."""
@@ -57,7 +63,20 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[str, _Flight] = {}
+        self._alone: dict[str, float] = {}
         self._lock = Lock()
+
+    def leave_alone(self, name: str) -> None:
+        """Have nobody wait for a value for a while: it cannot be stored."""
+        with self._lock:
+            if len(self._alone) >= _MOST_ALONE:
+                self._alone.clear()
+            self._alone[name] = time.monotonic() + _ALONE_SECONDS
+
+    def is_left_alone(self, name: str) -> bool:
+        """Tell whether a value could not be stored a moment ago."""
+        end = self._alone.get(name)
+        return end is not None and time.monotonic() < end
 
     def take_off(self, name: str) -> tuple[_Flight, bool]:
         """Return the flight of a value, and whether it begins with this."""
@@ -112,16 +131,20 @@ class Computation:
             self._region.count("waits")
 
     def _find_or_claim(self, old: CachedValue | None) -> CachedValue | None:
-        deadline = time.monotonic() + self._region.lock_timeout
+        flights, name = self._region.flights, self._wanted.name
+        patience = self._region.lock_timeout
+        if flights.is_left_alone(name):
+            patience = 0
+        deadline = time.monotonic() + patience
         while True:
-            flight, is_mine = self._region.flights.take_off(self._wanted.name)
+            flight, is_mine = flights.take_off(name)
             if is_mine:
                 self._flight = flight
                 return self._claim_value(old, deadline)
             if flight.thread == get_ident():
                 # The function has called itself.
                 return None
-            if old is not None:
+            if old is not None or not patience:
                 return old
             self._count_wait()
             in_time = flight.landed.wait(deadline - time.monotonic())
@@ -150,10 +173,10 @@ class Computation:
                 return None
             if old is not None:
                 return old
-            self._count_wait()
             if time.monotonic() + pause > deadline:
                 self._outcome = _Outcome.ALONE
                 return None
+            self._count_wait()
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -201,6 +224,7 @@ class Computation:
         self._outcome = _Outcome.ALONE
         record = self._region.encoded(self._wanted.name, made)
         if record is None:
+            self._region.flights.leave_alone(self._wanted.name)
             return
         try:
             is_stored = self._region.store.settle(
@@ -211,6 +235,7 @@ class Computation:
             )
         except StoreUnavailable as error:
             self._region.failed("fails", str(error))
+            self._region.flights.leave_alone(self._wanted.name)
             return
         leases.let_go(self._claim)
         self._claim = None

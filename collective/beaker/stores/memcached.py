@@ -176,6 +176,11 @@ def memcached_reason_of(error: BaseException) -> str:
     """Return why memcached fails."""
     if isinstance(error, CannotCompare):
         return "memcached has been started with -C; start it without"
+    if isinstance(error, MemcacheServerError) and "too large" in str(error):
+        return (
+            "a value is larger than memcached allows for one item; start it "
+            "with a larger -I"
+        )
     return reason_of(error)
 
 

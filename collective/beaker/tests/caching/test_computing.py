@@ -283,6 +283,21 @@ def test_a_value_of_a_clock_that_is_far_ahead_is_computed_anew(
     assert ask() == "of today"
 
 
+def test_nobody_waits_for_a_value_that_could_not_be_stored(
+    shared_region, events
+):
+    unstorable = threading.Lock()
+    ask = by_region(shared_region, lambda: unstorable)
+    ask()
+    name = shared_region.wanted("a cache", b"key").name
+    of_another, _ = shared_region.store.claim(name, [name], SECONDS)
+    assert of_another is not None
+
+    noted = events(shared_region)
+    assert ask() is unstorable
+    assert "waits" not in noted
+
+
 def test_how_long_an_expired_value_is_used_can_be_said(configure, clock):
     region = configure(expire=60, stale=5)
     answers = iter(["old", "new"])

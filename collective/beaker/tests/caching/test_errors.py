@@ -131,7 +131,8 @@ def test_a_value_that_is_too_large_is_returned(configure, memcached, caplog):
     ask = by_region(region, lambda: (next(numbers), "x" * 2_000_000))
 
     assert [ask()[0], ask()[0]] == [0, 1]
-    assert len(log_of(caplog)) == 1
+    [record] = log_of(caplog)
+    assert "start it with a larger -I" in record.getMessage()
 
 
 class OutOfMemory:
