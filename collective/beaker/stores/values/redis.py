@@ -111,7 +111,12 @@ local left = math.max(redis.call("PTTL", KEYS[1]), tonumber(ARGV[2]))
 if present and present > ARGV[1] then
     redis.call("PEXPIRE", KEYS[1], left)
 else
-    redis.call("SET", KEYS[1], ARGV[1], "PX", left)
+    local done = redis.pcall("SET", KEYS[1], ARGV[1], "PX", left)
+    if done.err then
+        -- It may be full: what is not there is not valid, either.
+        redis.call("DEL", KEYS[1], KEYS[2])
+        return done
+    end
 end
 redis.call("DEL", KEYS[2])
 return 1

@@ -135,3 +135,17 @@ def test_many_numbers_are_sent_at_once(values, client):
     reads = client.info("stats")["total_reads_processed"] - before
 
     assert reads < 10
+
+
+def test_a_redis_that_is_full_forgets_what_is_dropped(values, client):
+    values.put("v:1", b"\0value", 60)
+    values.raise_numbers(["t:1"], 1, None)
+    client.config_set("maxmemory", 1)
+    try:
+        for name in ("v:1", "t:1"):
+            with pytest.raises(StoreUnavailable, match="OutOfMemoryError"):
+                values.raise_numbers([name], 2, None)
+    finally:
+        client.config_set("maxmemory", 0)
+
+    assert values.get(["v:1", "t:1"]) == {}
