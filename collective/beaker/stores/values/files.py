@@ -148,7 +148,14 @@ class FileValues(ValueStore):
                 remove(self._path(name) + _CLAIM)
                 content = read(path)
                 present = self._get([name]).get(name, number)
-                _write(path, max(present, number), seconds, _end_of(content))
+                end = _end_of(content)
+                try:
+                    _write(path, max(present, number), seconds, end)
+                except OSError:
+                    # The disk may be full: what is not there is not valid,
+                    # either.
+                    remove(path)
+                    raise
 
     def _keep(self, keep: Mapping[str, Any], seconds: float | None) -> None:
         end = end_of(seconds)

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import resource
 import shutil
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ import pytest
 
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values import find_value_store
+from collective.beaker.tests.helpers.forks import in_fork
 
 
 @pytest.fixture
@@ -153,3 +155,16 @@ def test_regions_in_one_folder_share_a_store(tmp_path):
     options = {"type": "file", "data_dir": str(tmp_path)}
 
     assert find_value_store(options, "one") is find_value_store(options, "two")
+
+
+def test_a_disk_that_is_full_forgets_what_is_dropped(values):
+    values.raise_numbers(["t:1"], 1, None)
+
+    def drop_on_a_full_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        with pytest.raises(StoreUnavailable):
+            values.raise_numbers(["t:1"], 2, None)
+        return True
+
+    assert in_fork(drop_on_a_full_disk)
+    assert values.get(["t:1"]) == {}
