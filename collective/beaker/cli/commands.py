@@ -41,6 +41,7 @@ from collective.beaker.maintenance.stored import Options
 from collective.beaker.maintenance.stored import SessionInspector
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import sweep as sweep_sessions
+from collective.beaker.maintenance.users import count_sessions_of_user
 from collective.beaker.maintenance.users import end_sessions_of_user
 from collective.beaker.maintenance.users import list_sessions_of_user
 from collective.beaker.report import make_report
@@ -306,7 +307,7 @@ def _revoke_id(path: str, zope: bool, id: str, yes: bool) -> None:
 def _revoke_user(options: Options, user: str, yes: bool) -> None:
     inspector = SessionInspector(options)
     if not yes:
-        number = len(list_sessions_of_user(options, user, True))
+        number = count_sessions_of_user(options, user)
         if not number:
             raise Failure(wording.NO_SESSION_OF_USER)
         what = wording.number(number, "session")

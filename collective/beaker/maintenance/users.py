@@ -96,6 +96,15 @@ def list_sessions_of_user(
     return sorted(found, key=lambda each: each.last_used, reverse=True)
 
 
+def count_sessions_of_user(options: Options, user: str) -> int:
+    """Return how many sessions ``end_sessions_of_user`` ends, searching all.
+
+    Raises as ``sessions_of_user``.
+    """
+    inspector = SessionInspector(options)
+    return sum(1 for _ in _find(inspector, user, search_all=True))
+
+
 def end_session_of_user(options: Options, user: str, token: str) -> bool:
     """End the session of a user that a token names.
 
@@ -139,10 +148,35 @@ def _find(
     Those without data are in the index, but cannot be read here.
     """
     marks = inspector.marks_of_user(user)
-    noted = None if search_all else _noted(inspector, marks)
+    if search_all:
+        return _find_everywhere(inspector, marks)
+    noted = _noted(inspector, marks)
     if noted is None:
         return _search(inspector, marks)
     return _find_noted(inspector, noted)
+
+
+def _find_everywhere(
+    inspector: SessionInspector, marks: Sequence[str]
+) -> Iterator[InspectedRecord]:
+    """Yield what a search finds, and then what only the index knows.
+
+    A search cannot tell whose a session is that cannot be read here.
+    """
+    noted = None
+    with _index_failure_logged():
+        noted = _noted(inspector, marks)
+    met: set[str] = set()
+    with failing_late(StoreUnavailable) as step:
+        for found in (
+            _search(inspector, marks),
+            _find_noted(inspector, noted or {}),
+        ):
+            with step():
+                for inspected in found:
+                    if inspected.id not in met:
+                        met.add(inspected.id)
+                        yield inspected
 
 
 def _that_had_token(
@@ -184,7 +218,7 @@ def _search(
         mark = _mark_of(inspector, inspected)
         if mark is not None and mark in marks and inspected.id not in met:
             met.add(inspected.id)
-            with _failure_to_note_logged():
+            with _index_failure_logged():
                 inspector.store.add_to_index(mark, inspected.id)
             yield inspected
 
@@ -233,7 +267,7 @@ def _find_noted(
                     belongs = yield from found
                     if not belongs:
                         wrong.append(id)
-            with _failure_to_note_logged():
+            with _index_failure_logged():
                 inspector.store.remove_from_index(mark, wrong)
 
 
@@ -260,8 +294,8 @@ def _follow_noted(
 
 
 @contextmanager
-def _failure_to_note_logged() -> Iterator[None]:
-    """Go on where the index cannot be changed, as in a store without room.
+def _index_failure_logged() -> Iterator[None]:
+    """Go on where the index cannot be used, as in a store without room.
 
     Sessions are found and ended all the same.
     """

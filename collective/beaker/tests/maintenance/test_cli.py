@@ -863,6 +863,22 @@ def test_the_sessions_of_a_user_are_ended(files, users):
     assert files.ids() == {users["bert"], users["nobody"]}
 
 
+@pytest.mark.parametrize("more", [[], ["--yes"]])
+def test_a_session_of_the_user_that_is_unreadable_here_is_ended(
+    files, users, more
+):
+    """To Zope, where the class exists, it would go on to be one."""
+    id, store = users["anna"], files.store
+    mark = files.session.policy.owners.mark(name_of_path("/acl_users", "anna"))
+    store.add_to_index(mark, id)
+    store.swap(id, store.load(id), "no session")
+    options = ["--user", "/acl_users/anna", *more]
+    result = invoke(files.zope_conf, "revoke", *options, input="y\n")
+
+    assert "Ended 1 session." in result.stdout
+    assert files.ids() == {users["bert"], users["nobody"]}
+
+
 def test_the_user_of_another_folder_is_another_one(files, users):
     options = ("--user", "/site/acl_users/anna")
     result = invoke(files.zope_conf, "revoke", *options)
