@@ -25,7 +25,7 @@ def make_folders(configuration: Configuration) -> list[str]:
 
 
 def folder_warnings(configuration: Configuration) -> list[str]:
-    """Return warnings of folders that are in the hands of others."""
+    """Return warnings of folders that are relative, or in others' hands."""
     if configuration.errors:
         return []
     named = {
@@ -34,7 +34,14 @@ def folder_warnings(configuration: Configuration) -> list[str]:
     }
     for folder, key in _file_folders(configuration).items():
         named.setdefault(folder, f"{key} names a file in {folder!r}")
-    return [
+    relative = [
+        f"{name}, which is relative: it starts from the folder in which a "
+        "process was started, so that the command may look elsewhere than "
+        "Zope does. Write an absolute path."
+        for folder, name in named.items()
+        if not os.path.isabs(folder)
+    ]
+    return relative + [
         f"{name}, which {reason}. Others could change what Zope reads there. "
         "Give it to Zope's user, with the mode 700."
         for folder, name in named.items()

@@ -149,3 +149,26 @@ def test_a_file_of_sqlite_where_all_can_write_is_a_warning(tmp_path):
         f"session.url names a file in {str(tmp_path)!r}, which any local user"
     )
     assert used_folders(configuration) == [str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("session.data_dir", "var/sessions"),
+        ("session.data_dir", "~/sessions"),
+        ("cache.lock_dir", "locks"),
+        ("session.url", "sqlite:///sessions.db"),
+    ],
+)
+def test_a_folder_that_depends_on_where_a_process_starts_is_warned_of(
+    setting, value, tmp_path, monkeypatch
+):
+    """From elsewhere, the command would end no session, and say so."""
+    monkeypatch.chdir(tmp_path)
+    more = {"session.type": "ext:database"} if "url" in setting else {}
+    configuration = read_configuration({setting: value, **more})
+    make_folders(configuration)
+
+    [warning] = folder_warnings(configuration)
+    assert warning.startswith(f"{setting} ")
+    assert warning.endswith("Write an absolute path.")
