@@ -48,15 +48,16 @@ def database_error(address: str) -> str | None:
 
     try:
         url = make_url(address)
-        dialect = create_engine(url).dialect
-        arguments, parameters = dialect.create_connect_args(url)
+        engine = create_engine(url)
+        # Its own URL is without what SQLAlchemy itself takes.
+        arguments, parameters = engine.dialect.create_connect_args(engine.url)
     except exc.NoSuchModuleError:
         return f"SQLAlchemy has no dialect {url.drivername!r}"
     except (exc.ArgumentError, ValueError):
         return "it must look like postgresql+psycopg://user@host/database"
     except ImportError as error:
         return f"install the database driver {error.name}"
-    return _driver_error(dialect.loaded_dbapi, arguments, parameters)
+    return _driver_error(engine.dialect.loaded_dbapi, arguments, parameters)
 
 
 def _driver_error(

@@ -83,7 +83,7 @@ def _stat(folder: str) -> os.stat_result | None:
         return None
     try:
         return os.stat(folder)
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -141,3 +141,5 @@ def _create(folder: str) -> str | None:
             return None
     except OSError as error:
         return error.strerror
+    except ValueError:
+        return "no folder on this machine can have this name"

@@ -6,6 +6,8 @@ from types import ModuleType
 
 import pytest
 from beaker.cache import clsmap
+from sqlalchemy.dialects import plugins
+from sqlalchemy.engine import CreateEnginePlugin
 
 from collective.beaker.settings.backends import BACKENDS
 from collective.beaker.settings.section import read_configuration
@@ -276,6 +278,20 @@ def test_a_password_that_breaks_an_address_is_told_and_not_shown():
     ],
 )
 def test_the_address_of_a_database_may_have_parameters_of_its_driver(url):
+    assert session_errors(type="ext:database", url=url) == []
+
+
+class Plugin(CreateEnginePlugin):
+    """An extension of SQLAlchemy, which an address may name."""
+
+    def update_url(self, url):
+        return url
+
+
+def test_the_address_of_a_database_may_name_a_plugin():
+    plugins.register("a_plugin_of_the_tests", __name__, "Plugin")
+    url = "mysql+pymysql://h/d?plugin=a_plugin_of_the_tests"
+
     assert session_errors(type="ext:database", url=url) == []
 
 

@@ -94,6 +94,14 @@ def test_a_folder_that_cannot_be_used_is_an_error(tmp_path, setting):
     assert error.endswith("Name a folder that Zope can create and write to.")
 
 
+def test_a_name_that_no_folder_can_have_is_an_error():
+    configuration = read_configuration({"session.data_dir": "/a\0b"})
+
+    [error] = make_folders(configuration)
+    assert error.startswith("session.data_dir is '/a\\x00b', which cannot be")
+    assert folder_warnings(configuration) == []
+
+
 def test_a_folder_that_regions_inherit_is_reported_once(tmp_path):
     (tmp_path / "file").write_text("")
     configuration = read_configuration(
