@@ -24,15 +24,15 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 SETTINGS = """
     session.type            file
-    session.data_dir        var/sessions_of_the_visitors/of_this_site
+    session.data_dir        {folder}/sessions_of_the_visitors/of_this_site
     session.timeout         3600
     session.secret          the-secret-of-the-tests-of-the-page
     session.data_serializer json
     cache.type              file
-    cache.data_dir          var/cache
+    cache.data_dir          {folder}/cache
     cache.regions           short, long, list
     cache.short.expire      60
-    cache.short.data_dir    var/cache-short
+    cache.short.data_dir    {folder}/cache-short
     cache.long.expire       86400
     cache.list.type         memory
     cache.list.expire       300
@@ -43,7 +43,8 @@ SETTINGS = """
 def site(tmp_path_factory):
     """A Zope in a process of its own, with an administrator."""
     folder = tmp_path_factory.mktemp("page")
-    zope_ini = make_instance(folder / "zope", SETTINGS, ZCML)
+    settings = SETTINGS.format(folder=folder / "var")
+    zope_ini = make_instance(folder / "zope", settings, ZCML)
     write(folder / "zope/inituser", "admin:a password\n")
     with zope_server(zope_ini, popen={"cwd": str(folder)}) as server:
         server.url = f"http://127.0.0.1:{server.port}"
