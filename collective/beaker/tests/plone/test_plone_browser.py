@@ -55,12 +55,11 @@ SCREENSHOTS = os.environ.get("BEAKER_SCREENSHOTS")
 
 SECTION = {
     "session.type": "file",
-    "session.data_dir": "var/sessions",
     "session.timeout": "3600",
     "session.secret": "the-secret-of-the-tests-in-plone",
     "session.data_serializer": "json",
 }
-"""The settings that the screenshots show."""
+"""The settings that the screenshots show, besides the folder."""
 
 
 class SiteLayer(PloneSandboxLayer):
@@ -195,13 +194,13 @@ class TestSiteSetup(BrowserTestCase):
     def test_screenshots_are_taken(self):
         if not SCREENSHOTS:
             self.skipTest("BEAKER_SCREENSHOTS names no folder")
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.enterContext(TemporaryDirectory()))
-        pushBeakerConfig(SECTION)
+        folder = self.enterContext(TemporaryDirectory())
+        section = SECTION | {"session.data_dir": f"{folder}/sessions"}
+        pushBeakerConfig(section)
         self.addCleanup(popBeakerConfig)
         options = getUtility(ISessionConfig)
         self.addCleanup(options.update, dict(options))
-        options.update(read_configuration(SECTION).session)
+        options.update(read_configuration(section).session)
         sessions = Sessions(options)
         for idle, number in ((10, 24), (300, 131), (2400, 58)):
             for some in range(number):
