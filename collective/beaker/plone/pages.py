@@ -34,10 +34,11 @@ class KeepSessionsOutOfRAM:
 
     def transformBytes(self, result: Any, encoding: str) -> None:
         request = self._request
+        # Before the session: most requests are not marked.
+        if not IRAMCached.providedBy(request):
+            return
         session: Any = ISession(request, None)
         if session is None or not session.accessed():
-            return
-        if not IRAMCached.providedBy(request):
             return
         noLongerProvides(request, IRAMCached)
         headers = request.response.headers
