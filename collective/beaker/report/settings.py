@@ -35,7 +35,10 @@ def settings_of(
         in_force = read
     if in_force is not None:
         options = with_defaults(in_force)
-        for option, value in sorted(options.items()):
+        # A name that is no text is an error, and there is nothing to show.
+        names = sorted(name for name in options if isinstance(name, str))
+        for option in names:
+            value = options[option]
             if local:
                 source = LOCAL if option in in_force else DEFAULT
             elif read is None or value != read.get(option):

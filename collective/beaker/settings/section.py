@@ -182,7 +182,13 @@ def check_session_options(
     holds in all sites.
     """
     found = Configuration()
-    found.session = _checked_session(given, _check_values, found)
+    named = {key: given[key] for key in given if isinstance(key, str)}
+    found.errors += [
+        f"{key!r} is no name of a session option: names are texts. Remove it."
+        for key in given
+        if key not in named
+    ]
+    found.session = _checked_session(named, _check_values, found)
     if not found.errors:
         found.warnings += login_errors(
             {**found.session, "zope_session": zope_session}

@@ -12,6 +12,7 @@ from beaker.session import Session
 from beaker.util import PickleSerializer
 from persistent.list import PersistentList
 
+from collective.beaker.report import make_report
 from collective.beaker.settings.backends import python_options
 from collective.beaker.settings.options import REFUSED_CACHE_OPTIONS
 from collective.beaker.settings.options import REFUSED_SESSION_OPTIONS
@@ -914,3 +915,11 @@ def test_an_option_that_is_not_known_is_a_warning():
     found = check_session_options({"time_out": 900})
 
     assert "Did you mean session.timeout?" in found.warnings[0]
+
+
+def test_an_option_whose_name_is_no_text_is_an_error():
+    options = {"timeout": 900, 900: "timeout"}
+
+    found = make_report({"session.timeout": "900"}, options, local=True)
+
+    assert "900 is no name of a session option" in found.errors[0]
