@@ -389,9 +389,7 @@ class LazySession(SessionMapping):
             return
         if self._session is not None and not self._is_judged:
             self._respect_owner(self._session)
-        if self.knows_user:
-            # What comes late may run in another thread.
-            self._user = (self._user_at_end(),)
+        self._note_user()
         depend_on_cookie(request.response)
         is_stored = self._is_transactional and not self._is_saved
         self._is_transactional = False
@@ -407,6 +405,10 @@ class LazySession(SessionMapping):
         """
         with suppress(Exception):
             self._policy = self._policy_in_force()
+        self._note_user()
+
+    def _note_user(self) -> None:
+        """Note the user: what comes late may run in another thread."""
         if self.knows_user:
             self._user = (self._user_at_end(),)
 

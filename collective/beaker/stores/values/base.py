@@ -200,6 +200,11 @@ def latest_end_of_claim(seconds: float) -> float:
     return time.time() + seconds + CLOCK_LEEWAY
 
 
+def is_claimed(end: float, seconds: float) -> bool:
+    """Tell whether a claim for so many seconds, which ends then, holds."""
+    return time.time() < end <= latest_end_of_claim(seconds)
+
+
 def new_token() -> str:
     """Return a token that no other claim has."""
     return secrets.token_hex(16)

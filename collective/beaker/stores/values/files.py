@@ -27,7 +27,7 @@ from collective.beaker.stores.private import remove
 from collective.beaker.stores.private import replace
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import end_of
-from collective.beaker.stores.values.base import latest_end_of_claim
+from collective.beaker.stores.values.base import is_claimed
 from collective.beaker.stores.values.base import new_token
 
 
@@ -83,8 +83,7 @@ class FileValues(ValueStore):
         claim = Claim(name, new_token())
         path = self._path(name) + _CLAIM
         with self._locked(name):
-            end = _end_of(read(path))
-            is_free = not time.time() < end <= latest_end_of_claim(seconds)
+            is_free = not is_claimed(_end_of(read(path)), seconds)
             if is_free:
                 _write(path, claim.token.encode(), seconds)
             return claim if is_free else None, self._get(names)

@@ -16,7 +16,7 @@ from collective.beaker.interfaces import Claim
 from collective.beaker.interfaces import Size
 from collective.beaker.stores.values.base import ValueStore
 from collective.beaker.stores.values.base import end_of
-from collective.beaker.stores.values.base import latest_end_of_claim
+from collective.beaker.stores.values.base import is_claimed
 from collective.beaker.stores.values.base import new_token
 
 
@@ -84,13 +84,12 @@ class MemoryValues(ValueStore):
     def _claim(
         self, name: str, names: Sequence[str], seconds: float
     ) -> tuple[Claim | None, dict[str, Any]]:
-        now = time.time()
         claim = Claim(name, new_token())
         with self._lock:
             _, end = self._claims.get(name, ("", 0))
-            if now < end <= latest_end_of_claim(seconds):
+            if is_claimed(end, seconds):
                 return None, self.get(names)
-            self._claims[name] = claim.token, now + seconds
+            self._claims[name] = claim.token, time.time() + seconds
             return claim, self.get(names)
 
     def _renew(self, claim: Claim, seconds: float) -> bool:

@@ -495,13 +495,24 @@ def test_the_time_of_a_drop_does_not_hide_a_later_commit(zope, title, clock):
     assert zope.see(title, "news") == "new"
 
 
-def test_without_a_zodb_a_transaction_drops_by_time(region):
-    rates = {"EUR": 1}
+@pytest.fixture
+def rates():
+    """What is kept outside of the ZODB."""
+    return {"EUR": 1}
+
+
+@pytest.fixture
+def euro(region, rates):
+    """A cached function that reads from the rates."""
 
     @cached(region, tags=lambda: "rates", name=region)
     def euro():
         return rates["EUR"]
 
+    return euro
+
+
+def test_without_a_zodb_a_transaction_drops_by_time(rates, euro):
     assert euro() == 1
     rates["EUR"] = 2
     drop("rates")
@@ -546,15 +557,9 @@ def test_nor_does_it_keep_values_without_a_zodb_from_being_stored(
 
 
 def test_what_a_clock_far_ahead_has_stored_for_ever_can_be_dropped(
-    region, clock, monkeypatch
+    region, rates, euro, clock, monkeypatch
 ):
     monkeypatch.setitem(cache_regions[region], "expire", None)
-    rates = {"EUR": 1}
-
-    @cached(region, tags=lambda: "rates", name=region)
-    def euro():
-        return rates["EUR"]
-
     clock(3600)
     assert euro() == 1
     clock(-3600)

@@ -716,42 +716,36 @@ def test_the_logout_of_one_who_has_no_session_leaves_nothing_behind(
 # The ends of a request
 
 
-def test_an_error_page_may_read_the_session_after_a_failed_commit(
-    server_store, visitor
-):
+def page_after_a_failed_commit(visitor, view):
+    """Return what an error page answers that calls a view."""
+
     class ErrorPage(BrowserView):
         __roles__ = None
 
         def __call__(self):
-            return read_count(self.request)
+            return view(self.request)
 
     def fail(request):
         transaction.get().join(OtherManager("tpc_vote", "a"))
 
-    visitor.visit(count)
     with error_page(ErrorPage):
-        response = visitor.visit(fail, status=500)
+        return visitor.visit(fail, status=500).text
 
-    assert response.text == "1"
+
+def test_an_error_page_may_read_the_session_after_a_failed_commit(
+    server_store, visitor
+):
+    visitor.visit(count)
+
+    assert page_after_a_failed_commit(visitor, read_count) == "1"
 
 
 def test_what_an_error_page_saves_after_a_failed_commit_is_not_stored(
     server_store, visitor
 ):
-    class ErrorPage(BrowserView):
-        __roles__ = None
-
-        def __call__(self):
-            return count(self.request)
-
-    def fail(request):
-        transaction.get().join(OtherManager("tpc_vote", "a"))
-
     visitor.visit(count)
-    with error_page(ErrorPage):
-        response = visitor.visit(fail, status=500)
 
-    assert response.text == "2"
+    assert page_after_a_failed_commit(visitor, count) == "2"
     assert visitor.visit(read_count).text == "1"
 
 
