@@ -65,14 +65,16 @@ def endOtherSessionsOfUser(event: ICredentialsUpdatedEvent) -> None:
 
     Somebody may have known the former one.
     """
+    failure = (
+        "A user has a new password, but other sessions of this user could "
+        "not be ended: %s"
+    )
+    if event.principal is None:
+        logger.warning(failure, "no plugin of acl_users finds the user by id")
+        return
     user = name_of(event.principal)
     if user is not None:
-        _end_sessions(
-            user,
-            "A user has a new password, but other sessions of this user "
-            "could not be ended: %s",
-            keeps_own=True,
-        )
+        _end_sessions(user, failure, keeps_own=True)
 
 
 @adapter(IPrincipalDeletedEvent)

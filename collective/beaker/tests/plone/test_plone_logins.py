@@ -12,6 +12,9 @@ try:
     from plone.app.testing import TEST_USER_ID
     from plone.app.testing import TEST_USER_NAME
     from plone.app.testing import TEST_USER_PASSWORD
+    from Products.PluggableAuthService.interfaces.plugins import (
+        IUserEnumerationPlugin,
+    )
 
     from collective.beaker.tests.helpers.plone import LoginTestCase
 except ModuleNotFoundError as error:
@@ -126,6 +129,14 @@ class TestNewPassword(LoginTestCase):
         self.log_in(password="another secret")
         self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 1")
         self.assertIsNot(users, owners)
+
+    def test_it_is_set_where_no_plugin_finds_the_user(self):
+        plugins = self.portal.acl_users.plugins
+        for name in plugins.listPluginIds(IUserEnumerationPlugin):
+            plugins.deactivatePlugin(IUserEnumerationPlugin, name)
+        with self.assertLogs("collective.beaker", "WARNING") as log:
+            self.change_password()
+        self.assertIn("no plugin of acl_users finds the user", log.output[0])
 
 
 class TestNewPasswordOverHTTP(LoginTestCase):
