@@ -1,8 +1,9 @@
-"""What plone.app.caching must not keep: pages that are made of a session."""
+"""What plone.app.caching does with pages that are made of a session."""
 
 from typing import Any
 
 from plone.app.caching.interfaces import IRAMCached
+from plone.caching.interfaces import X_CACHE_OPERATION_HEADER
 from plone.transformchain.interfaces import ITransform
 from zope.component import adapter
 from zope.interface import Interface
@@ -11,6 +12,7 @@ from zope.interface import noLongerProvides
 from ZPublisher.HTTPRequest import HTTPRequest
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.session.answers import keep_private
 
 
 _VALIDATORS = frozenset(["etag", "last-modified"])
@@ -19,12 +21,13 @@ _VALIDATORS = frozenset(["etag", "last-modified"])
 
 @implementer(ITransform)
 @adapter(Interface, Interface)
-class KeepSessionsOutOfRAM:
-    """Keeps a page for its visitor if the request has used the session.
+class KeepSessionsOutOfCache:
+    """Has a page sent anew each time if its request has used the session.
 
-    It is the last step before plone.app.caching would store it for everybody.
-    Its ETag knows nothing of the session, so the page has none: the visitor
-    would get it again after the session has changed.
+    plone.app.caching would store it for everybody: this is the last step
+    before that.  Its ETag knows nothing of the session: with one, a browser
+    would show the same page after the session has changed.  What it allows
+    shared caches, a viewlet cannot forbid.
     """
 
     order = 89999
@@ -34,15 +37,17 @@ class KeepSessionsOutOfRAM:
 
     def transformBytes(self, result: Any, encoding: str) -> None:
         request = self._request
-        # Before the session: most requests are not marked.
-        if not IRAMCached.providedBy(request):
+        headers = request.response.headers
+        # Before the session: most requests are not of these.
+        if X_CACHE_OPERATION_HEADER.lower() not in headers:
             return
         session: Any = ISession(request, None)
         if session is None or not session.accessed():
             return
         noLongerProvides(request, IRAMCached)
-        headers = request.response.headers
         for name in [each for each in headers if each.lower() in _VALIDATORS]:
             del headers[name]
+        if not session.is_new:
+            keep_private(request.response)
 
     transformUnicode = transformIterable = transformBytes

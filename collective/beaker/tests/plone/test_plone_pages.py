@@ -41,6 +41,9 @@ class VisitsViewlet(ViewletBase):
         return f"<p>Visits: {ISession(self.request).get('visits')}.</p>"
 
 
+WEAK = "plone.app.caching.weakCaching"
+"""What the options of the proposed operation begin with."""
+
 ZCML = f"""\
 <configure xmlns:browser="http://namespaces.zope.org/browser">
   <browser:viewlet
@@ -111,3 +114,34 @@ class TestPages(BrowserTestCase):
         self.new_visitor()
         self.visit("page")
         self.assertIn("X-RAMCache", self.browser.headers)
+
+    def test_a_page_that_is_not_kept_has_no_etag_either(self):
+        registry = getUtility(IRegistry)
+        registry[f"{WEAK}.plone.content.itemView.ramCache"] = False
+        transaction.commit()
+        self.visit("page")
+        self.assertIn("Etag", self.browser.headers)
+        self.visit("page?visits")
+        self.assertNotIn("Etag", self.browser.headers)
+
+    def test_the_page_of_a_session_is_for_its_visitor(self):
+        self.let_proxies_keep_pages()
+        self.visit("@@visits")
+        self.visit("page?visits")
+        directives = self.browser.headers["Cache-Control"]
+        self.assertIn("private", directives)
+        self.assertNotIn("s-maxage", directives)
+
+    def test_the_page_of_a_visitor_without_a_session_may_be_shared(self):
+        self.let_proxies_keep_pages()
+        self.visit("page?visits")
+        self.assertIn("s-maxage", self.browser.headers["Cache-Control"])
+        self.assertIn("Cookie", self.browser.headers["Vary"])
+
+    def let_proxies_keep_pages(self) -> None:
+        settings = getUtility(IRegistry).forInterface(ICacheSettings)
+        settings.operationMapping = {
+            **settings.operationMapping,
+            "plone.content.itemView": "plone.app.caching.moderateCaching",
+        }
+        transaction.commit()
