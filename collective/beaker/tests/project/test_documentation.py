@@ -82,10 +82,12 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.mark.product
 def test_the_pages_build_without_a_warning(site):
     assert (site / "index.html").exists()
 
 
+@pytest.mark.product
 def test_each_setting_has_a_permanent_link(site):
     page = (site / "options.html").read_text()
     address = f"{DOCUMENTATION}/options.html#"
@@ -101,6 +103,7 @@ def test_each_setting_has_a_permanent_link(site):
         assert f'id="{anchor}"' in page
 
 
+@pytest.mark.product
 def test_the_index_has_each_setting(site):
     index = (site / "genindex.html").read_text()
 
@@ -115,6 +118,7 @@ LOOKS = [
 ]
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("name", ["index", "options", "search", "stores"])
 def test_a_page_is_accessible_and_fits(name, site, chromium):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")

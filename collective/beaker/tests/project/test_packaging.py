@@ -15,6 +15,8 @@ from readme_renderer import rst
 from collective.beaker.documentation import DOCUMENTATION
 
 
+pytestmark = pytest.mark.product
+
 PROJECT = Path(__file__).parents[4]
 
 MADE_BY_SETUPTOOLS = ("PKG-INFO", "setup.cfg", "collective.beaker.egg-info/")
