@@ -32,6 +32,7 @@ from collective.beaker.settings.options import COMMON_OPTIONS
 from collective.beaker.settings.readers import Reader
 from collective.beaker.settings.readers import boolean
 from collective.beaker.settings.readers import choice
+from collective.beaker.settings.readers import folder_name
 from collective.beaker.settings.readers import seconds
 from collective.beaker.settings.readers import text
 
@@ -220,7 +221,7 @@ def _file_backend(
         name,
         places=places,
         place="folder",
-        options={folder: text, "digest_filenames": boolean},
+        options={folder: folder_name, "digest_filenames": boolean},
         folders=(folder,),
         cache_type=f"collective.beaker.{name}",
         needs=(("data_dir",), (folder, "lock_dir")),

@@ -29,7 +29,8 @@ from collective.beaker.settings.readers import boolean
 from collective.beaker.settings.readers import boolean_or_auto
 from collective.beaker.settings.readers import choice
 from collective.beaker.settings.readers import cookie_expires
-from collective.beaker.settings.readers import former_keys
+from collective.beaker.settings.readers import folder_name
+from collective.beaker.settings.readers import read_former_keys
 from collective.beaker.settings.readers import seconds
 from collective.beaker.settings.readers import text
 from collective.beaker.settings.readers import whole_number
@@ -77,7 +78,7 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "crypto_type": choice(
         "default", "cryptography", "pycryptodome", "pycrypto"
     ),
-    "data_dir": text,
+    "data_dir": folder_name,
     "data_serializer": choice("pickle", "json"),
     "encrypt_key": text,
     "encrypt_nonce_bits": whole_number(
@@ -86,14 +87,14 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "httponly": boolean,
     "invalidate_corrupt": boolean,
     "key": cookie_name,
-    "lock_dir": text,
+    "lock_dir": folder_name,
     "log_file": text,
     "login_policy": choice("bind", "rotate", "off"),
     "resolution_seconds": whole_number("a whole number of seconds"),
     "samesite": samesite,
     "save_accessed_time": boolean,
     "secret": text,
-    "secret_fallbacks": former_keys,
+    "secret_fallbacks": read_former_keys,
     "secure": boolean_or_auto,
     "socket_timeout": seconds(largest=_LONGEST_WAIT),
     "sweep_interval": seconds(" (without the line, Zope does not sweep)"),
@@ -102,24 +103,24 @@ SESSION_OPTIONS: dict[str, Reader] = {
     "type": text,
     "use_cookies": boolean,
     "validate_key": text,
-    "validate_key_fallbacks": former_keys,
+    "validate_key_fallbacks": read_former_keys,
     "webtest_varname": text,
     "zope_session": boolean,
 }
 
 CACHE_OPTIONS: dict[str, Reader] = {
-    "data_dir": text,
+    "data_dir": folder_name,
     "enabled": boolean,
     "expire": whole_number("a whole number of seconds"),
     "key_length": whole_number("a whole number"),
-    "lock_dir": text,
+    "lock_dir": folder_name,
     "lock_timeout": seconds(),
     "log_file": text,
     "max_entries": whole_number(
         "a whole number, 1 or more", lambda number: number > 0
     ),
     "secret": text,
-    "secret_fallbacks": former_keys,
+    "secret_fallbacks": read_former_keys,
     "socket_timeout": seconds(largest=_LONGEST_WAIT),
     "stale": whole_number("a whole number of seconds"),
     "type": text,

@@ -22,7 +22,19 @@ wait for longer fail at each use, or lose what they should keep."""
 
 
 def text(value: str) -> str:
-    """Accept any text."""
+    """Accept any text that can be sent, or signed with.
+
+    Bytes of an environment variable may be none, as those of a random key.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("text in UTF-8") from None
+    return value
+
+
+def folder_name(value: str) -> str:
+    """Accept any name: a file system may have another encoding."""
     return value
 
 
@@ -83,6 +95,10 @@ def cookie_expires(value: str) -> bool | timedelta:
 
 def names(value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def read_former_keys(value: str) -> list[str]:
+    return former_keys(text(value))
 
 
 def former_keys(value: Any) -> list[str]:

@@ -43,6 +43,7 @@ from collective.beaker.settings.options import redacted
 from collective.beaker.settings.options import with_defaults
 from collective.beaker.settings.readers import Reader
 from collective.beaker.settings.readers import names
+from collective.beaker.settings.readers import text
 
 
 @dataclass(repr=False)
@@ -376,7 +377,7 @@ def _read_values(
             values[option] = value
             continue
         try:
-            values[option] = _read_value(value, readers.get(option, str))
+            values[option] = _read_value(value, readers.get(option, text))
         except ValueError as error:
             found.errors.append(
                 _refusal(prefix, option, value, error) + _hint(value)
@@ -422,7 +423,7 @@ def _conversion_error(
         return None
     if option in FALLBACK_OPTIONS:
         return None
-    read = _read_value(value, readers.get(option, str))
+    read = _read_value(value, readers.get(option, text))
     if isinstance(read, str):
         return None
     return (

@@ -1,5 +1,6 @@
 """Reading the beaker section, without Zope and without a store."""
 
+import os
 from datetime import datetime
 from datetime import timedelta
 from inspect import signature
@@ -271,6 +272,27 @@ def test_a_wrong_value_is_an_error_that_names_what_is_allowed(
 
     assert error.startswith(f"session.{option} is {text!r}")
     assert allowed in error
+
+
+NOT_UTF8 = os.fsdecode(b"\xff\xfea key of random bytes")
+"""What Python makes of such an environment variable."""
+
+
+@pytest.mark.parametrize(
+    "option", ["secret", "secret_fallbacks", "validate_key_fallbacks", "url"]
+)
+def test_a_text_that_cannot_be_encoded_is_an_error(option):
+    given = {"type": "ext:redis", "url": "redis://a", option: NOT_UTF8}
+    found = errors(**{f"session__{name}": given[name] for name in given})
+
+    assert any(
+        error.startswith(f"session.{option} is ") and "UTF-8" in error
+        for error in found
+    )
+
+
+def test_the_name_of_a_folder_may_be_in_another_encoding():
+    assert errors(session__data_dir=f"/srv/{NOT_UTF8}") == []
 
 
 def test_a_backend_does_not_change_what_a_session_option_means():
