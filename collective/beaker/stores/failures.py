@@ -7,6 +7,10 @@ from contextlib import AbstractContextManager
 from contextlib import contextmanager
 
 
+NETWORK_FAILURES = (OSError, UnicodeError)
+"""What is raised where a server cannot be reached: UnicodeError for the name
+of a host with an empty or too long part, which no name server can have."""
+
 _NO_ROOM = frozenset([errno.ENOSPC, errno.EDQUOT])
 
 

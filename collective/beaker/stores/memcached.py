@@ -23,6 +23,7 @@ from collective.beaker.stores.base import Store
 from collective.beaker.stores.container import expand
 from collective.beaker.stores.container import pack
 from collective.beaker.stores.container import unpack
+from collective.beaker.stores.failures import NETWORK_FAILURES
 from collective.beaker.stores.failures import reason_of
 
 
@@ -54,7 +55,7 @@ _key = "{}_session".format
 class MemcachedStore(Store):
     """Keeps records on one server, as Beaker's ext:memcached does."""
 
-    failures = (MemcacheError, OSError)
+    failures = (MemcacheError, *NETWORK_FAILURES)
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ from collective.beaker.settings.sentinels import client_of_master
 from collective.beaker.settings.sentinels import names_sentinels
 from collective.beaker.settings.sentinels import read_sentinel_url
 from collective.beaker.stores.container import UNREADABLE
+from collective.beaker.stores.failures import NETWORK_FAILURES
 from collective.beaker.stores.failures import reason_of
 
 
@@ -43,7 +44,7 @@ _REFUSALS = ("-READONLY", "NOREPLICAS")
 """What says in an error that a server has become a replica, which a script's
 error quotes before Redis 7, or that its replicas have left it."""
 
-FAILURES = (RedisError, RedisClusterException, OSError)
+FAILURES = (RedisError, RedisClusterException, *NETWORK_FAILURES)
 
 Command = tuple[Any, ...]
 """The name of a command, and its arguments."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import TypeVar
 
@@ -213,6 +214,21 @@ def leave_read_only_servers(engine: Engine) -> None:
     event.listen(engine, "handle_error", leave)
 
 
+def _connect(
+    dialect: Any,
+    record: Any,
+    arguments: Sequence[Any],
+    parameters: Mapping[str, Any],
+) -> Any:
+    """Connect; a driver may raise anything for wrong parameters."""
+    try:
+        return dialect.connect(*arguments, **parameters)
+    except (dialect.loaded_dbapi.Error, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise exc.ArgumentError(type(error).__name__) from error
+
+
 def sql_reason_of(error: BaseException) -> str:
     """Return why a database fails, with the codes of its errors."""
     codes = _codes(error) if isinstance(error, exc.DBAPIError) else []
@@ -279,6 +295,7 @@ def make_engine(
         }
         | engine_options,
     )
+    event.listen(engine, "do_connect", _connect)
     leave_read_only_servers(engine)
     if parsed.get_driver_name() in _POSTGRESQL:
         limit_waits(engine, socket_timeout)

@@ -27,6 +27,7 @@ from pymemcache.exceptions import MemcacheServerError
 from pymemcache.exceptions import MemcacheUnexpectedCloseError
 
 from collective.beaker.interfaces import Claim
+from collective.beaker.stores.failures import NETWORK_FAILURES
 from collective.beaker.stores.memcached import ComparingClient
 from collective.beaker.stores.memcached import client_options
 from collective.beaker.stores.memcached import expiry
@@ -64,7 +65,7 @@ class MemcachedValues(ValueStore):
     If there are several servers, the name selects one.
     """
 
-    failures = (MemcacheError, OSError)
+    failures = (MemcacheError, *NETWORK_FAILURES)
 
     def __init__(self, kind: str, url: str, socket_timeout: int):
         super().__init__(kind, url)

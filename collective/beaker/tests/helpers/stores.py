@@ -135,6 +135,18 @@ TYPES = {
 """The types of the stores in each server."""
 
 
+WRONG_ADDRESSES = [
+    {"type": "ext:redis", "url": "redis://:secret@a..b/0"},
+    {"type": "ext:redis", "url": "redis+sentinel://:secret@a..b/shop"},
+    {"type": "ext:rediscluster", "urls": "redis://:secret@a..b:7000"},
+    {"type": "ext:memcached", "url": f"{'a' * 64}.example.org"},
+    {"type": "ext:database", "url": "postgresql+psycopg://a:secret@a..b/a"},
+    {"type": "ext:database", "url": "mysql+pymysql://a:secret@a..b/a"},
+    {"type": "ext:database", "url": "mysql+pymysql://a:secret@h/a?charset=no"},
+]
+"""Options with which client libraries raise what is none of their errors."""
+
+
 def on_each(*names):
     """Return parameters of a fixture: one for each of these stores.
 

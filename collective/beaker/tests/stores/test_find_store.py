@@ -5,6 +5,7 @@ from beaker.cache import clsmap
 from click.testing import CliRunner
 
 from collective.beaker.cli import main
+from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.report import make_report
 from collective.beaker.settings.backends import BACKENDS
 from collective.beaker.settings.backends import Backend
@@ -16,11 +17,23 @@ from collective.beaker.stores import Record
 from collective.beaker.stores import Store
 from collective.beaker.stores import find_store
 from collective.beaker.stores.files import FileStore
+from collective.beaker.tests.helpers.stores import WRONG_ADDRESSES
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.zope import make_instance
 
 
 URL = "redis://localhost:6379/0"
+
+
+# Which addresses lead nowhere
+
+
+@pytest.mark.parametrize("options", WRONG_ADDRESSES, ids=repr)
+def test_a_store_with_a_wrong_address_is_out_of_reach(options):
+    with pytest.raises(StoreUnavailable) as raised:
+        find_store({**options, "socket_timeout": 1}).load("0" * 32)
+
+    assert "secret" not in str(raised.value)
 
 
 # Which options are a store's

@@ -7,6 +7,7 @@ from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values import find_value_store
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.stores import TYPES
+from collective.beaker.tests.helpers.stores import WRONG_ADDRESSES
 from collective.beaker.tests.helpers.stores import close_circuits
 from collective.beaker.tests.helpers.stores import on_each
 
@@ -42,8 +43,9 @@ each_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
             "type": "ext:database",
             "url": "mysql+pymysql://a:secret@127.0.0.1:{port}/a",
         },
+        *WRONG_ADDRESSES,
     ],
-    ids=["file", "redis", "memcached", "sqlite", "postgresql", "mariadb"],
+    ids=repr,
 )
 @each_use
 def test_a_store_that_is_not_there_says_so_and_shows_no_password(
