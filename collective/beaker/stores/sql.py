@@ -130,10 +130,14 @@ class _IndexStatements:
         self.delete = self.table.delete().where(
             of_mark & columns.session_id.in_(ids)
         )
-        row = sqlalchemy.tuple_(columns.user_mark, columns.session_id)
+        later = of_mark & (columns.session_id > id)
+        # Rows are not compared as such: for that, MariaDB and MySQL would
+        # read the table from its beginning.
         self.select_some = (
             sqlalchemy.select(columns.user_mark, columns.session_id)
-            .where(row > sqlalchemy.tuple_(mark, id))
+            .where(
+                columns.user_mark >= mark, (columns.user_mark > mark) | later
+            )
             .order_by(columns.user_mark, columns.session_id)
             .limit(_BATCH)
         )

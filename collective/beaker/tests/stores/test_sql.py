@@ -41,6 +41,29 @@ def test_what_is_larger_than_a_column_of_mariadb_is_refused(mariadb, id):
     assert text(store, id) == "small"
 
 
+def test_a_sweep_reads_each_row_of_the_index_in_mariadb_once(
+    mariadb, monkeypatch
+):
+    """To find each batch, it must not read all that comes before."""
+    mariadb.start()
+    monkeypatch.setattr(sql, "_BATCH", 2)
+    # Stores with the same options would share one.
+    url = f"{mariadb.url}?charset=ascii"
+    store = make_store("ext:database", url=url)
+    for number in range(200):
+        store.add_to_index(f"{number:064}", new_id())
+
+    def number_of_reads():
+        with engine_of(mariadb.url).connect() as connection:
+            query = "SHOW GLOBAL STATUS LIKE 'Handler_read%'"
+            rows = connection.execute(sqlalchemy.text(query))
+            return sum(int(number) for _, number in rows)
+
+    before = number_of_reads()
+    assert len(list(store.clean_up(dry_run=True))) >= 200
+    assert number_of_reads() - before < 4000
+
+
 def test_what_is_larger_than_a_packet_of_mariadb_is_refused(id):
     with mariadb_server("--max-allowed-packet=20000") as server:
         store = make_store("ext:database", url=server.url)
