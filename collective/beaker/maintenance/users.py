@@ -81,7 +81,7 @@ def sessions_of_user(
     """
     inspector = SessionInspector(options)
     for each in _find(inspector, user, search_all):
-        if each.data is not None:
+        if each.data is not None and not _has_expired(inspector, each):
             yield _described(inspector, each)
 
 
@@ -102,7 +102,8 @@ def count_sessions_of_user(options: Options, user: str) -> int:
     Raises as ``sessions_of_user``.
     """
     inspector = SessionInspector(options)
-    return sum(1 for _ in _find(inspector, user, search_all=True))
+    found = _find(inspector, user, search_all=True)
+    return sum(not _has_expired(inspector, each) for each in found)
 
 
 def end_session_of_user(options: Options, user: str, token: str) -> bool:
@@ -128,15 +129,22 @@ def end_sessions_of_user(
     """End all sessions of a user; yield the number so far.
 
     Those with the ids to ``keep`` stay.  What the index has is ended even if
-    it cannot be read here.  Raises as ``sessions_of_user``.  If one cannot be
+    it cannot be read here, and so is what has expired, uncounted: a request
+    may still be using it.  Raises as ``sessions_of_user``.  If one cannot be
     ended, the others are, and then StoreUnavailable is raised.
     """
     inspector, number = SessionInspector(options), 0
     yield number
     with failing_late(StoreUnavailable) as step:
         for found in slices(_find(inspector, user, search_all)):
+            expired = {
+                each.id for each in found if _has_expired(inspector, each)
+            }
             with step():
-                number += inspector.end({each.id for each in found} - keep)
+                inspector.end(expired - keep)
+            with step():
+                others = {each.id for each in found} - expired
+                number += inspector.end(others - keep)
             yield number
 
 
@@ -192,7 +200,7 @@ def _that_had_token(
     for id in ids:
         if token in inspector.tokens(id):
             for inspected in inspector.follow(id):
-                if _mark_of(inspector, inspected) in marks:
+                if _mark_of(inspected) in marks:
                     yield inspected
 
 
@@ -215,7 +223,7 @@ def _search(
     """Yield the sessions with one of these marks; note them in the index."""
     met: set[str] = set()
     for inspected in _with_those_that_move(inspector):
-        mark = _mark_of(inspector, inspected)
+        mark = _mark_of(inspected)
         if mark is not None and mark in marks and inspected.id not in met:
             met.add(inspected.id)
             with _index_failure_logged():
@@ -283,9 +291,10 @@ def _follow_noted(
     """
     belongs = False
     for inspected in inspector.follow(id):
-        is_theirs = _mark_of(inspector, inspected) in marks
+        is_theirs = _mark_of(inspected) in marks
         is_unread = inspected.data is None
-        belongs = belongs or is_theirs or is_unread
+        has_expired = _has_expired(inspector, inspected)
+        belongs = belongs or is_unread or (is_theirs and not has_expired)
         is_noted = is_unread and inspected.id == id
         if (is_theirs or is_noted) and inspected.id not in met:
             met.add(inspected.id)
@@ -305,15 +314,16 @@ def _index_failure_logged() -> Iterator[None]:
         logger.error("%s", error)
 
 
-def _mark_of(
-    inspector: SessionInspector, inspected: InspectedRecord
-) -> str | None:
-    """Return the mark of a session that has not ended."""
-    data = inspected.data
-    if not data or inspector.has_expired(data):
-        return None
-    mark = data.get(USER)
+def _mark_of(inspected: InspectedRecord) -> str | None:
+    mark = (inspected.data or {}).get(USER)
     return mark if isinstance(mark, str) else None
+
+
+def _has_expired(
+    inspector: SessionInspector, inspected: InspectedRecord
+) -> bool:
+    data = inspected.data
+    return data is not None and inspector.has_expired(data)
 
 
 def _described(

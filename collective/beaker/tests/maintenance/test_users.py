@@ -96,6 +96,18 @@ def test_an_expired_session_is_not_listed(sessions, clock):
     assert sessions.ids_of(ANNA) == set()
 
 
+def test_a_session_that_expires_in_a_request_is_ended_with_the_others(
+    sessions, clock
+):
+    id = sessions.make_for(ANNA)
+    session = open_stored(id, **sessions.options)
+    clock(3601)
+    assert last(end_sessions_of_user(sessions.options, ANNA)) == 0
+
+    session.save()
+    assert sessions.ids() == set()
+
+
 def test_the_token_of_a_session_ends_it(sessions):
     kept, ended = sessions.make_for(ANNA), sessions.make_for(ANNA)
     tokens = {
