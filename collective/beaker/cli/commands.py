@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import click
@@ -291,17 +293,23 @@ def _revoke_all(options: Options, yes: bool) -> None:
 
 def _revoke_id(path: str, zope: bool, id: str, yes: bool) -> None:
     all_options, failures = read_session_options(path, zope)
-    for _, options in all_options:
-        if not yes:
-            if not is_stored(options, id):
-                continue
-            store = describe_store(SessionInspector(options).store)
-            confirm(f"End this session in {store}?")
-        if revoke_session(options, id):
-            click.echo("Ended the session.")
-            return
+    for owned in all_options:
+        with _failing_late(owned.owner, zope, failures):
+            if _is_revoked(owned.options, id, yes):
+                click.echo("Ended the session.")
+                return
     not_found = [wording.NO_SESSION] if zope else [wording.NOT_FOUND_HERE]
     raise Failure("\n".join(failures or not_found))
+
+
+def _is_revoked(options: Options, id: str, yes: bool) -> bool:
+    """End a session, if it is in this place; tell whether it was."""
+    if not yes:
+        if not is_stored(options, id):
+            return False
+        store = describe_store(SessionInspector(options).store)
+        confirm(f"End this session in {store}?")
+    return revoke_session(options, id)
 
 
 def _revoke_user(options: Options, user: str, yes: bool) -> None:
@@ -336,15 +344,24 @@ def _for_each_place(
     for owner, options in all_options:
         if zope:
             click.echo(f"{owner}:")
-        try:
-            with errors_as_failures():
-                work(options)
-        except Failure as failure:
-            failures.append(
-                f"{owner}: {failure.message}" if zope else failure.message
-            )
+        with _failing_late(owner, zope, failures):
+            work(options)
     if failures:
         raise Failure("\n".join(failures))
+
+
+@contextmanager
+def _failing_late(
+    owner: str, zope: bool, failures: list[str]
+) -> Iterator[None]:
+    """Go on to the next place where one fails; add to what has failed."""
+    try:
+        with errors_as_failures():
+            yield
+    except Failure as failure:
+        failures.append(
+            f"{owner}: {failure.message}" if zope else failure.message
+        )
 
 
 @_subcommand

@@ -267,6 +267,24 @@ def test_a_session_is_ended_wherever_it_is(filled):
     assert filled.run("revoke", "--zope", "--yes", id).exit_code == 2
 
 
+def test_a_session_is_ended_although_another_place_is_down(instance):
+    instance.fill()
+    text = instance.zope_conf.read_text()
+    down = f"ext:redis\nsession.url redis://127.0.0.1:{free_port()}"
+    instance.zope_conf.write_text(
+        text.replace("session.type file", f"session.type {down}")
+    )
+    id = instance.of_site.make()
+
+    result = instance.run("revoke", "--zope", "--yes", id)
+
+    assert result.exit_code == 0, result.output
+    assert instance.of_site.ids() == set()
+    again = instance.run("revoke", "--zope", "--yes", id)
+    assert again.exit_code == 2
+    assert "zope.conf: The store ext:redis" in again.stderr
+
+
 def test_all_sessions_are_ended(filled):
     filled.sessions.make(), filled.of_site.make()
 
