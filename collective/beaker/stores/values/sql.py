@@ -111,15 +111,15 @@ class _Statements:
             .order_by(columns.name)
             .limit(_BATCH)
         )
-        self.clear_stored = table.delete().where(
-            some, columns.ends > _NOT_STORED
+        self.select_some = (
+            sqlalchemy.select(columns.name, columns.ends, columns.claim_ends)
+            .where(some, columns.name > bindparam("after"))
+            .order_by(columns.name)
+            .limit(_BATCH)
         )
         self.clear = table.delete().where(some)
         # Rows that have ended
         ended = (columns.ends <= now) & (columns.claim_ends <= now)
-        self.count_ended = sqlalchemy.select(sqlalchemy.func.count()).where(
-            ended, columns.ends > _NOT_STORED
-        )
         self.select_ended = (
             sqlalchemy.select(columns.name, columns.ends)
             .where(ended)
@@ -329,21 +329,39 @@ class SqlValues(ValueStore):
                 yield after
 
     def _clear(self, prefix: str) -> int:
-        names = _beginning_with(prefix)
-        number = self._remove(self._statements.clear_stored, **names)
-        self._remove(self._statements.clear, **names)
+        number = 0
+        for rows in self._pages(prefix):
+            first, last = rows[0][0], rows[-1][0]
+            self._remove(self._statements.clear, first=first, last=last)
+            number += sum(end > _NOT_STORED for _, end, _ in rows)
         return number
 
     def _sweep(self, dry_run: bool) -> Iterator[int]:
         if dry_run:
-            for (number,) in self._rows(self._statements.count_ended):
-                yield number
+            for rows in self._pages(""):
+                now = time.time()
+                yield sum(
+                    _NOT_STORED < end <= now and claim_ends <= now
+                    for _, end, claim_ends in rows
+                )
             return
         statements = self._statements
         while rows := self._rows(statements.select_ended):
             names = [name for name, _ in rows]
             self._remove(statements.delete_ended, names=names)
             yield sum(end > _NOT_STORED for _, end in rows)
+
+    def _pages(self, prefix: str) -> Iterator[Sequence[Sequence[Any]]]:
+        """Yield rows in batches: names, and when records and claims end.
+
+        One statement for all rows of a large table may take longer than
+        anyone waits for a server.
+        """
+        names = _beginning_with(prefix)
+        select, after = self._statements.select_some, ""
+        while rows := self._rows(select, **names, after=after):
+            yield rows
+            after = rows[-1][0]
 
     def _sizes(self, prefix: str) -> Iterator[Size]:
         names = _beginning_with(prefix)

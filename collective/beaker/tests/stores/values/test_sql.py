@@ -86,7 +86,30 @@ def test_a_sweep_removes_more_than_it_reads_at_once(
     assert len(list(values.walk())) == 3
     clock(61)
 
+    assert list(values.sweep(dry_run=True)) == [2, 1]
     assert list(values.sweep()) == [2, 1]
+
+
+def test_no_statement_removes_all_rows_of_a_large_table(
+    tmp_path, region, monkeypatch
+):
+    """It would take longer than anyone waits for a server."""
+    monkeypatch.setattr(sql, "_BATCH", 2)
+    url = f"sqlite:///{tmp_path}/d.db"
+    values = find_value_store({"type": "ext:database", "url": url}, region)
+    for number in range(5):
+        values.put(f"v:{number}", b"record", 60)
+    values.put("w:1", b"record", 60)
+    removed = []
+    event.listen(
+        values._database._engine,
+        "after_cursor_execute",
+        lambda *arguments: removed.append(arguments[1].rowcount),
+    )
+
+    assert values.clear("v:") == 5
+    assert list(values.walk()) == ["w:1"]
+    assert max(removed) == 2
 
 
 def test_what_is_kept_is_not_written_each_time(values, options, clock):
