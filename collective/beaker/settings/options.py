@@ -258,11 +258,17 @@ _PYTHON_VALUES: dict[str, Callable[[Any], bool]] = {
 read as."""
 
 
+_CLASSES = ("namespace_class", "session_class")
+"""Options that are no text in Python either, but what makes an object."""
+
+
 def check_python_value(option: str, value: Any) -> None:
     """Check what code has set a session option to, unless that is a text.
 
     Raises ValueError with what is allowed.
     """
+    if option in _CLASSES and not (value is None or callable(value)):
+        raise ValueError("a Python class")
     if option not in SESSION_OPTIONS:
         return
     is_off = not value and not SESSION_DEFAULTS[option]

@@ -418,7 +418,7 @@ def _conversion_error(
 
     Raises ValueError for a value of any type that must be another.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or option in REFUSED_SESSION_OPTIONS:
         check_python_value(option, value)
         return None
     if option in FALLBACK_OPTIONS:

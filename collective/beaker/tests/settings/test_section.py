@@ -925,6 +925,8 @@ def test_python_values_that_text_has_not_are_accepted(options):
         ("encrypt_key", b"a key", "(hidden); it must be text"),
         ("type", ["file"], "['file']; it must be text"),
         ("webtest_varname", 5, "5; it must be text"),
+        ("namespace_class", "a.Store", "'a.Store'; it must be a Python class"),
+        ("session_class", 5, "5; it must be a Python class"),
     ],
 )
 def test_a_python_value_of_a_wrong_type_is_an_error(option, value, error):
