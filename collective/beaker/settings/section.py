@@ -30,6 +30,7 @@ from collective.beaker.settings.checks import metrics_errors
 from collective.beaker.settings.checks import session_errors
 from collective.beaker.settings.checks import session_warnings
 from collective.beaker.settings.checks import sharing_warnings
+from collective.beaker.settings.keys import SHORT_KEY
 from collective.beaker.settings.options import CACHE_DEFAULTS
 from collective.beaker.settings.options import CACHE_OPTIONS
 from collective.beaker.settings.options import FALLBACK_OPTIONS
@@ -519,6 +520,10 @@ def _misplaced(key: str, value: Any) -> str:
         key = f"{key} {word}" if f"{key}.{word}" in known else key
     else:
         remedy = _did_you_mean(key.replace(" ", "."), known)
+        if not remedy and len(key) >= SHORT_KEY:
+            # A secret may have been continued on a line of its own.
+            remedy = " Write a setting and its value on one line."
+            key = f"A name of {len(key)} characters (hidden)"
     return (
         f"{key} in the beaker section is ignored: settings begin with "
         f"cache., session. or metrics.{remedy}"

@@ -789,6 +789,14 @@ def test_what_may_be_a_secret_on_a_line_without_a_dot_is_not_shown(line):
     assert found.warnings
 
 
+def test_what_may_be_a_secret_that_was_continued_is_not_shown():
+    former = f"a{token_hex(16)}"
+    [warning] = read_configuration({former: ""}).warnings
+
+    assert former not in warning
+    assert "on one line" in warning
+
+
 # The secret of caches
 
 
