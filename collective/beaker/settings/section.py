@@ -227,7 +227,10 @@ def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
         regions = names(regions)
     regions = list(dict.fromkeys(regions))
     found.errors += _ambiguous_regions(regions)
-    own = {name: _take_region(name, given) for name in regions}
+    # A name may begin with another one and a dot.
+    longest_first = sorted(regions, key=len, reverse=True)
+    taken = {name: _take_region(name, given) for name in longest_first}
+    own = {name: taken[name] for name in regions}
     _refuse("cache", given, REFUSED_CACHE_OPTIONS, found)
 
     name = given.get("type") or CACHE_DEFAULTS["type"]
@@ -497,8 +500,9 @@ def _unknown(
             continue
         region, _, name = option.rpartition(".")
         remedy = _did_you_mean(option, known, f"{prefix}.")
-        if name in known:
-            remedy = f" Is {region} missing in {prefix}.regions?"
+        if name in known and prefix.startswith("cache"):
+            missing = f"{prefix}.{region}".removeprefix("cache.")
+            remedy = f" Is {missing} missing in cache.regions?"
         if remedy or not takes_any:
             yield (
                 f"{prefix}.{option} is an option that neither Beaker nor "

@@ -643,6 +643,39 @@ def test_regions_that_differ_in_their_case_only_are_an_error(settings):
     assert error.endswith("Rename one.")
 
 
+@pytest.mark.parametrize(
+    "regions", ["news, news.teasers", "news.teasers, news"]
+)
+def test_the_name_of_a_region_may_begin_with_that_of_another(regions):
+    found = read_configuration(
+        {
+            "cache.regions": regions,
+            "cache.news.expire": "60",
+            "cache.news.teasers.expire": "70",
+        }
+    )
+
+    assert found.warnings == []
+    assert found.regions["news"]["expire"] == 60
+    assert found.regions["news.teasers"]["expire"] == 70
+
+
+@pytest.mark.parametrize(
+    ("setting", "remedies"),
+    [
+        ("cache.news.teasers.expire", ["Is news.teasers missing in cache."]),
+        ("session.news.timeout", []),
+    ],
+)
+def test_what_is_missing_in_the_regions_is_told(setting, remedies):
+    [warning] = read_configuration(
+        {"cache.regions": "news", setting: "60"}
+    ).warnings
+
+    assert all(remedy in warning for remedy in remedies)
+    assert "session.regions" not in warning
+
+
 def test_a_region_overrides_options():
     configured = cache(
         {
