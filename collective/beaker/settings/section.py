@@ -224,6 +224,8 @@ def _checked_session(
 def _read_cache(given: dict[str, Any], found: Configuration) -> dict[str, Any]:
     regions = given.pop("regions", None) or ()
     if isinstance(regions, str):
+        if hint := _hint(regions):
+            found.warnings.append(f"cache.regions is {regions!r}.{hint}")
         regions = names(regions)
     regions = list(dict.fromkeys(regions))
     found.errors += _ambiguous_regions(regions)
@@ -460,6 +462,8 @@ def _shown(option: str, value: Any) -> str:
 
 def _hint(value: str) -> str:
     """Return a remark if zope.conf has another syntax than the value."""
+    if value.startswith("= "):
+        return " (zope.conf has no = before a value.)"
     if " #" in value:
         return " (zope.conf has no comments after a value.)"
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":

@@ -583,6 +583,7 @@ def test_an_expiry_that_beaker_takes_for_a_boolean_is_a_warning(text, meaning):
         ("/srv/data # here", "no comments after a value"),
         ('"/srv/data"', "keeps quotes"),
         ("'/srv/data'", "keeps quotes"),
+        ("= /srv/data", "no = before a value"),
     ],
 )
 def test_what_zope_conf_takes_literally_is_a_warning(text, remark):
@@ -590,6 +591,15 @@ def test_what_zope_conf_takes_literally_is_a_warning(text, remark):
 
     assert warning.startswith(f"session.data_dir is {text!r}")
     assert remark in warning
+
+
+@pytest.mark.parametrize(
+    "text", ['"short, long"', "short, long # both", "= short, long"]
+)
+def test_what_zope_conf_takes_literally_in_the_regions_is_a_warning(text):
+    [warning] = read_configuration({"cache.regions": text}).warnings
+
+    assert warning.startswith(f"cache.regions is {text!r}. (zope.conf ")
 
 
 def test_a_single_quote_is_a_value_like_any_other():
