@@ -17,9 +17,9 @@ def make_folders(configuration: Configuration) -> list[str]:
     Returns the errors, one for each folder that cannot be used.
     """
     return [
-        f"{key} is {folder!r}, which cannot be used: {reason}. "
+        f"{name}, which cannot be used: {reason}. "
         "Name a folder that Zope can create and write to."
-        for folder, key in _folders(configuration).items()
+        for folder, name in _named_folders(configuration).items()
         if (reason := _create(folder))
     ]
 
@@ -28,12 +28,7 @@ def folder_warnings(configuration: Configuration) -> list[str]:
     """Return warnings of folders that are relative, or in others' hands."""
     if configuration.errors:
         return []
-    named = {
-        folder: f"{key} is {folder!r}"
-        for folder, key in _folders(configuration).items()
-    }
-    for folder, key in _file_folders(configuration).items():
-        named.setdefault(folder, f"{key} names a file in {folder!r}")
+    named = _named_folders(configuration)
     relative = [
         f"{name}, which is relative: it starts from the folder in which a "
         "process was started, so that the command may look elsewhere than "
@@ -47,6 +42,18 @@ def folder_warnings(configuration: Configuration) -> list[str]:
         for folder, name in named.items()
         if (reason := _hands(folder))
     ]
+
+
+def _named_folders(configuration: Configuration) -> dict[str, str]:
+    """Return each folder with what a message says of the setting."""
+    named = {
+        folder: f"{key} is {folder!r}"
+        for folder, key in _folders(configuration).items()
+    }
+    if not configuration.errors:
+        for folder, key in _file_folders(configuration).items():
+            named.setdefault(folder, f"{key} names a file in {folder!r}")
+    return named
 
 
 def _hands(folder: str) -> str | None:

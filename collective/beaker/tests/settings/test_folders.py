@@ -144,6 +144,21 @@ def test_a_folder_of_ours_is_no_warning(tmp_path, mode):
     assert warnings_of(tmp_path / "missing") == []
 
 
+@pytest.mark.parametrize("prefix", ["session", "cache"])
+def test_the_folder_of_a_file_of_sqlite_is_created(tmp_path, prefix):
+    (tmp_path / "file").write_text("")
+
+    def make(folder):
+        url = f"sqlite:///{tmp_path}/{folder}/a.db"
+        settings = {f"{prefix}.type": "ext:database", f"{prefix}.url": url}
+        return make_folders(read_configuration(settings))
+
+    assert make("missing") == []
+    assert (tmp_path / "missing").is_dir()
+    [error] = make("file/folder")
+    assert error.startswith(f"{prefix}.url names a file in '{tmp_path}/file/f")
+
+
 def test_a_file_of_sqlite_where_all_can_write_is_a_warning(tmp_path):
     tmp_path.chmod(0o777)
     settings = {
