@@ -191,7 +191,7 @@ class ForeignSession:
     def settle_id(self) -> None:
         """The class has its own ways."""
 
-    is_deleted = False
+    is_deleted = replaces_another = False
 
     def delete(self) -> None:
         self.is_deleted = True

@@ -115,7 +115,7 @@ class CookieSession(SessionOfCopy):
         """Begin a new session under a new id."""
         self.was_invalidated = True
         if self._copy.text is not None:
-            self._replaces_another = True
+            self.replaces_another = True
         self._begin()
 
     def regenerate_id(self) -> None:
@@ -156,7 +156,7 @@ class CookieSession(SessionOfCopy):
         self.cookie = self._policy.cookies.make(text, *self._sent_scope)
         self._copy.mark_stored(mine, text)
         self._sent_id = self.id
-        self._replaces_another = False
+        self.replaces_another = False
 
     def _renew(self) -> None:
         """Send the same once more, with the time and the key of today.
@@ -193,7 +193,7 @@ class CookieSession(SessionOfCopy):
     def _must_be_sent(self) -> bool:
         """Tell whether the cookie must be sent, even if nothing was saved."""
         if self._copy.text is None:
-            return self._replaces_another
+            return self.replaces_another
         return self.id != self._sent_id or self._copy.has_changed_inside()
 
     def _is_due(self) -> bool:

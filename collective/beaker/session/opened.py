@@ -78,6 +78,10 @@ class OpenedSession(Protocol):
         """Whether ``delete`` has ended the session, and none has begun."""
 
     @property
+    def replaces_another(self) -> bool:
+        """Whether it takes the place of one that ``invalidate`` has ended."""
+
+    @property
     def created(self) -> float:
         """When the session began: seconds since 1970."""
 
@@ -173,8 +177,7 @@ class SessionOfCopy:
     """Whether its user's mark is to be stored, even if nothing else is."""
 
     is_deleted = False
-    _replaces_another = False
-    """Whether it replaces a session that was stored."""
+    replaces_another = False
 
     def __init__(self, policy: Policy, cookies: CookieMaker | None = None):
         self._policy = policy
@@ -267,7 +270,7 @@ class SessionOfCopy:
         self._copy.revert()
 
     def has_changed(self) -> bool:
-        if self.is_deleted or self._replaces_another:
+        if self.is_deleted or self.replaces_another:
             return True
         return self._copy.has_changed()
 

@@ -347,6 +347,10 @@ class LazySession(SessionMapping):
                 "What the request changed in it is not kept."
             )
             return
+        if session.replaces_another and not self.takes_cookie:
+            # The new one would be nobody's, and its visitor could store
+            # nothing as long as the tombstone of the former one lasts.
+            session.delete()
         self._guard(session.save, everything)
         cookie = session.cookie
         if cookie is not None:

@@ -215,7 +215,7 @@ class StoredSession(SessionOfCopy):
         """Begin a new session under a new id, and end the former one."""
         self.was_invalidated = True
         if self._stored_id or self._vanished_id or self._unread_ids:
-            self._replaces_another = True
+            self.replaces_another = True
         self._leave_record()
         self.id = new_id()
         self._begin()
@@ -319,7 +319,7 @@ class StoredSession(SessionOfCopy):
         if self._vanished_id:
             return _Step.DROP if everything else None
         if self._stored_id is None:
-            wanted = everything or self._replaces_another
+            wanted = everything or self.replaces_another
             return _Step.CREATE if wanted else None
         if self.id != self._stored_id:
             return _Step.MOVE
@@ -546,7 +546,7 @@ class StoredSession(SessionOfCopy):
         self._record = None
         self._stored_id = self.id
         self._copy.mark_stored(mine, text)
-        self._replaces_another = False
+        self.replaces_another = False
 
     def _send_cookie(self, stored: Data) -> None:
         if self._cookies:

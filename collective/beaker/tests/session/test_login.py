@@ -422,6 +422,22 @@ def test_an_error_without_a_page_costs_no_session(visitor, caplog):
     assert "without an error page" in caplog.text
 
 
+@zope_alone
+def test_an_error_without_a_page_ends_a_session_and_begins_none(visitor):
+    """Nobody gets the cookie of a new one, so the next request begins it."""
+
+    def read_and_fail(request):
+        read_count(request)
+        raise ValueError
+
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    log_in(visitor, "bert")
+
+    assert visitor.fails(read_and_fail)
+    assert [visitor.visit(count).text for _ in range(2)] == ["1", "2"]
+
+
 # Several cookies, one of which is that of another user's session
 
 
