@@ -22,9 +22,11 @@ from zope.interface.interfaces import ComponentLookupError
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance.stored import Options
 from collective.beaker.session.policy import copied
+from collective.beaker.session.policy import keys_of
 from collective.beaker.settings.backends import places_of
 from collective.beaker.settings.checks import DIFFER_IN_ONE_PLACE
 from collective.beaker.settings.checks import differ_in_one_place
+from collective.beaker.settings.options import with_defaults
 
 
 ZOPE_CONF = "zope.conf"
@@ -168,7 +170,7 @@ def one_for_each_place(all_options: Iterable[Owned]) -> list[Owned]:
     """Join options that keep sessions in one place.
 
     The longer timeouts hold then: nobody must lose a session that the other
-    options keep.
+    options keep.  The secrets of all find users, and where sessions moved.
     """
     groups: list[list[Owned]] = []
     for owned in all_options:
@@ -194,8 +196,15 @@ def _places(group: Iterable[Owned]) -> set[Hashable]:
 
 
 def _join(one: Owned, other: Owned) -> Owned:
-    longer: dict[str, int | None] = {}
+    joined: dict[str, Any] = {}
     for option in ("timeout", "absolute_timeout"):
         both = one.options.get(option), other.options.get(option)
-        longer[option] = max(filter(None, both)) if all(both) else None
-    return Owned(f"{one.owner}, {other.owner}", {**one.options, **longer})
+        joined[option] = max(filter(None, both)) if all(both) else None
+    secrets = [
+        secret
+        for owned in (one, other)
+        for secret in keys_of(with_defaults(owned.options), "secret")
+    ]
+    if secrets:
+        joined["secret"], *joined["secret_fallbacks"] = secrets
+    return Owned(f"{one.owner}, {other.owner}", {**one.options, **joined})

@@ -18,8 +18,10 @@ from Zope2.Startup.options import ZopeWSGIOptions
 from collective.beaker.cli import database
 from collective.beaker.cli import main
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.session.owners import name_of_path
 from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.servers import running
+from collective.beaker.tests.helpers.sessions import open_stored
 from collective.beaker.tests.helpers.stored_sessions import Sessions
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
@@ -283,6 +285,26 @@ def test_a_session_is_ended_although_another_place_is_down(instance):
     again = instance.run("revoke", "--zope", "--yes", id)
     assert again.exit_code == 2
     assert "zope.conf: The store ext:redis" in again.stderr
+
+
+def test_a_user_is_known_by_the_secret_of_each_site_in_a_place(instance):
+    options = instance.sessions.options
+    secrets = "a-secret-of-zope-conf", "a-secret-of-the-site"
+    text = instance.zope_conf.read_text()
+    line = f"session.secret {secrets[0]}\nsession.timeout"
+    instance.zope_conf.write_text(text.replace("session.timeout", line))
+    instance.fill(data_dir=options["data_dir"], secret=secrets[1])
+    for secret in secrets:
+        session = open_stored(**options, secret=secret)
+        user = name_of_path("/acl_users", "anna")
+        session.belong_to(session.policy.owners.mark(user), "")
+        session.save()
+
+    path = "/acl_users/anna"
+    result = instance.run("revoke", "--zope", "--yes", "--user", path)
+
+    assert result.exit_code == 0, result.output
+    assert instance.sessions.ids() == set()
 
 
 def test_all_sessions_are_ended(filled):
