@@ -169,22 +169,26 @@ def _find_everywhere(
 ) -> Iterator[InspectedRecord]:
     """Yield what a search finds, and then what only the index knows.
 
-    A search cannot tell whose a session is that cannot be read here.
+    A search cannot tell whose a session is that cannot be read here.  It may
+    take longer than a tombstone leads on, so the index is asked after it.
     """
-    noted = None
-    with _index_failure_logged():
-        noted = _noted(inspector, marks)
     met: set[str] = set()
     with failing_late(StoreUnavailable) as step:
-        for found in (
-            _search(inspector, marks),
-            _find_noted(inspector, noted or {}),
-        ):
+        for find in (_search, _find_what_is_noted):
             with step():
-                for inspected in found:
+                for inspected in find(inspector, marks):
                     if inspected.id not in met:
                         met.add(inspected.id)
                         yield inspected
+
+
+def _find_what_is_noted(
+    inspector: SessionInspector, marks: Sequence[str]
+) -> Iterator[InspectedRecord]:
+    noted = None
+    with _index_failure_logged():
+        noted = _noted(inspector, marks)
+    yield from _find_noted(inspector, noted or {})
 
 
 def _that_had_token(

@@ -279,6 +279,19 @@ def test_a_search_finds_what_the_index_has_lost_and_puts_it_back(indexed):
     assert indexed.ids_of(ANNA) == {id}
 
 
+def test_a_session_that_moves_in_a_long_search_is_found(in_dbm, clock):
+    sessions = sessions_in(in_dbm)
+    first, moving = sorted(sessions.make_for(ANNA) for _ in range(2))
+    search = sessions_of_user(sessions.options, ANNA, search_all=True)
+    assert next(search).id == first
+    session = open_stored(moving, **sessions.options)
+    session.opened.id = "0" * 32
+    session.save()
+    clock(61)
+
+    assert [each.id for each in search] == [session.id]
+
+
 def test_a_session_that_is_moving_is_found_where_it_goes(indexed):
     former = indexed.make_for(ANNA)
     session = open_stored(former, **indexed.options)
