@@ -200,11 +200,11 @@ def _join(one: Owned, other: Owned) -> Owned:
     for option in ("timeout", "absolute_timeout"):
         both = one.options.get(option), other.options.get(option)
         joined[option] = max(filter(None, both)) if all(both) else None
-    secrets = [
-        secret
+    secrets = {
+        secret: None
         for owned in (one, other)
         for secret in keys_of(with_defaults(owned.options), "secret")
-    ]
+    }
     if secrets:
         joined["secret"], *joined["secret_fallbacks"] = secrets
     return Owned(f"{one.owner}, {other.owner}", {**one.options, **joined})
