@@ -26,6 +26,7 @@ from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.failures import reason_of
 from collective.beaker.stores.private import file_id
 from collective.beaker.stores.private import make_file
+from collective.beaker.stores.private import make_folder
 from collective.beaker.stores.sql_waits import limit_waits
 
 
@@ -157,6 +158,7 @@ class Database:
         if self.has_table():
             return
         if self._file:
+            make_folder(os.path.dirname(self._file))
             make_file(self._file)
         try:
             self.run(self._table.create)

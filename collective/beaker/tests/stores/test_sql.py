@@ -1,5 +1,6 @@
 """Sessions in a database."""
 
+import shutil
 import socket
 import sqlite3
 import stat
@@ -191,11 +192,11 @@ def test_a_table_that_was_removed_is_made_anew_after_one_outage(
 
 
 def test_a_file_of_sqlite_that_was_removed_is_made_anew(id, tmp_path):
-    file = tmp_path / "sessions.db"
+    file = tmp_path / "of-a-site" / "sessions.db"
     store = make_store("ext:database", url=f"sqlite:///{file}")
     store.swap(id, None, "first")
     assert text(store, id) == "first"
-    file.unlink()
+    shutil.rmtree(file.parent)
     assert store.load(id) is None
 
     assert store.swap(id, None, "second")
