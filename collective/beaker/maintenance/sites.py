@@ -21,6 +21,7 @@ from zope.interface.interfaces import ComponentLookupError
 
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.maintenance.stored import Options
+from collective.beaker.session.owners import OFF
 from collective.beaker.session.policy import copied
 from collective.beaker.session.policy import keys_of
 from collective.beaker.settings.backends import places_of
@@ -171,6 +172,7 @@ def one_for_each_place(all_options: Iterable[Owned]) -> list[Owned]:
 
     The longer timeouts hold then: nobody must lose a session that the other
     options keep.  The secrets of all find users, and where sessions moved.
+    Users are known if they are to any of the options.
     """
     groups: list[list[Owned]] = []
     for owned in all_options:
@@ -200,6 +202,10 @@ def _join(one: Owned, other: Owned) -> Owned:
     for option in ("timeout", "absolute_timeout"):
         both = one.options.get(option), other.options.get(option)
         joined[option] = max(filter(None, both)) if all(both) else None
+    for owned in (one, other):
+        login_policy = with_defaults(owned.options)["login_policy"]
+        if login_policy != OFF:
+            joined["login_policy"] = login_policy
     secrets = {
         secret: None
         for owned in (one, other)

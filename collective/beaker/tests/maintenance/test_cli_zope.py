@@ -106,6 +106,24 @@ class Instance:
         options = {**self.of_site.options, **options}
         components.registerUtility(PersistentMapping(options), ISessionConfig)
 
+    def set(self, **options):
+        """Add settings of sessions to zope.conf."""
+        lines = [f"session.{name} {each}" for name, each in options.items()]
+        lines.append("</product-config>")
+        text = self.zope_conf.read_text()
+        text = text.replace("</product-config>", "\n".join(lines))
+        self.zope_conf.write_text(text)
+
+    def begin_session_of_anna(self, **options):
+        session = open_stored(**self.sessions.options, **options)
+        user = name_of_path("/acl_users", "anna")
+        session.belong_to(session.policy.owners.mark(user), "")
+        session.save()
+
+    def end_sessions_of_anna(self):
+        path = "/acl_users/anna"
+        return self.run("revoke", "--zope", "--yes", "--user", path)
+
     def run(self, *arguments, **options):
         arguments = ["--config", str(self.zope_conf), *arguments]
         return CliRunner().invoke(main, arguments, **options)
@@ -288,20 +306,24 @@ def test_a_session_is_ended_although_another_place_is_down(instance):
 
 
 def test_a_user_is_known_by_the_secret_of_each_site_in_a_place(instance):
-    options = instance.sessions.options
     secrets = "a-secret-of-zope-conf", "a-secret-of-the-site"
-    text = instance.zope_conf.read_text()
-    line = f"session.secret {secrets[0]}\nsession.timeout"
-    instance.zope_conf.write_text(text.replace("session.timeout", line))
-    instance.fill(data_dir=options["data_dir"], secret=secrets[1])
+    instance.set(secret=secrets[0])
+    instance.fill(**instance.sessions.options, secret=secrets[1])
     for secret in secrets:
-        session = open_stored(**options, secret=secret)
-        user = name_of_path("/acl_users", "anna")
-        session.belong_to(session.policy.owners.mark(user), "")
-        session.save()
+        instance.begin_session_of_anna(secret=secret)
 
-    path = "/acl_users/anna"
-    result = instance.run("revoke", "--zope", "--yes", "--user", path)
+    result = instance.end_sessions_of_anna()
+
+    assert result.exit_code == 0, result.output
+    assert instance.sessions.ids() == set()
+
+
+def test_a_user_is_known_in_a_place_if_a_site_there_knows_users(instance):
+    instance.set(login_policy="off")
+    instance.fill(**instance.sessions.options)
+    instance.begin_session_of_anna()
+
+    result = instance.end_sessions_of_anna()
 
     assert result.exit_code == 0, result.output
     assert instance.sessions.ids() == set()
