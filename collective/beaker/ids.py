@@ -45,6 +45,10 @@ def lease_name(id: str) -> str:
     return f"{sha256(id.encode()).hexdigest()[:ID_LENGTH]}-lock"
 
 
-def is_lease(name: str) -> bool:
+def is_lease(name: object) -> bool:
     """Tell whether a record with this name locks a session."""
-    return name.endswith("-lock") and is_id(name.removesuffix("-lock"))
+    return (
+        isinstance(name, str)
+        and name.endswith("-lock")
+        and is_id(name.removesuffix("-lock"))
+    )

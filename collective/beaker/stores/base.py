@@ -218,6 +218,6 @@ class Store(Guarded, ABC):
             yield None
 
 
-def is_record_name(name: str) -> bool:
+def is_record_name(name: object) -> bool:
     """Tell records of sessions and of their locks from those of caches."""
     return is_id(name) or is_lease(name)

@@ -62,8 +62,10 @@ class _Id(TypeDecorator[str]):
     impl = sqlalchemy.String
     cache_ok = True
 
-    def process_result_value(self, value: Any, dialect: Any) -> str:
-        return HiddenText(value)
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        # SQLite lets a column hold values of any type.  One that is made a
+        # text has another place in the order, and a walk would never end.
+        return HiddenText(value) if isinstance(value, str) else value
 
 
 class _Statements:

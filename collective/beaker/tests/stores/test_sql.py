@@ -7,6 +7,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextlib import closing
+from itertools import islice
 
 import pytest
 import sqlalchemy
@@ -202,6 +203,20 @@ def test_a_file_of_sqlite_that_was_removed_is_made_anew(id, tmp_path):
     assert store.swap(id, None, "second")
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT namespace FROM beaker_cache").fetchall()
+
+
+def test_a_walk_ends_where_sqlite_has_names_that_are_no_text(tmp_path):
+    id = "f" * 32
+    file = tmp_path / "sessions.db"
+    store = make_store("ext:database", url=f"sqlite:///{file}")
+    store.swap(id, None, "first")
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute(
+            "INSERT INTO beaker_cache (namespace, accessed, created, data) "
+            "VALUES (x'ff', '', '', '')"
+        )
+
+    assert [name for name, _ in islice(store.walk_all(), 2)] == [id]
 
 
 def begin_read_only(engine):
