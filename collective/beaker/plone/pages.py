@@ -1,5 +1,6 @@
 """What plone.app.caching does with pages that are made of a session."""
 
+import re
 from typing import Any
 
 from plone.app.caching.interfaces import IRAMCached
@@ -17,6 +18,12 @@ from collective.beaker.session.answers import keep_private
 
 _VALIDATORS = frozenset(["etag", "last-modified"])
 """Headers by which a browser asks whether what it has is still right."""
+
+_MAX_AGE = re.compile(r"max-age=\d+", re.IGNORECASE)
+
+_PAGES = ("text/html", "application/json")
+"""Types of what is made of a session.  A plugin that reads the session in
+each request does not make files and styles of it."""
 
 
 @implementer(ITransform)
@@ -36,8 +43,8 @@ class KeepSessionsOutOfCache:
         self._request = request
 
     def transformBytes(self, result: Any, encoding: str) -> None:
-        request = self._request
-        headers = request.response.headers
+        request, response = self._request, self._request.response
+        headers = response.headers
         # Before the session: most requests are not of these.
         if X_CACHE_OPERATION_HEADER.lower() not in headers:
             return
@@ -47,7 +54,13 @@ class KeepSessionsOutOfCache:
         noLongerProvides(request, IRAMCached)
         for name in [each for each in headers if each.lower() in _VALIDATORS]:
             del headers[name]
-        if not session.is_new:
-            keep_private(request.response)
+        if session.is_new:
+            return
+        keep_private(response)
+        if (response.getHeader("Content-Type") or "").startswith(_PAGES):
+            # A browser would show it again so long without asking.
+            allowed = response.getHeader("Cache-Control")
+            anew = _MAX_AGE.sub("max-age=0", allowed)
+            response.setHeader("Cache-Control", anew)
 
     transformUnicode = transformIterable = transformBytes

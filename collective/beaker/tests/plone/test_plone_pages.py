@@ -125,7 +125,7 @@ class TestPages(BrowserTestCase):
         self.assertNotIn("Etag", self.browser.headers)
 
     def test_the_page_of_a_session_is_for_its_visitor(self):
-        self.let_proxies_keep_pages()
+        self.let_caches_keep_pages("moderateCaching")
         self.visit("@@visits")
         self.visit("page?visits")
         directives = self.browser.headers["Cache-Control"]
@@ -133,15 +133,23 @@ class TestPages(BrowserTestCase):
         self.assertNotIn("s-maxage", directives)
 
     def test_the_page_of_a_visitor_without_a_session_may_be_shared(self):
-        self.let_proxies_keep_pages()
+        self.let_caches_keep_pages("moderateCaching")
         self.visit("page?visits")
         self.assertIn("s-maxage", self.browser.headers["Cache-Control"])
         self.assertIn("Cookie", self.browser.headers["Vary"])
 
-    def let_proxies_keep_pages(self) -> None:
+    def test_a_browser_asks_for_the_page_of_a_session_each_time(self):
+        self.let_caches_keep_pages("terseCaching")
+        self.visit("@@visits")
+        self.visit("page")
+        self.assertIn("max-age=10,", self.browser.headers["Cache-Control"])
+        self.visit("page?visits")
+        self.assertIn("max-age=0,", self.browser.headers["Cache-Control"])
+
+    def let_caches_keep_pages(self, operation: str) -> None:
         settings = getUtility(IRegistry).forInterface(ICacheSettings)
         settings.operationMapping = {
             **settings.operationMapping,
-            "plone.content.itemView": "plone.app.caching.moderateCaching",
+            "plone.content.itemView": f"plone.app.caching.{operation}",
         }
         transaction.commit()
