@@ -198,18 +198,18 @@ def _places(group: Iterable[Owned]) -> set[Hashable]:
 
 
 def _join(one: Owned, other: Owned) -> Owned:
+    both = [with_defaults(each.options) for each in (one, other)]
     joined: dict[str, Any] = {}
     for option in ("timeout", "absolute_timeout"):
-        both = one.options.get(option), other.options.get(option)
-        joined[option] = max(filter(None, both)) if all(both) else None
-    for owned in (one, other):
-        login_policy = with_defaults(owned.options)["login_policy"]
-        if login_policy != OFF:
-            joined["login_policy"] = login_policy
+        limits = [options[option] for options in both]
+        joined[option] = max(limits) if all(limits) else None
+    for options in both:
+        if options["login_policy"] != OFF:
+            joined["login_policy"] = options["login_policy"]
     secrets = {
         secret: None
-        for owned in (one, other)
-        for secret in keys_of(with_defaults(owned.options), "secret")
+        for options in both
+        for secret in keys_of(options, "secret")
     }
     if secrets:
         joined["secret"], *joined["secret_fallbacks"] = secrets
