@@ -22,6 +22,7 @@ from beaker.exceptions import MissingCacheParameter
 from beaker.synchronization import SynchronizerImpl
 from beaker.synchronization import file_synchronizer
 
+from collective.beaker.ids import is_id
 from collective.beaker.interfaces import Leftover
 from collective.beaker.interfaces import Record
 from collective.beaker.interfaces import StoreLocked
@@ -217,7 +218,17 @@ class FolderStore(Store):
         return number
 
     def _index_folder(self, mark: str) -> str:
-        return f"{self._folder}/{_INDEX}/{mark[:2]}/{mark}"
+        """Return the folder of a mark.
+
+        Raises NotADirectoryError where a link would lead somewhere else: a
+        sweep would remove what is there.
+        """
+        path = self._folder
+        for name in (_INDEX, mark[:2], mark):
+            path = f"{path}/{name}"
+            if os.path.islink(path):
+                raise NotADirectoryError(errno.ENOTDIR, "it is a link")
+        return path
 
     def _add_to_index(self, mark: str, id: str) -> None:
         path = f"{self._index_folder(mark)}/{id}"
@@ -229,7 +240,7 @@ class FolderStore(Store):
 
     def _find_in_index(self, mark: str) -> Sequence[str] | None:
         try:
-            return os.listdir(self._index_folder(mark))
+            return list(filter(is_id, os.listdir(self._index_folder(mark))))
         except FileNotFoundError:
             return []
         except (NotADirectoryError, PermissionError):
@@ -308,8 +319,13 @@ def _leaves(folder: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _paths(folder: str, ending: str) -> Iterator[str]:
-    """Yield the files with a certain ending, which dbm may have added to."""
+    """Yield the files with a certain ending, which dbm may have added to.
+
+    Those to which a link leads are somebody else's.
+    """
     for leaf, names in _leaves(folder):
+        if os.path.islink(leaf) or os.path.islink(os.path.dirname(leaf)):
+            continue
         for name in names:
             if ending in name:
                 yield f"{leaf}/{name}"

@@ -224,7 +224,8 @@ class FileValues(ValueStore):
         if exists(self._folder):
             for name in os.listdir(self._folder):
                 path = f"{self._folder}/{name}"
-                if os.path.isdir(path):
+                # What a link leads to is somebody else's.
+                if os.path.isdir(path) and not os.path.islink(path):
                     yield path
 
 

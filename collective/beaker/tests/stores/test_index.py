@@ -1,5 +1,6 @@
 """The index of a store, which names the sessions of a user without a walk."""
 
+import os
 import stat
 
 import pytest
@@ -130,6 +131,57 @@ def test_the_files_of_the_index_are_for_their_owner_only(
     modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
     assert modes == {0o600, 0o700}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+@pytest.mark.parametrize("place", ["", "ab", "ab/{mark}"])
+def test_a_sweep_follows_no_link_in_the_index(tmp_path, kind, place):
+    mark, elsewhere = "ab" * 16, tmp_path / "elsewhere"
+    for folder in (elsewhere, elsewhere / "ab" / mark, elsewhere / mark):
+        (folder / new_id()).mkdir(parents=True)
+        (folder / "precious").write_text("precious")
+    before = set(elsewhere.rglob("*"))
+    link = tmp_path / f"container_{kind}/users" / place.format(mark=mark)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    store = make_store(kind, data_dir=str(tmp_path))
+
+    list(store.clean_up())
+
+    assert set(elsewhere.rglob("*")) == before
+    assert store.find_in_index(mark) is None
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_a_sweep_leaves_what_has_no_name_of_a_session(tmp_path, kind):
+    mark = "ab" * 16
+    other = tmp_path / f"container_{kind}/users/ab" / mark / "precious"
+    other.parent.mkdir(parents=True)
+    other.write_text("precious")
+
+    list(make_store(kind, data_dir=str(tmp_path)).clean_up())
+
+    assert other.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+@pytest.mark.parametrize("place", ["a", "a/ab"])
+def test_a_sweep_follows_no_link_among_the_sessions(tmp_path, kind, place):
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (elsewhere, elsewhere / "ab"):
+        folder.mkdir()
+        for ending in ("temp", "lock"):
+            (folder / f"precious.{ending}").write_text("precious")
+            os.utime(folder / f"precious.{ending}", (0, 0))
+    before = set(elsewhere.rglob("*"))
+    for container in (f"container_{kind}", f"container_{kind}_lock"):
+        link = tmp_path / container / place
+        link.parent.mkdir(parents=True)
+        link.symlink_to(elsewhere)
+
+    list(make_store(kind, data_dir=str(tmp_path)).clean_up())
+
+    assert set(elsewhere.rglob("*")) == before
 
 
 def test_a_user_without_sessions_has_no_folder_in_the_index(

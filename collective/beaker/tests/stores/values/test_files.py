@@ -168,3 +168,17 @@ def test_a_disk_that_is_full_forgets_what_is_dropped(values):
 
     assert in_fork(drop_on_a_full_disk)
     assert values.get(["t:1"]) == {}
+
+
+def test_a_sweep_follows_no_link(values, tmp_path):
+    values.put("v:1", b"first", 60)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious.temp").write_text("precious")
+    os.symlink(elsewhere, f"{values.address}/zz")
+
+    list(values.sweep())
+    values.clear()
+
+    names = [path.name for path in elsewhere.iterdir()]
+    assert names == ["precious.temp"]
