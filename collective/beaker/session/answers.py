@@ -11,6 +11,10 @@ from typing import Any
 
 from zExceptions import HTTPException
 from zExceptions import HTTPServiceUnavailable
+from zope.component import getSiteManager
+from zope.interface import Interface
+from zope.interface import providedBy
+from ZPublisher.HTTPRequest import HTTPRequest
 from ZPublisher.HTTPResponse import HTTPBaseResponse
 from ZPublisher.HTTPResponse import HTTPResponse
 
@@ -249,18 +253,26 @@ def answer_by(error: BaseException | None) -> None:
         error.headers = _Headers(getattr(error, "headers", {}))
 
 
-def takes_cookie(
-    error: BaseException | None, response: HTTPBaseResponse
-) -> bool:
+def takes_cookie(error: BaseException | None, request: HTTPRequest) -> bool:
     """Tell whether the visitor of a request that failed gets its cookie.
 
     That is so if the error itself is an answer, or has a page.
     """
     if isinstance(error, HTTPException):
         return True
+    response = request.response
     # It is not there yet when a request has malformed input.
-    debugged = getattr(response, "debug_exceptions", False)
-    return response.status >= 400 and not debugged
+    if getattr(response, "debug_exceptions", False):
+        return False
+    # A page has the status of its error, unless code has locked another: so
+    # plone.caching answers 304.
+    return response.status >= 400 or _has_page(error, request)
+
+
+def _has_page(error: BaseException | None, request: HTTPRequest) -> bool:
+    required = providedBy(error), providedBy(request)
+    adapters = getSiteManager().adapters
+    return adapters.lookup(required, Interface, "index.html") is not None
 
 
 def copy_answer(response: HTTPBaseResponse, name: str) -> None:

@@ -106,7 +106,7 @@ def persistSessionOnFailure(event: IPubFailure) -> None:
     session = request.environ.get(ENVIRON_KEY)
     if not isinstance(session, LazySession):
         return
-    session.takes_cookie = takes_cookie(error, request.response)
+    session.takes_cookie = takes_cookie(error, request)
     closeSession(request)
     if session.accessed():
         copy_answer(request.response, session.key)

@@ -422,6 +422,26 @@ def test_an_error_without_a_page_costs_no_session(visitor, caplog):
     assert "without an error page" in caplog.text
 
 
+def test_an_error_that_answers_with_a_status_of_its_own_keeps_changes(visitor):
+    """As plone.caching answers 304 before a page is made."""
+
+    class NotModified(BrowserView):
+        def __call__(self):
+            return ""
+
+    def count_and_intercept(request):
+        count(request)
+        request.response.setStatus(304, lock=True)
+        raise ValueError
+
+    visitor.visit(count)
+    log_in(visitor, "anna")
+    with error_page(NotModified):
+        assert visitor.visit(count_and_intercept).status_int == 304
+
+    assert visitor.visit(read_count).text == "2"
+
+
 @zope_alone
 def test_an_error_without_a_page_ends_a_session_and_begins_none(visitor):
     """Nobody gets the cookie of a new one, so the next request begins it."""
