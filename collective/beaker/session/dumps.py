@@ -1,6 +1,7 @@
 """Keep session cookies out of the dumps that are made of a request."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from zope.component import getGlobalSiteManager
 from zope.component import queryUtility
@@ -35,9 +36,24 @@ def mask_cookies(request: HTTPRequest) -> None:
     }
     if masked:
         request.cookies = request.cookies | masked
-    # Malformed cookies, too, may hold an id.
-    if "HTTP_COOKIE" in request.environ:
-        request.environ["HTTP_COOKIE"] = MASK
+    environ = request.environ
+    if "HTTP_COOKIE" in environ:
+        # Malformed cookies, too, may hold an id.
+        header, environ["HTTP_COOKIE"] = environ["HTTP_COOKIE"], MASK
+        for name in _kept_by_middleware(environ, header):
+            del environ[name]
+
+
+def _kept_by_middleware(environ: dict[str, Any], header: str) -> list[str]:
+    """Return under which names cookies are kept that were parsed before Zope.
+
+    WebOb and Paste keep them beside the header that they were made of.
+    """
+    return [
+        name
+        for name, value in environ.items()
+        if isinstance(value, tuple) and header in value
+    ]
 
 
 def _names_in_force(request: HTTPRequest) -> Iterator[str]:

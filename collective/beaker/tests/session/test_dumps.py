@@ -2,11 +2,13 @@
 
 import re
 import xmlrpc.client
+from http.cookies import SimpleCookie
 
 import pytest
 from OFS.DTMLMethod import DTMLMethod
 from Products.PageTemplates.ZopePageTemplate import ZopePageTemplate
 from Products.PythonScripts.PythonScript import PythonScript
+from webob import Request
 from ZPublisher.interfaces import IPubFailure
 
 from collective.beaker.interfaces import ISession
@@ -163,6 +165,17 @@ def fail_after(view):
     return fail
 
 
+def webob_cookies(environ):
+    """Parse cookies as middleware before Zope does that is made of WebOb."""
+    return Request(environ).cookies.get("theme")
+
+
+def paste_cookies(environ):
+    """Keep cookies as ``paste.request.get_cookies`` does."""
+    header = environ["HTTP_COOKIE"]
+    environ["paste.cookies"] = (SimpleCookie(header), header)
+
+
 @pytest.mark.parametrize("use", [ignore_session, read_count, count])
 @pytest.mark.parametrize("cookie", ["beaker.session.id", "special"])
 def test_the_error_log_does_not_show_the_cookie(
@@ -223,6 +236,18 @@ def test_the_error_log_shows_other_cookies(visitor, error_log):
 
     [dump] = error_log()
     assert "shown" in dump
+
+
+@pytest.mark.parametrize("parse", [webob_cookies, paste_cookies])
+def test_the_error_log_does_not_show_what_middleware_parsed(
+    visitor, error_log, parse
+):
+    visitor.visit(count)
+    assert visitor.fails(fail_after(lambda request: parse(request.environ)))
+
+    [dump] = error_log()
+    assert "HTTP_COOKIE" in dump
+    assert visitor.cookies[COOKIE][-32:] not in dump
 
 
 def test_a_session_may_be_opened_after_the_cookie_was_masked(visitor):
