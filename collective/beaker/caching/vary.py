@@ -32,6 +32,9 @@ from collective.beaker.caching.snapshots import name_of_database
 _UNRESTRICTED = "\0unrestricted"
 """What stands before the roles of a user who may do anything."""
 
+_FOR_USER = "\0for"
+"""What stands between the roles of code and those of its user."""
+
 
 def by_site(*args: Any, **kwargs: Any) -> tuple[str, str]:
     """Each site has results of its own, as has the Zope root.
@@ -154,26 +157,29 @@ def by_roles(*args: Any, **kwargs: Any) -> tuple[str, ...]:
     for a list of objects that not everyone may see, take ``by_user``.
 
     Code may have other roles than the user: a script with proxy roles, or
-    what runs in ``adopt_roles`` of plone.api.  Then these count.
+    what runs in ``adopt_roles`` of plone.api.  Then these count, too.
     """
     context = _find_context(*args, **kwargs)
     return _roles_of(getSecurityManager(), context)
 
 
 def _roles_of(manager: Any, context: Any) -> tuple[str, ...]:
-    """Return the roles with which code runs for a user."""
+    """Return the roles with which code runs for a user, and the user's."""
+    own = _own_roles(manager.getUser(), context)
     roles = _proxy_roles(manager)
     if not roles:
-        user = manager.getUser()
-        if isinstance(aq_base(user), UnrestrictedUser):
-            # Such a user may do more than others with the same roles.
-            return (_UNRESTRICTED, *sorted(set(user.getRoles())))
-        roles = (
-            user.getRoles()
-            if context is None
-            else user.getRolesInContext(context)
-        )
-    return tuple(sorted(set(roles)))
+        return own
+    # The code may ask the user all the same.
+    return (*sorted(set(roles)), _FOR_USER, *own)
+
+
+def _own_roles(user: Any, context: Any) -> tuple[str, ...]:
+    if isinstance(aq_base(user), UnrestrictedUser):
+        # Such a user may do more than others with the same roles.
+        return (_UNRESTRICTED, *sorted(set(user.getRoles())))
+    if context is None:
+        return tuple(sorted(set(user.getRoles())))
+    return tuple(sorted(set(user.getRolesInContext(context))))
 
 
 def _proxy_roles(manager: Any) -> Sequence[str]:

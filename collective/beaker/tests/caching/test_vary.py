@@ -306,6 +306,23 @@ def test_roles_of_code_count_in_place_of_those_of_the_user(vary):
     assert vary(Folder("news")) == as_nobody != as_manager
 
 
+def test_roles_of_code_do_not_hide_those_of_the_user(users):
+    """Code may ask the user for them, as plone.api does."""
+    keys = []
+    for user in (nobody, users("", "alice")):
+        log_in(user)
+        manager = getSecurityManager()
+        code = SimpleItem()
+        code._proxy_roles = ["Manager"]
+        manager.addContext(code)
+        try:
+            keys.append(by_roles(Folder("news")))
+        finally:
+            manager.removeContext(code)
+
+    assert len(set(keys)) == 2
+
+
 def test_code_without_roles_of_its_own_has_those_of_the_user(users):
     log_in(users("", "alice"))
     manager = getSecurityManager()
