@@ -347,9 +347,10 @@ def test_values_that_cannot_be_swept_are_logged_and_all_others_are_swept(
     cached, caplog, monkeypatch, tmp_path
 ):
     caplog.set_level("INFO")
+    (tmp_path / "no-folder").write_text("")
     section = {
         "cache.type": "ext:database",
-        "cache.url": f"sqlite:///{tmp_path}/no/folder/caches.db",
+        "cache.url": f"sqlite:///{tmp_path}/no-folder/caches.db",
         "cache.regions": "files",
         "cache.files.type": "file",
         "cache.files.data_dir": str(tmp_path),
