@@ -54,12 +54,12 @@ class KeepSessionsOutOfCache:
         noLongerProvides(request, IRAMCached)
         for name in [each for each in headers if each.lower() in _VALIDATORS]:
             del headers[name]
-        if session.is_new:
-            return
-        keep_private(response)
-        if (response.getHeader("Content-Type") or "").startswith(_PAGES):
+        if not session.is_new:
+            keep_private(response)
+        allowed = response.getHeader("Cache-Control")
+        content_type = response.getHeader("Content-Type") or ""
+        if allowed and content_type.startswith(_PAGES):
             # A browser would show it again so long without asking.
-            allowed = response.getHeader("Cache-Control")
             anew = _MAX_AGE.sub("max-age=0", allowed)
             response.setHeader("Cache-Control", anew)
 

@@ -146,6 +146,12 @@ class TestPages(BrowserTestCase):
         self.visit("page?visits")
         self.assertIn("max-age=0,", self.browser.headers["Cache-Control"])
 
+    def test_so_it_does_if_there_is_no_session_yet(self):
+        self.let_caches_keep_pages("terseCaching")
+        self.visit("page?visits")
+        directives = self.browser.headers["Cache-Control"]
+        self.assertIn("max-age=0, s-maxage=60", directives)
+
     def let_caches_keep_pages(self, operation: str) -> None:
         settings = getUtility(IRegistry).forInterface(ICacheSettings)
         settings.operationMapping = {
