@@ -29,9 +29,6 @@ class SessionById(SessionMapping):
         self._store_guard = guard
         self._is_saved = False
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
-
     def _open(self) -> OpenedSession:
         return self._session
 

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import MutableMapping
+from functools import cached_property
 from functools import partial
+from secrets import token_hex
 from typing import Any
 from typing import TypeVar
 
@@ -72,6 +74,18 @@ class SessionMapping(DictionaryMethods):
     @abstractmethod
     def _open(self) -> OpenedSession:
         """Return the session; open it at the first call."""
+
+    def __repr__(self) -> str:
+        """Name this object, and nothing of what is in it.
+
+        No other has the name: where code makes the key of a cache of it,
+        visitors share no results.
+        """
+        return f"<{type(self).__name__} {self._name}>"
+
+    @cached_property
+    def _name(self) -> str:
+        return token_hex(8)
 
     # A session is the same as no other session, as Beaker's own lazy session
     # is, so it has a hash.  Compared with what is no session, it is a mapping.

@@ -96,10 +96,6 @@ class LazySession(SessionMapping):
         self._user_agent = environ.get("HTTP_USER_AGENT", "")
         self._client_address = request.getClientAddr()
 
-    def __repr__(self) -> str:
-        state = "opened" if self._is_used else "not opened"
-        return f"<{type(self).__name__}, {state}>"
-
     # Opening
 
     def _open(self) -> OpenedSession:

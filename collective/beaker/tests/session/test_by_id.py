@@ -114,7 +114,11 @@ def test_another_session_is_dirty_once_it_is_saved(other, end):
 
 
 def test_a_dump_shows_nothing_of_another_session(other):
-    assert repr(other) == "<SessionById>"
+    other["card"] = "4111 1111"
+
+    assert repr(other).startswith("<SessionById ")
+    assert "4111" not in repr(other)
+    assert other.id not in repr(other)
 
 
 def test_another_session_can_get_a_new_id(server_store, other):

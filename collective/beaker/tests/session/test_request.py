@@ -62,12 +62,22 @@ def test_looking_at_a_session_from_outside_does_not_open_it(session, look):
 
 
 def test_a_dump_of_the_request_shows_nothing_of_the_session(request_, session):
-    assert "LazySession, not opened" in str(request_)
+    assert "LazySession " in str(request_)
+    assert not session.accessed()
     session["card"] = "4111 1111"
 
-    assert "LazySession, opened" in str(request_)
+    assert "LazySession " in str(request_)
     assert "4111" not in str(request_)
     assert session.id not in str(request_)
+
+
+def test_a_session_has_a_name_of_its_own_in_the_key_of_a_cache(
+    request_, session
+):
+    initializeSession(request_)
+
+    assert str(session) == str(session)
+    assert str(ISession(request_)) != str(session)
 
 
 def test_the_name_for_webtest_is_harmless_elsewhere(config, session):
