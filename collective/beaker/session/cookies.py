@@ -57,13 +57,20 @@ def presented_values(
 _VISIBLE = re.compile("[!-~]+")
 """What the value of a session cookie consists of: ASCII, without blanks."""
 
-_FORM = re.compile("[0-9a-f]{32}")
-"""How the value of a session cookie begins: with an id, or a signature."""
+_FORM = re.compile('(?:^|=)"?[0-9a-f]{32}')
+"""How the value of a session cookie begins: with an id, or a signature.
+
+Zope's parser takes some cookies for a part of the one before: those between
+quotes, or in a second header.
+"""
 
 
 def has_form_of_session(value: Any) -> bool:
-    """Tell whether a cookie may be that of a session, whatever its name."""
-    return isinstance(value, str) and _FORM.match(value) is not None
+    """Tell whether a cookie may be, or hold, that of a session.
+
+    Its name may be any.
+    """
+    return isinstance(value, str) and _FORM.search(value) is not None
 
 
 def cookie_header(name: str, value: str) -> str:

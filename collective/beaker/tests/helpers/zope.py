@@ -132,14 +132,19 @@ class Visitor:
             return self.browser.get(f"{path}/@@{VIEW_NAME}", **options)
 
     def fails(
-        self, view: Callable[[HTTPRequest], Any], path: str = ""
+        self,
+        view: Callable[[HTTPRequest], Any],
+        path: str = "",
+        **options: Any,
     ) -> bool:
         """Tell whether a page ends with an error that it does not handle.
 
         Plone answers it with an error page; Zope leaves it to the server.
         """
         try:
-            return self.visit(view, path, status="*").status_int >= 500
+            return (
+                self.visit(view, path, status="*", **options).status_int >= 500
+            )
         except Exception:
             return True
 

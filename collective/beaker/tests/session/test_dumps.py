@@ -238,6 +238,23 @@ def test_the_error_log_shows_other_cookies(visitor, error_log):
     assert "shown" in dump
 
 
+@pytest.mark.parametrize(
+    "header",
+    ['q="open; {}; r="shut', 'q="; {}; "', "a=b, {}", "a=b, {}; c=d"],
+)
+def test_the_error_log_does_not_show_a_cookie_taken_for_a_part_of_another(
+    visitor, error_log, header
+):
+    visitor.visit(count)
+    value = visitor.cookies[COOKIE]
+    sent = {"Cookie": header.format(f"{COOKIE}={value}")}
+    assert visitor.fails(fail_after(ignore_session), headers=sent)
+
+    [dump] = error_log()
+    assert "HTTP_COOKIE" in dump
+    assert value[-32:] not in dump
+
+
 @pytest.mark.parametrize("parse", [webob_cookies, paste_cookies])
 def test_the_error_log_does_not_show_what_middleware_parsed(
     visitor, error_log, parse
