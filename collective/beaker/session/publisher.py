@@ -99,11 +99,13 @@ def persistSessionOnFailure(event: IPubFailure) -> None:
     """Store the session of a request that failed for good."""
     # A subscriber that runs before ours may have failed at the start.
     forget_answer()
-    if event.retry:
-        return
     request, error = event.request, event.exc_info[1]
-    answer_by(error)
     session = request.environ.get(ENVIRON_KEY)
+    if event.retry:
+        if isinstance(session, LazySession):
+            session.let_go()
+        return
+    answer_by(error)
     if not isinstance(session, LazySession):
         return
     session.takes_cookie = takes_cookie(error, request)

@@ -387,6 +387,20 @@ class LazySession(SessionMapping):
             if IUnboundStreamIterator.providedBy(request.response.body):
                 self._expect_late_use()
             return
+        try:
+            self._close_used(request)
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Give up a lock that code has left behind, as where it failed.
+
+        Nobody else would.
+        """
+        if self._session is not None:
+            self._session.release()
+
+    def _close_used(self, request: HTTPRequest) -> None:
         if self._session is not None and not self._is_judged:
             self._respect_owner(self._session)
         self._note_user()

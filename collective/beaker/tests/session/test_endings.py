@@ -1,5 +1,6 @@
 """How requests end, and what becomes of their sessions, in a real Zope."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -20,6 +21,7 @@ from ZPublisher.Iterators import IUnboundStreamIterator
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.session import configureSessionOnStart
+from collective.beaker.stores import base
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import ignore_session
 from collective.beaker.tests.helpers.views import read_count
@@ -395,3 +397,40 @@ def test_an_early_failure_carries_no_visitors_cookie_to_another(
         other_visitor.fails(count)
 
     assert other_visitor.cookies == {}
+
+
+def forget_lock(request):
+    ISession(request).lock()
+
+
+def fail_under_lock(request):
+    ISession(request).lock()
+    raise Redirect("/")
+
+
+def conflict_under_lock(request):
+    ISession(request).lock()
+    if request.retry_count == 0:
+        raise ConflictError
+
+
+@pytest.mark.parametrize(
+    "leave", [forget_lock, fail_under_lock, conflict_under_lock]
+)
+def test_a_lock_that_code_leaves_behind_ends_with_the_request(
+    visitor, monkeypatch, leave
+):
+    def lock(request):
+        session = ISession(request)
+        session.lock()
+        session.unlock()
+        return "free"
+
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0)
+    visitor.visit(count)
+    visitor.visit(leave, status="*")
+
+    # A thread that has a lock in memory gets it again.
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(visitor.visit, lock, status="*").result()
+    assert answer.text == "free"
