@@ -6,6 +6,8 @@ a user logs in.  They apply it at once.
 
 import logging
 
+from Acquisition import aq_inner
+from Acquisition import aq_parent
 from Products.PluggableAuthService.interfaces.events import (
     ICredentialsUpdatedEvent,
 )
@@ -14,11 +16,16 @@ from Products.PluggableAuthService.interfaces.events import (
 )
 from Products.PluggableAuthService.interfaces.events import IUserLoggedInEvent
 from Products.PluggableAuthService.interfaces.events import IUserLoggedOutEvent
+from Products.PluggableAuthService.interfaces.plugins import (
+    ICredentialsResetPlugin,
+)
 from zExceptions import HTTPServiceUnavailable
 from zope.component import adapter
 from zope.component import queryUtility
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
+from ZPublisher.HTTPRequest import HTTPRequest
+from ZPublisher.interfaces import IPubBeforeCommit
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISessionConfig
@@ -29,6 +36,7 @@ from collective.beaker.session.owners import OFF
 from collective.beaker.session.owners import current_user
 from collective.beaker.session.owners import name_of
 from collective.beaker.session.owners import name_of_path
+from collective.beaker.session.owners import user_of
 from collective.beaker.session.request import LazySession
 from collective.beaker.settings.options import with_defaults
 
@@ -57,6 +65,33 @@ def endSessionOfUser(event: IUserLoggedOutEvent) -> None:
     session = _session()
     if session is not None:
         session.log_out()
+
+
+@adapter(IPubBeforeCommit)
+def endSessionOfUntoldLogout(event: IPubBeforeCommit) -> None:
+    """End the session of a request that takes the cookie of a login away.
+
+    So do the logouts of pas.plugins.oidc and of the ZMI, which tell nobody.
+    """
+    session = _session()
+    if session is not None and _takes_login_away(event.request):
+        session.log_out()
+
+
+def _takes_login_away(request: HTTPRequest) -> bool:
+    """Tell whether the response removes the cookie that keeps a login."""
+    cookies = request.response.cookies
+    removed = [name for name in cookies if cookies[name].get("Max-Age") == "0"]
+    if not removed or user_of(request) is None:
+        return False
+    folder = aq_parent(aq_inner(request["AUTHENTICATED_USER"]))
+    plugins = getattr(folder, "plugins", None)
+    if plugins is None:
+        return False
+    return any(
+        getattr(plugin, "cookie_name", None) in removed
+        for _, plugin in plugins.listPlugins(ICredentialsResetPlugin)
+    )
 
 
 @adapter(ICredentialsUpdatedEvent)

@@ -73,6 +73,13 @@ class TestLogout(LoginTestCase):
         self.visit("logout")
         self.assertIsNone(self.cookie)
 
+    def test_that_of_the_zmi_ends_the_session(self):
+        self.log_in()
+        self.visit("@@visits")
+        self.visit("manage_zmi_logout")
+        self.assertFalse(self.is_logged_in())
+        self.assertIsNone(self.cookie)
+
     def test_restapi_ends_the_session(self):
         answer = self.rest(
             "@login", login=TEST_USER_NAME, password=TEST_USER_PASSWORD

@@ -95,19 +95,30 @@ class TestOpenIDConnect(ZopeSessionTestCase):
     def test_a_login_works(self):
         with oidc_provider() as issuer:
             self.configure(issuer)
-            self.browser.followRedirects = False
-            self.visit("acl_users/oidc/login")
-            provider = self.browser.headers["Location"]
-            callback = self.redirect_of(provider)
-            self.assertTrue(
-                callback.startswith(f"{self.url}/acl_users/oidc/callback?")
-            )
-            self.browser.open(callback)
+            self.log_in_at_provider()
         self.browser.followRedirects = True
 
         self.assertIn("__ac", self.browser.cookies)
         self.assertNotIn("__ac_session", self.browser.cookies)
         self.assertIn("erika", self.visit("@@personal-information"))
+
+    def test_a_logout_ends_the_session(self):
+        with oidc_provider() as issuer:
+            self.configure(issuer)
+            self.log_in_at_provider()
+            self.assertIn(self.session_cookie, self.browser.cookies)
+            self.visit("acl_users/oidc/logout")
+        self.assertNotIn("__ac", self.browser.cookies)
+        self.assertNotIn(self.session_cookie, self.browser.cookies)
+
+    def log_in_at_provider(self):
+        self.browser.followRedirects = False
+        self.visit("acl_users/oidc/login")
+        callback = self.redirect_of(self.browser.headers["Location"])
+        self.assertTrue(
+            callback.startswith(f"{self.url}/acl_users/oidc/callback?")
+        )
+        self.browser.open(callback)
 
     def configure(self, issuer):
         plugin = self.portal.acl_users.oidc
