@@ -49,9 +49,9 @@ set."""
 _MOST_NAMES = 2000
 """How many names of values each region remembers."""
 
-_MARK_SECONDS = 86400
-"""For how long a mark stands in the place of a value: far longer than any
-transaction takes."""
+MARK_SECONDS = 86400
+"""For how long a store knows of a drop, unless a value needs that for longer:
+far longer than any transaction takes."""
 
 
 class Snapshot(Protocol):
@@ -199,10 +199,10 @@ class Region:
             if number is None:
                 self.store.delete([name])
             else:
-                self.store.raise_numbers([name], number, _MARK_SECONDS)
+                self.store.raise_numbers([name], number, MARK_SECONDS)
         except StoreUnavailable as error:
             self.failed("keeps a value that was invalidated", str(error))
-            debts.owe_number(self, [name], number or 0, _MARK_SECONDS)
+            debts.owe_number(self, [name], number or 0, MARK_SECONDS)
             return False
         return True
 

@@ -31,6 +31,7 @@ from zope.interface import implementer
 from collective.beaker.caching.debts import owe_number
 from collective.beaker.caching.factory import regions_in_force
 from collective.beaker.caching.names import name_of_tag
+from collective.beaker.caching.region import MARK_SECONDS
 from collective.beaker.caching.snapshots import connection_in_use
 from collective.beaker.caching.snapshots import last_committed
 from collective.beaker.caching.snapshots import name_of_database
@@ -235,7 +236,7 @@ def raise_tags(names: Iterable[str], number: int) -> None:
             if id(region.store) in done:
                 continue
             done.add(id(region.store))
-            region.store.raise_numbers(records, number, None)
+            region.store.raise_numbers(records, number, MARK_SECONDS)
         except StoreUnavailable as error:
             region.failed("keeps values that were dropped", str(error))
-            owe_number(region, records, number)
+            owe_number(region, records, number, MARK_SECONDS)

@@ -20,6 +20,7 @@ from collective.beaker.caching import drop
 from collective.beaker.caching.factory import find_region
 from collective.beaker.caching.names import name_of_tag
 from collective.beaker.caching.names import names_of
+from collective.beaker.caching.region import MARK_SECONDS
 from collective.beaker.caching.snapshots import MARGIN_SECONDS
 from collective.beaker.caching.tags import names_of_tags
 from collective.beaker.stores.values.base import digits
@@ -725,6 +726,19 @@ def test_of_invalidations_at_once_the_latest_counts(redis_region):
     of_value = names_of(redis_region.name, "a cache").of_value
     found = redis_region.store.get([of_value(key) for key in keys])
     assert set(found.values()) == {digits(4)}
+
+
+@pytest.mark.parametrize("stored", ["file", "sqlite"], indirect=True)
+def test_what_was_dropped_is_not_in_the_store_for_ever(
+    stored, zope, region, clock
+):
+    """Nobody may ever ask for a value that was made of it."""
+    zope.edit("news", news="new")
+    store = find_region(region).store
+    assert list(store.walk("t:"))
+
+    clock(MARK_SECONDS)
+    assert not list(store.walk("t:"))
 
 
 def test_a_tag_that_the_store_has_forgotten_brings_nothing_old_back(
