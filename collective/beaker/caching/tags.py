@@ -14,6 +14,7 @@ database, and one for what was dropped at some time, without a commit.
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from threading import local
@@ -76,14 +77,25 @@ class Names(NamedTuple):
 
 
 @lru_cache(maxsize=10_000)
-def names_of_tags(tags: Iterable[Any], database: str) -> Names:
-    """Return the names of tags; raise TypeError if one is not a text."""
+def names_of_tags(tags: tuple[Any, ...], database: str) -> Names:
+    """Return the names of tags; raise TypeError if one is not a text.
+
+    They are remembered: the tags of one function are few.
+    """
     for tag in tags:
         check_tag(tag)
     return Names(
-        tuple(f"{database}\0{tag}" for tag in tags if database),
-        tuple(f"\0{tag}" for tag in tags),
+        tuple(_names_by_commit(tags, database)),
+        tuple(_names_by_time(tags)),
     )
+
+
+def _names_by_commit(tags: Iterable[str], database: str) -> Iterator[str]:
+    return (f"{database}\0{tag}" for tag in tags if database)
+
+
+def _names_by_time(tags: Iterable[str]) -> Iterator[str]:
+    return (f"\0{tag}" for tag in tags)
 
 
 class _Ours(local):
@@ -160,8 +172,8 @@ class PendingDrops:
         if self._changed:
             self._drop_before(last_committed)
         else:
-            names = names_of_tags(frozenset(self.tags), "")
-            raise_tags(names.by_time, number_of_time(time()))
+            names = _names_by_time(self.tags)
+            raise_tags(names, number_of_time(time()))
         for connection, undo in self.values.values():
             if connection not in self._changed:
                 undo(None)
@@ -184,8 +196,7 @@ class PendingDrops:
         for connection in self._changed:
             number = number_of(connection)
             database = name_of_database(connection)
-            names = names_of_tags(frozenset(self.tags), database)
-            raise_tags(names.by_commit, number)
+            raise_tags(_names_by_commit(self.tags, database), number)
             for computed_from, undo in self.values.values():
                 if computed_from is connection:
                     undo(number)

@@ -728,6 +728,15 @@ def test_of_invalidations_at_once_the_latest_counts(redis_region):
     assert set(found.values()) == {digits(4)}
 
 
+@pytest.mark.parametrize("changes", [{"news": "new"}, {}])
+def test_what_was_dropped_is_not_in_memory_for_ever(changes, zope, region):
+    """An import may drop the tags of a whole site."""
+    remembered = names_of_tags.cache_info().currsize
+    zope.edit("news", "weather", **changes)
+
+    assert names_of_tags.cache_info().currsize == remembered
+
+
 @pytest.mark.parametrize("stored", ["file", "sqlite"], indirect=True)
 def test_what_was_dropped_is_not_in_the_store_for_ever(
     stored, zope, region, clock
