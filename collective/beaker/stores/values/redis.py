@@ -122,6 +122,10 @@ redis.call("DEL", KEYS[2])
 return 1
 """)
 
+_MOST_COMMANDS = 1000
+"""How many commands there are in one round trip, each of which must be done
+within the socket_timeout."""
+
 _SCRIPTS = (_RENEW, _SETTLE, _GIVE_UP, _PUT, _KEEP, _RAISE_NUMBER)
 
 
@@ -249,14 +253,15 @@ class RedisValues(ValueStore):
         self, names: Sequence[str], number: bytes, seconds: float | None
     ) -> None:
         milliseconds = _milliseconds(seconds)
-        self._ask_all(
-            *(
-                _RAISE_NUMBER.command(
-                    2, _key(name), _claim_key(name), number, milliseconds
+        for first in range(0, len(names), _MOST_COMMANDS):
+            self._ask_all(
+                *(
+                    _RAISE_NUMBER.command(
+                        2, _key(name), _claim_key(name), number, milliseconds
+                    )
+                    for name in names[first : first + _MOST_COMMANDS]
                 )
-                for name in names
             )
-        )
 
     def _walk(self, prefix: str) -> Iterator[str]:
         for keys in scan(self._client, f"{_PREFIX}{{{prefix}*}}"):

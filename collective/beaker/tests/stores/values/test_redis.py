@@ -137,6 +137,20 @@ def test_many_numbers_are_sent_at_once(values, client):
     assert reads < 10
 
 
+def test_more_numbers_than_can_be_sent_in_time_are_sent_in_parts(
+    values, client
+):
+    """A redis that has lost its scripts refuses no more than one part."""
+    client.script_flush()
+    client.config_resetstat()
+    names = [f"t:{number}" for number in range(3000)]
+    values.raise_numbers(names, 1, 60)
+
+    refused = client.info("commandstats")["cmdstat_evalsha"]["failed_calls"]
+    assert refused < len(names) / 2
+    assert len(values.get(names)) == len(names)
+
+
 def test_a_redis_that_is_full_forgets_what_is_dropped(values, client):
     values.put("v:1", b"\0value", 60)
     values.raise_numbers(["t:1"], 1, None)
