@@ -23,6 +23,10 @@ followed, and no pipe is waited for."""
 _NO_FILE = frozenset([errno.ELOOP, errno.EISDIR, errno.ENXIO])
 """The errors of opening a link, a folder or a socket."""
 
+_MOST_BYTES = 1024**3
+"""How large a file may be.  A larger one is no record: its size is damaged, or
+somebody has planted a file full of nothing, which would take all memory."""
+
 TEMPORARY = ".temp"
 """What is added to the name of a file while it is written."""
 
@@ -54,11 +58,18 @@ def is_taken(path: str) -> bool:
 
 
 def is_file(path: str) -> bool:
-    """Tell whether a file is at a path, and no link, pipe or folder."""
+    """Tell whether a file is at a path, and no link, pipe or folder.
+
+    One that is too large to be read is none.
+    """
     try:
-        return S_ISREG(os.lstat(path).st_mode)
+        return _is_file(os.lstat(path))
     except FileNotFoundError:
         return False
+
+
+def _is_file(found: os.stat_result) -> bool:
+    return S_ISREG(found.st_mode) and found.st_size <= _MOST_BYTES
 
 
 def is_other(path: str) -> bool:
@@ -99,8 +110,8 @@ def read(path: str, most: int | None = None) -> bytes | None:
 
     With ``most``, it is the beginning, of so many bytes at most.
 
-    What is no file, such as a folder, a link or a pipe, has no content: it
-    reads as an empty file.
+    What is no file, such as a folder, a link or a pipe, has no content, and
+    neither has a file that is too large: it reads as an empty file.
     """
     try:
         file = os.open(path, _READ)
@@ -112,7 +123,7 @@ def read(path: str, most: int | None = None) -> bytes | None:
         raise
     try:
         found = os.fstat(file)
-        if not S_ISREG(found.st_mode):
+        if not _is_file(found):
             return b""
         if most is not None:
             return os.read(file, most)

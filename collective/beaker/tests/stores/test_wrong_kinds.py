@@ -42,6 +42,18 @@ def plant_loop(records, id):
     records.path(id).symlink_to(records.path(id))
 
 
+def plant_large_file(records, id):
+    """Plant a file that takes no room on the disk, and all memory."""
+    records.path(id).touch()
+    os.truncate(records.path(id), 8 * 1024**4)
+
+
+def plant_large_file_of_dbm(records, id):
+    for end in ("", ".dat", ".dir"):
+        with open(f"{records.path(id)}{end}", "w") as file:
+            file.truncate(8 * 1024**4)
+
+
 def plant_pipe_of_dbm(records, id):
     os.mkfifo(f"{records.path(id)}.dat")
 
@@ -76,6 +88,8 @@ PLANTS = {
     plant_pipe: "file",
     plant_link: "file",
     plant_loop: "file",
+    plant_large_file: "file",
+    plant_large_file_of_dbm: "dbm",
     plant_pipe_of_dbm: "dbm",
     plant_rubbish_of_dbm: "dbm",
     plant_half_of_dbm: "dbm",
