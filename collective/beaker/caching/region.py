@@ -32,6 +32,7 @@ from collective.beaker.caching.values import NotShared
 from collective.beaker.caching.values import NotSigned
 from collective.beaker.caching.values import ObjectCodec
 from collective.beaker.caching.values import make_codec
+from collective.beaker.interfaces import StoreFull
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.options import OWN_CACHE_DEFAULTS
@@ -313,11 +314,16 @@ class Region:
         Returns how many there were, or None if the store cannot list them.
         Raises StoreUnavailable.
         """
-        prefix = prefix_of(self.name)
+        prefix, removed = prefix_of(self.name), 0
         try:
             if self._has_generations():
-                self.clear()
-            return self.store.clear(prefix)
+                try:
+                    self.clear()
+                except StoreFull:
+                    # To note that they are invalid, room has to be made.
+                    removed = self.store.clear(prefix)
+                    self.clear()
+            return removed + self.store.clear(prefix)
         except NotImplementedError:
             return None
 

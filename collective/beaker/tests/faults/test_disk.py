@@ -13,6 +13,7 @@ from collective.beaker.ids import new_id
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance import slices
 from collective.beaker.maintenance import thread
+from collective.beaker.maintenance.caches import clear_region
 from collective.beaker.maintenance.revoke import revoke_all
 from collective.beaker.maintenance.survey import survey
 from collective.beaker.maintenance.sweep import sweep
@@ -476,6 +477,18 @@ def test_on_a_disk_without_room_zope_sweeps_values_all_the_same(
     ValueSweeper().sweep_if_due()
 
     assert "Removed 1 expired values of caches." in caplog.text
+
+
+def test_a_region_that_fills_a_disk_can_be_cleared(disk):
+    section = {"cache.type": "file", "cache.data_dir": str(disk.folder)}
+    section["cache.regions"] = "short"
+    configuration = read_configuration(section)
+    cache = region_with("short", configuration.regions["short"])
+    cache.put("a cache", b"key", LARGE, 60)
+    disk.fill()
+
+    assert clear_region(configuration, "short") == 1
+    assert cache.get("a cache", b"key") is None
 
 
 def test_a_sweep_makes_room_on_a_disk_that_takes_no_more_files(
