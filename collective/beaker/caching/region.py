@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from secrets import token_hex
 from typing import Any
@@ -32,7 +33,6 @@ from collective.beaker.caching.values import NotShared
 from collective.beaker.caching.values import NotSigned
 from collective.beaker.caching.values import ObjectCodec
 from collective.beaker.caching.values import make_codec
-from collective.beaker.interfaces import StoreFull
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.options import OWN_CACHE_DEFAULTS
@@ -314,18 +314,18 @@ class Region:
         Returns how many there were, or None if the store cannot list them.
         Raises StoreUnavailable.
         """
-        prefix, removed = prefix_of(self.name), 0
-        try:
-            if self._has_generations():
-                try:
-                    self.clear()
-                except StoreFull:
-                    # To note that they are invalid, room has to be made.
-                    removed = self.store.clear(prefix)
-                    self.clear()
-            return removed + self.store.clear(prefix)
-        except NotImplementedError:
-            return None
+        failure, removed = None, None
+        if self._has_generations():
+            try:
+                self.clear()
+            except StoreUnavailable as error:
+                failure = error
+        with suppress(NotImplementedError):
+            removed = self.store.clear(prefix_of(self.name))
+        if failure is not None:
+            # A store that was full has room now.
+            self.clear()
+        return removed
 
     def count(self, event: str) -> None:
         """Add one to the counter with this name."""

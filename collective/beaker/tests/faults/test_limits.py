@@ -4,7 +4,10 @@ import pytest
 import sqlalchemy
 from redis import Redis
 
+from collective.beaker.caching.factory import region_with
 from collective.beaker.interfaces import RecordTooLarge
+from collective.beaker.maintenance.caches import clear_region
+from collective.beaker.settings.section import read_configuration
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.servers import redis_server
 from collective.beaker.tests.helpers.stores import server_fixture
@@ -156,3 +159,18 @@ def test_a_longblob_takes_what_was_too_large_for_mariadb(
     visitor.visit(setting(text=4 * LARGE))
 
     assert data_of(visitor) == {"text": 4 * LARGE}
+
+
+def test_a_region_that_fills_redis_can_be_cleared(full_redis, config):
+    client = full_redis("noeviction")
+    section = {"cache.type": "ext:redis", "cache.url": config["url"]}
+    section["cache.regions"] = "short"
+    configuration = read_configuration(section)
+    cache = region_with("short", configuration.regions["short"])
+    for number in range(10):
+        cache.put("a cache", b"%d" % number, LARGE, 60)
+    used = client.info("memory")["used_memory"]
+    client.config_set("maxmemory", used - len(LARGE))
+
+    assert clear_region(configuration, "short") == 10
+    assert cache.get("a cache", b"1") is None
