@@ -264,9 +264,13 @@ def takes_cookie(error: BaseException | None, request: HTTPRequest) -> bool:
     # It is not there yet when a request has malformed input.
     if getattr(response, "debug_exceptions", False):
         return False
+    if response.status >= 400:
+        # Without a page, code may have set it.  A page that fails leaves it,
+        # but no body.
+        return bool(response.body)
     # A page has the status of its error, unless code has locked another: so
     # plone.caching answers 304.
-    return response.status >= 400 or _has_page(error, request)
+    return _has_page(error, request)
 
 
 def _has_page(error: BaseException | None, request: HTTPRequest) -> bool:

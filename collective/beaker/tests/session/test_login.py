@@ -422,6 +422,38 @@ def test_an_error_without_a_page_costs_no_session(visitor, caplog):
     assert "without an error page" in caplog.text
 
 
+@zope_alone
+def test_a_status_without_a_page_costs_no_session(visitor):
+    def count_and_fail(request):
+        count(request)
+        request.response.setStatus(404)
+        raise ValueError
+
+    visitor.visit(count)
+    log_in(visitor, "anna")
+
+    assert visitor.fails(count_and_fail)
+    assert visitor.visit(read_count).text == "1"
+
+
+@zope_alone
+def test_a_page_that_fails_costs_no_session(visitor):
+    class Broken(BrowserView):
+        def __call__(self):
+            raise KeyError
+
+    def count_and_fail(request):
+        count(request)
+        raise ValueError
+
+    visitor.visit(count)
+    log_in(visitor, "anna")
+    with error_page(Broken):
+        assert visitor.fails(count_and_fail)
+
+    assert visitor.visit(read_count).text == "1"
+
+
 def test_an_error_that_answers_with_a_status_of_its_own_keeps_changes(visitor):
     """As plone.caching answers 304 before a page is made."""
 
