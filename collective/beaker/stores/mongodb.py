@@ -5,6 +5,7 @@ import time
 from collections.abc import Hashable
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from bson import Binary
 from pymongo import MongoClient
@@ -121,11 +122,21 @@ def connect(
     # connections to one that does not answer them.
     client: MongoClient[Document] = MongoClient(
         url,
+        # No server is needed yet, not even one that knows the others' names.
+        connect=False,
         connectTimeoutMS=milliseconds,
         serverSelectionTimeoutMS=milliseconds,
         socketTimeoutMS=milliseconds,
     )
-    return client, url, frozenset(parse_uri(url)["nodelist"])
+    return client, url, _servers_of(url)
+
+
+def _servers_of(url: str) -> Hashable:
+    parsed = urlsplit(url)
+    if parsed.scheme == "mongodb+srv":
+        # The library would ask a name server, which may not answer.
+        return parsed.hostname
+    return frozenset(parse_uri(url)["nodelist"])
 
 
 def _record_name(key: str) -> str | None:

@@ -140,6 +140,7 @@ WRONG_ADDRESSES = [
     {"type": "ext:redis", "url": "redis+sentinel://:secret@a..b/shop"},
     {"type": "ext:rediscluster", "urls": "redis://:secret@a..b:7000"},
     {"type": "ext:memcached", "url": f"{'a' * 64}.example.org"},
+    {"type": "ext:mongodb", "url": "mongodb+srv://a:secret@a..b.c/a"},
     {"type": "ext:database", "url": "postgresql+psycopg://a:secret@a..b/a"},
     {"type": "ext:database", "url": "mysql+pymysql://a:secret@a..b/a"},
     {"type": "ext:database", "url": "mysql+pymysql://a:secret@h/a?charset=no"},
