@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from bson import Binary
@@ -29,6 +30,12 @@ from collective.beaker.stores.values.base import new_token
 
 _NOT_STORED = 0
 """The time at which a record that is not stored yet ended."""
+
+_BATCH = 1000
+"""How many documents are read or removed at once."""
+
+_ENDS = ("ends", "claim_ends")
+"""Where a document says when its record ends, and when its claim does."""
 
 _UNCLAIMED = {"claimant": "", "claim_ends": 0}
 
@@ -141,21 +148,37 @@ class MongoValues(ValueStore):
             yield document["_id"]
 
     def _clear(self, prefix: str) -> int:
-        some = _beginning_with(prefix)
-        stored = some | {"ends": {"$gt": _NOT_STORED}}
-        number = self._records.delete_many(stored).deleted_count
-        self._records.delete_many(some)
+        number = 0
+        for page in self._pages(prefix):
+            self._records.delete_many(_named(page))
+            number += sum(map(_was_stored, page))
         return number
 
     def _sweep(self, dry_run: bool) -> Iterator[int]:
-        now = time.time()
-        ended = {"ends": {"$lte": now}, "claim_ends": {"$lte": now}}
-        stored = ended | {"ends": {"$lte": now, "$gt": _NOT_STORED}}
-        if dry_run:
-            yield self._records.count_documents(stored)
-            return
-        yield self._records.delete_many(stored).deleted_count
-        self._records.delete_many(ended)
+        for page in self._pages(""):
+            now = time.time()
+            ended = [document for document in page if _end(document) <= now]
+            if ended and not dry_run:
+                still = {name: {"$lte": now} for name in _ENDS}
+                self._records.delete_many(_named(ended) | still)
+            yield sum(map(_was_stored, ended))
+
+    def _pages(self, prefix: str) -> Iterator[list[Document]]:
+        """Yield documents in batches: names, and when records and claims end.
+
+        One command for all documents of a large collection may take longer
+        than anyone waits for a server.
+        """
+        names, after = _beginning_with(prefix), ""
+        while page := list(
+            self._records.find(
+                {"$and": [names, {"_id": {"$gt": after}}]}, _ENDS
+            )
+            .sort("_id")
+            .limit(_BATCH)
+        ):
+            yield page
+            after = page[-1]["_id"]
 
     def _sizes(self, prefix: str) -> Iterator[Size]:
         stored = _beginning_with(prefix) | {"ends": {"$gt": time.time()}}
@@ -210,3 +233,20 @@ def _beginning_with(prefix: str) -> Document:
     """Return the condition that a name begins with a prefix."""
     # This character comes after all characters of names.
     return {"_id": {"$gte": prefix, "$lt": f"{prefix}~"}}
+
+
+def _named(documents: Sequence[Document]) -> Document:
+    """Return the condition that a document is one of these."""
+    return {"_id": {"$in": [document["_id"] for document in documents]}}
+
+
+def _was_stored(document: Document) -> bool:
+    """Tell whether a document has a record, and not only a claim."""
+    ends: float = document.get("ends", _NOT_STORED)
+    return ends > _NOT_STORED
+
+
+def _end(document: Document) -> float:
+    """Return when record and claim have both ended; never if unknown."""
+    end: float = max(document.get(name, inf) for name in _ENDS)
+    return end
