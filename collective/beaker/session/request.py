@@ -76,6 +76,10 @@ class LazySession(SessionMapping):
     """Whether nothing is stored, as the session may be that of the user, who
     is not known."""
 
+    _left: OpenedSession | None = None
+    """The session of a user that code has saved or ended before it was known
+    that nobody is logged in."""
+
     _user: tuple[str | None, ...] = ()
     """The user who has logged in, or out, in this request."""
 
@@ -183,6 +187,10 @@ class LazySession(SessionMapping):
         # a session.  At the end it is too late: it would stay empty.
         asks_to_log_in = self._status() == 401 and not self._is_closed
         self._keeps_nothing = not self.knows_user and not asks_to_log_in
+        is_saved = self.knows_user and self._keeps_everything(session)
+        if is_saved or session.is_deleted:
+            # As a plugin of a user folder that keeps the login in there.
+            self._left, self._is_saved = session, False
         session = self._session = self._guard(open_session, policy, [])
         return session
 
@@ -330,10 +338,16 @@ class LazySession(SessionMapping):
         otherwise those inside stored values, and the time of access.
         """
         session = self._session or self._open()
+        left, self._left = self._left, None
+        if left is not None:
+            self._store(left, everything=True)
         if self._keeps_nothing:
             self._log_that_nothing_is_kept()
             return
-        everything = self._decide_what_to_keep(session)
+        self._store(session, self._decide_what_to_keep(session))
+
+    def _store(self, session: OpenedSession, everything: bool) -> None:
+        """Store a session, and take its cookie for the answer."""
         moves = session.stored_id not in (None, session.id)
         if moves and not self.takes_cookie:
             # The visitor would lose it, whose cookie has the former id.
@@ -397,8 +411,9 @@ class LazySession(SessionMapping):
 
         Nobody else would.
         """
-        if self._session is not None:
-            self._session.release()
+        for session in (self._session, self._left):
+            if session is not None:
+                session.release()
 
     def _close_used(self, request: HTTPRequest) -> None:
         if self._session is not None and not self._is_judged:
@@ -468,6 +483,8 @@ class LazySession(SessionMapping):
 
     def prepare(self) -> None:
         session = self._open()
+        if self._left is not None:
+            self._guard(self._left.prepare, True)
         self._guard(session.prepare, self._decide_what_to_keep(session))
 
     def finish(self) -> None:
@@ -482,8 +499,8 @@ class LazySession(SessionMapping):
 
     def _leave_transaction(self) -> None:
         self._has_joined = self._is_saved = False
-        if self._session is not None:
-            self._session.release()
+        self.let_go()
+        self._left = None
 
     def snapshot(self) -> Any:
         return self._is_saved, self._open().snapshot()

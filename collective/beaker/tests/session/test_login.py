@@ -245,6 +245,72 @@ def test_what_uses_the_session_before_the_user_is_known(visitor):
     assert visitor.visit(use_early).text == "1 None"
 
 
+def delete(event):
+    ISession(event.request).delete()
+
+
+def reset(event):
+    session = ISession(event.request)
+    session["count"] = 0
+    session.save()
+
+
+def reset_under_new_id(event):
+    ISession(event.request).regenerate_id()
+    reset(event)
+
+
+@pytest.mark.parametrize("transactional", [False, True])
+@pytest.mark.parametrize(
+    ("end_login", "kept"),
+    [(delete, "None"), (reset, "0"), (reset_under_new_id, "0")],
+)
+def test_what_ends_a_login_before_the_user_is_known_is_kept(
+    config, visitor, end_login, kept, transactional
+):
+    """A plugin of a user folder may find that a login has expired."""
+    config["transactional"] = transactional
+    thief = Visitor(visitor.browser.app)
+    log_in(visitor, "anna")
+    log_in(thief, "anna")
+    visitor.visit(count)
+    plant(thief, visitor.cookies[COOKIE])
+    log_out(visitor)
+    with subscribed(end_login, IPubStart):
+        assert visitor.visit(read_count).text == "None"
+
+    assert thief.visit(read_count).text in (kept, "None")
+    log_in(visitor, "anna")
+    assert visitor.visit(read_count).text == kept
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_session_that_is_deleted_before_the_request_fails_ends(
+    visitor, status
+):
+    thief = Visitor(visitor.browser.app)
+    log_in(visitor, "anna")
+    log_in(thief, "anna")
+    visitor.visit(count)
+    plant(thief, visitor.cookies[COOKIE])
+    log_out(visitor)
+    path = {401: "/manage_main", 404: "/nothing"}[status]
+    with subscribed(delete, IPubStart):
+        visitor.browser.get(path, status="*")
+
+    assert thief.visit(read_count).text == "None"
+
+
+def test_a_view_may_begin_a_session_after_the_login_was_ended(visitor):
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    log_out(visitor)
+    with subscribed(delete, IPubStart):
+        assert visitor.visit(count).text == "1"
+
+    assert visitor.visit(read_count).text == "1"
+
+
 def test_a_session_stays_that_of_its_user_when_it_is_reverted(visitor):
     visitor.visit(count)
     log_in(visitor, "anna")
