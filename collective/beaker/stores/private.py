@@ -123,7 +123,8 @@ def read(path: str, most: int | None = None) -> bytes | None:
         raise
     try:
         found = os.fstat(file)
-        if not _is_file(found):
+        # As _is_file does, without one more call in each request.
+        if not S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
             return b""
         if most is not None:
             return os.read(file, most)
