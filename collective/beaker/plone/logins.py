@@ -72,9 +72,12 @@ def endSessionOfUntoldLogout(event: IPubBeforeCommit) -> None:
     """End the session of a request that takes the cookie of a login away.
 
     So do the logouts of pas.plugins.oidc and of the ZMI, which tell nobody.
+    After one that was told, there may be a new session by now.
     """
     session = _session()
-    if session is not None and _takes_login_away(event.request):
+    if session is None or session.is_told_of_user:
+        return
+    if _takes_login_away(event.request):
         session.log_out()
 
 

@@ -266,6 +266,11 @@ class LazySession(SessionMapping):
         request = self._request()
         return 200 if request is None else request.response.status
 
+    @property
+    def is_told_of_user(self) -> bool:
+        """Whether a login or a logout was told in this request."""
+        return bool(self._user)
+
     def log_in(self, user: str) -> None:
         """Give the session, if there is one, to a user who has logged in."""
         self._user = (user,)

@@ -4,6 +4,7 @@ import unittest
 
 import transaction
 from zope.component import getUtility
+from zope.globalrequest import getRequest
 
 
 try:
@@ -12,6 +13,9 @@ try:
     from plone.app.testing import TEST_USER_ID
     from plone.app.testing import TEST_USER_NAME
     from plone.app.testing import TEST_USER_PASSWORD
+    from Products.PluggableAuthService.interfaces.events import (
+        IUserLoggedOutEvent,
+    )
     from Products.PluggableAuthService.interfaces.plugins import (
         IUserEnumerationPlugin,
     )
@@ -20,7 +24,10 @@ try:
 except ModuleNotFoundError as error:
     raise unittest.SkipTest(f"Plone is not installed: {error}") from error
 
+from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.tests.helpers.visits import count_visit
+from collective.beaker.tests.helpers.zope import subscribed
 
 
 __test__ = False  # pytest knows no layers
@@ -79,6 +86,17 @@ class TestLogout(LoginTestCase):
         self.visit("manage_zmi_logout")
         self.assertFalse(self.is_logged_in())
         self.assertIsNone(self.cookie)
+
+    def test_code_may_begin_a_session_once_it_is_told(self):
+        def say_goodbye(event):
+            ISession(getRequest()).invalidate()
+            count_visit(getRequest())
+
+        self.log_in()
+        self.visit("@@visits")
+        with subscribed(say_goodbye, IUserLoggedOutEvent):
+            self.visit("logout")
+        self.assertEqual(self.visit("@@visits_of"), "Anonymous User: 1")
 
     def test_restapi_ends_the_session(self):
         answer = self.rest(
