@@ -170,15 +170,21 @@ class LazySession(SessionMapping):
     # Whose it is.  See owners.py.
 
     def _respect_owner(self, session: OpenedSession) -> OpenedSession:
-        """Return the session that the user of this request may use."""
+        """Return the session that the user of this request may use.
+
+        Where the store fails meanwhile, it is looked for again.
+        """
+        session = self._session = self._allowed(session)
         self._is_judged = True
+        return session
+
+    def _allowed(self, session: OpenedSession) -> OpenedSession:
         policy = self._policy_in_force()
         right = self._right_to(session, policy)
         if policy.options.get("id") or right is Right.USE:
             return session
         other = self._find_other(policy)
         if other is not None:
-            self._session = other
             return other
         if right is Right.REPLACE:
             session.invalidate()
@@ -191,8 +197,7 @@ class LazySession(SessionMapping):
         if is_saved or session.is_deleted:
             # As a plugin of a user folder that keeps the login in there.
             self._left, self._is_saved = session, False
-        session = self._session = self._guard(open_session, policy, [])
-        return session
+        return self._guard(open_session, policy, [])
 
     def _find_other(self, policy: Policy) -> OpenedSession | None:
         """Return the first session of another cookie that the user may use."""

@@ -2,6 +2,7 @@
 
 from bisect import bisect
 from contextlib import contextmanager
+from contextlib import suppress
 
 import pytest
 import transaction
@@ -9,9 +10,11 @@ from AccessControl import getSecurityManager
 from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.SecurityManagement import setSecurityManager
 from Products.Five.browser import BrowserView
+from zExceptions import HTTPServiceUnavailable
 from ZPublisher.interfaces import IPubStart
 
 from collective.beaker.interfaces import ISession
+from collective.beaker.tests.helpers.stores import server_fixture
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.views import setting
@@ -21,6 +24,9 @@ from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import error_page
 from collective.beaker.tests.helpers.zope import subscribed
 from collective.beaker.tests.helpers.zope_alone import zope_alone
+
+
+redis_alone = server_fixture("redis")
 
 
 @pytest.fixture(autouse=True)
@@ -299,6 +305,33 @@ def test_a_session_that_is_deleted_before_the_request_fails_ends(
         visitor.browser.get(path, status="*")
 
     assert thief.visit(read_count).text == "None"
+
+
+@pytest.mark.parametrize("name", ["bert", None])
+def test_an_outage_shows_nobody_the_session_of_a_user(
+    redis_alone, visitor, name
+):
+    """It may begin while the session of another cookie is looked for."""
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    cookies = f"{COOKIE}={visitor.cookies[COOKIE]}; {COOKIE}=another"
+    log_out(visitor)
+    if name:
+        log_in(visitor, name)
+    shown = []
+
+    def load_and_stop(event):
+        ISession(event.request).get("count")
+        redis_alone.stop()
+
+    def try_twice(request):
+        for _ in range(2):
+            with suppress(HTTPServiceUnavailable):
+                shown.append(read_count(request))
+
+    with subscribed(load_and_stop, IPubStart):
+        visitor.visit(try_twice, headers={"Cookie": cookies}, status=503)
+    assert shown == []
 
 
 def test_a_view_may_begin_a_session_after_the_login_was_ended(visitor):
