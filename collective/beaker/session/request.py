@@ -183,20 +183,21 @@ class LazySession(SessionMapping):
         right = self._right_to(session, policy)
         if policy.options.get("id") or right is Right.USE:
             return session
-        other = self._find_other(policy)
-        if other is not None:
-            return other
-        if right is Right.REPLACE:
+        # With one that code has ended, those of all cookies end.
+        other = None if session.is_deleted else self._find_other(policy)
+        if other is None and right is Right.REPLACE:
             session.invalidate()
             return session
-        # A visitor who is refused has to log in, for which plugins may need
-        # a session.  At the end it is too late: it would stay empty.
-        asks_to_log_in = self._status() == 401 and not self._is_closed
-        self._keeps_nothing = not self.knows_user and not asks_to_log_in
         is_saved = self.knows_user and self._keeps_everything(session)
         if is_saved or session.is_deleted:
             # As a plugin of a user folder that keeps the login in there.
             self._left, self._is_saved = session, False
+        if other is not None:
+            return other
+        # A visitor who is refused has to log in, for which plugins may need
+        # a session.  At the end it is too late: it would stay empty.
+        asks_to_log_in = self._status() == 401 and not self._is_closed
+        self._keeps_nothing = not self.knows_user and not asks_to_log_in
         return self._guard(open_session, policy, [])
 
     def _find_other(self, policy: Policy) -> OpenedSession | None:

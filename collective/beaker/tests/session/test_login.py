@@ -290,6 +290,26 @@ def test_what_ends_a_login_before_the_user_is_known_is_kept(
     assert visitor.visit(read_count).text == kept
 
 
+@pytest.mark.parametrize(
+    ("end_login", "kept"), [(delete, "None"), (reset, "0")]
+)
+def test_what_ends_a_login_is_kept_where_another_cookie_is_there(
+    visitor, other_visitor, end_login, kept
+):
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    other_visitor.visit(count)
+    both = [each.cookies[COOKIE] for each in (visitor, other_visitor)]
+    log_out(visitor)
+    header = "; ".join(f"{COOKIE}={value}" for value in both)
+    with subscribed(end_login, IPubStart):
+        visitor.visit(read_count, headers={"Cookie": header})
+
+    plant(visitor, both[0])
+    log_in(visitor, "anna")
+    assert visitor.visit(read_count).text == kept
+
+
 @pytest.mark.parametrize("status", [401, 404])
 def test_a_session_that_is_deleted_before_the_request_fails_ends(
     visitor, status
