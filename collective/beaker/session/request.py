@@ -274,7 +274,7 @@ class LazySession(SessionMapping):
 
     @property
     def is_told_of_user(self) -> bool:
-        """Whether a login or a logout was told in this request."""
+        """Whether a login or a logout was told, and not rolled back."""
         return bool(self._user)
 
     def log_in(self, user: str) -> None:
@@ -506,7 +506,8 @@ class LazySession(SessionMapping):
 
     def roll_back(self) -> None:
         self._leave_transaction()
-        self._session = None
+        # Nor has anybody logged in or out.
+        self._session, self._user = None, ()
 
     def _leave_transaction(self) -> None:
         self._has_joined = self._is_saved = False

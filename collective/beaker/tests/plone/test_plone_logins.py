@@ -98,6 +98,19 @@ class TestLogout(LoginTestCase):
             self.visit("logout")
         self.assertEqual(self.visit("@@visits_of"), "Anonymous User: 1")
 
+    def test_it_ends_the_session_if_its_transaction_is_aborted(self):
+        """The answer removes the cookie of the login all the same."""
+        config = getUtility(ISessionConfig)
+        self.addCleanup(config.__setitem__, "transactional", False)
+        config["transactional"] = True
+        self.log_in()
+        self.visit("@@visits")
+        with subscribed(
+            lambda event: transaction.abort(), IUserLoggedOutEvent
+        ):
+            self.visit("logout")
+        self.assertIsNone(self.cookie)
+
     def test_restapi_ends_the_session(self):
         answer = self.rest(
             "@login", login=TEST_USER_NAME, password=TEST_USER_PASSWORD
