@@ -3,6 +3,7 @@
 import logging
 from collections import UserList
 from collections.abc import Mapping
+from collections.abc import Sequence
 from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,29 +88,37 @@ class Policy:
         return find_store(self.options, MOVED_SECONDS + LEEWAY_SECONDS)
 
 
-_policies: dict[str, tuple[dict[str, Any], Policy]] = {}
-"""Options and what was made of them, by the names of their cookies."""
+_MOST_OF_ONE_NAME = 100
+"""How many policies are kept for one name of a cookie."""
+
+_policies: dict[str, Sequence[tuple[dict[str, Any], Policy]]] = {}
+"""Options and what was made of them, by the names of their cookies.
+
+The latest come first.
+"""
 
 
 def policy_for(config: Mapping[str, Any]) -> Policy:
     """Return the policy for the options in force.
 
-    Making one takes long, so it is kept until the options change.  A site
-    that configures its own sessions has a cookie of its own, and the policy
-    is found by the name of that cookie.
+    Making one takes long, so it is kept.  A site that configures its own
+    sessions usually has a cookie of its own, and the policy is found by the
+    name of that cookie.  Sites on hosts of their own may have the same name.
     """
     given = config if type(config) is dict else dict(config)
     name = given.get("key", SESSION_DEFAULTS["key"])
-    known = _policies.get(name)
-    if known is None or known[0] != given:
-        # Another thread may change them at this moment.
-        kept = copied(dict(given))
-        policy = make_policy(kept)
-        for warning in class_warnings(policy.options):
-            logger.warning("%s", warning)
-        _warn_of_shared_place(name, policy)
-        known = _policies[name] = kept, policy
-    return known[1]
+    known = _policies.get(name, ())
+    for options, policy in known:
+        if options == given:
+            return policy
+    # Another thread may change them at this moment.
+    kept = copied(dict(given))
+    policy = make_policy(kept)
+    for warning in class_warnings(policy.options):
+        logger.warning("%s", warning)
+    _warn_of_shared_place(name, policy)
+    _policies[name] = [(kept, policy), *known][:_MOST_OF_ONE_NAME]
+    return policy
 
 
 def _warn_of_shared_place(name: str, policy: Policy) -> None:
@@ -117,7 +126,7 @@ def _warn_of_shared_place(name: str, policy: Policy) -> None:
 
     It is noticed when the second one of them is first used.
     """
-    for other_name, (_, other) in list(_policies.items()):
+    for other_name, ((_, other), *_) in list(_policies.items()):
         if other_name != name and differ_in_one_place(
             policy.options, other.options
         ):

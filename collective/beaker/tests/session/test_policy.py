@@ -207,7 +207,7 @@ def test_another_option_gives_another_policy(application):
     first = policy_for(OPTIONS)
 
     assert policy_for(OPTIONS | {"timeout": 60}).options["timeout"] == 60
-    assert policy_for(OPTIONS) is not first
+    assert policy_for(OPTIONS) is first
 
 
 @pytest.mark.parametrize(
@@ -254,6 +254,18 @@ def test_the_options_of_a_site_are_not_kept_with_its_connection(application):
 
 
 # Sites that share a place
+
+
+def test_sites_with_one_name_on_hosts_of_their_own_are_warned_of_once(
+    tmp_path, caplog
+):
+    options = {"type": "file", "data_dir": str(tmp_path), "timeout": 60}
+    own = [{**options, "data_dir": f"{tmp_path}/{site}"} for site in "ab"]
+    policy_for({**options, "key": "all", "timeout": 3600})
+    for each in [options, *own, options, *own]:
+        policy_for({**each, "key": "one"})
+
+    assert len(log_of(caplog)) == 1
 
 
 def test_sites_with_other_timeouts_in_one_place_are_warned_of(
