@@ -64,11 +64,14 @@ redis.call("ZADD", KEYS[1], now, id)
 if lifetime ~= "" then
     redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now - lifetime)
     redis.call("EXPIRE", KEYS[1], lifetime)
+else
+    redis.call("PERSIST", KEYS[1])
 end
 """
 """Notes a session in the set of its user, in one round trip.
 
-Those that were noted so long ago that they have expired are forgotten.
+Those that were noted so long ago that they have expired are forgotten.  Where
+sessions no longer expire, nor does the set, which may have a former lifetime.
 """
 
 _SWAP_DIGEST = sha1(_SWAP.encode(), usedforsecurity=False).hexdigest()

@@ -121,6 +121,17 @@ def test_redis_forgets_what_has_expired(redis, clock, mark):
     assert client.ttl(f"beaker_user:{mark}") == 3600
 
 
+def test_redis_forgets_nothing_once_a_timeout_has_been_removed(redis, mark):
+    redis.start()
+    expiring = make_store("ext:redis", url=redis.url, timeout=3600)
+    lasting = make_store("ext:redis", url=redis.url)
+    expiring.add_to_index(mark, new_id())
+    lasting.add_to_index(mark, new_id())
+
+    client = Redis.from_url(redis.url)
+    assert client.ttl(f"beaker_user:{mark}") == -1
+
+
 def test_the_files_of_the_index_are_for_their_owner_only(
     tmp_path, umask, id, mark
 ):
