@@ -8,6 +8,9 @@ import logging
 
 from Acquisition import aq_inner
 from Acquisition import aq_parent
+from Products.PluggableAuthService.interfaces.authservice import (
+    IPluggableAuthService,
+)
 from Products.PluggableAuthService.interfaces.events import (
     ICredentialsUpdatedEvent,
 )
@@ -88,12 +91,11 @@ def _takes_login_away(request: HTTPRequest) -> bool:
     if not removed or user_of(request) is None:
         return False
     folder = aq_parent(aq_inner(request["AUTHENTICATED_USER"]))
-    plugins = getattr(folder, "plugins", None)
-    if plugins is None:
+    if not IPluggableAuthService.providedBy(folder):
         return False
     return any(
         getattr(plugin, "cookie_name", None) in removed
-        for _, plugin in plugins.listPlugins(ICredentialsResetPlugin)
+        for _, plugin in folder.plugins.listPlugins(ICredentialsResetPlugin)
     )
 
 
