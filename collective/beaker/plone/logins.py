@@ -77,6 +77,9 @@ def endSessionOfUntoldLogout(event: IPubBeforeCommit) -> None:
     So do the logouts of pas.plugins.oidc and of the ZMI, which tell nobody.
     After one that was told, there may be a new session by now.
     """
+    if not event.request.response.cookies:
+        # As in most requests.
+        return
     session = _session()
     if session is None or session.is_told_of_user:
         return
