@@ -251,6 +251,20 @@ def test_what_uses_the_session_before_the_user_is_known(visitor):
     assert visitor.visit(use_early).text == "1 None"
 
 
+def thief_of_anna(visitor):
+    """Return a visitor who has the cookie of anna, and her login.
+
+    She herself has logged out.
+    """
+    thief = Visitor(visitor.browser.app)
+    log_in(visitor, "anna")
+    log_in(thief, "anna")
+    visitor.visit(count)
+    plant(thief, visitor.cookies[COOKIE])
+    log_out(visitor)
+    return thief
+
+
 def delete(event):
     ISession(event.request).delete()
 
@@ -276,12 +290,7 @@ def test_what_ends_a_login_before_the_user_is_known_is_kept(
 ):
     """A plugin of a user folder may find that a login has expired."""
     config["transactional"] = transactional
-    thief = Visitor(visitor.browser.app)
-    log_in(visitor, "anna")
-    log_in(thief, "anna")
-    visitor.visit(count)
-    plant(thief, visitor.cookies[COOKIE])
-    log_out(visitor)
+    thief = thief_of_anna(visitor)
     with subscribed(end_login, IPubStart):
         assert visitor.visit(read_count).text == "None"
 
@@ -314,12 +323,7 @@ def test_what_ends_a_login_is_kept_where_another_cookie_is_there(
 def test_a_session_that_is_deleted_before_the_request_fails_ends(
     visitor, status
 ):
-    thief = Visitor(visitor.browser.app)
-    log_in(visitor, "anna")
-    log_in(thief, "anna")
-    visitor.visit(count)
-    plant(thief, visitor.cookies[COOKIE])
-    log_out(visitor)
+    thief = thief_of_anna(visitor)
     path = {401: "/manage_main", 404: "/nothing"}[status]
     with subscribed(delete, IPubStart):
         visitor.browser.get(path, status="*")
