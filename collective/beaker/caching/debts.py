@@ -154,7 +154,7 @@ def owe_number(
     region: Debtor,
     names: Iterable[str],
     number: int,
-    seconds: float | None = None,
+    seconds: float,
 ) -> None:
     """Have the store of a region raise numbers as soon as it can.
 
