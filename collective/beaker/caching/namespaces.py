@@ -118,7 +118,10 @@ class RegionNamespace(NamespaceManager):
             expiretime = float(expiretime)
         computations = self.computations.get(key)
         if not computations:
-            self.region.put(self.cache, bytes_of(key), value[2], expiretime)
+            name = bytes_of(key)
+            if not self.region.put(self.cache, name, value[2], expiretime):
+                # Nobody shall get what was to be replaced, either.
+                self.region.invalidate(self.cache, name)
         elif expiretime == 0:
             computations[-1].finish_without_storing()
         else:

@@ -239,8 +239,11 @@ class Region:
         time_tags: tuple[str, ...] = (),
         snapshot: tuple[int, int] | None = None,
         latest: int = 0,
-    ) -> None:
+    ) -> bool:
         """Store a value that the caller has, whoever computes it now.
+
+        Returns False if the store failed, which may still have the former
+        value.
 
         With tags, ``snapshot`` is the transaction id of what the value was
         computed from, and the time of that, and ``latest`` the id of the last
@@ -249,8 +252,7 @@ class Region:
         Nothing is raised because of the store, as in ``value``.
         """
         if expire == 0:
-            self.invalidate(cache, key)
-            return
+            return self.invalidate(cache, key)
         asked = self.wanted(cache, key, tags, time_tags)
         if snapshot is not None:
             tid, moment = map(digits, snapshot)
@@ -265,7 +267,7 @@ class Region:
             if record is None:
                 # The former value is no longer the right one.
                 self.store.delete([asked.name])
-                return
+                return True
             self.store.put(
                 asked.name,
                 record,
@@ -275,6 +277,8 @@ class Region:
             self.have_stored(asked)
         except StoreUnavailable as error:
             self.failed("fails", str(error))
+            return False
+        return True
 
     def clear_cache(self, cache: str) -> None:
         """Make all values of one cache invalid, in one step.

@@ -70,6 +70,16 @@ def test_what_beaker_removed_is_gone(cache, read_only):
     assert not cache.has_key("a")
 
 
+def test_what_could_not_be_replaced_is_gone(cache, read_only):
+    cache.put("a", 1)
+    with read_only:
+        cache.put("a", 2)
+        assert not cache.has_key("a")
+
+    wait_until(nothing_is_owed)
+    assert not cache.has_key("a")
+
+
 def test_a_cache_that_beaker_cleared_is_empty(cache, read_only):
     cache.put("a", 1)
     with read_only:
