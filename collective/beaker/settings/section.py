@@ -344,8 +344,10 @@ def _backend(prefix: str, name: str, found: Configuration) -> Backend:
         return backend
     except LookupError as error:
         others = [other for other in backend_names(of_caches) if other != name]
+        # Somebody may have written the address here.
+        shown = redacted("type", name)
         found.errors.append(
-            f"{prefix}.type is {name!r}: {error}. "
+            f"{prefix}.type is {shown!r}: {error}. "
             f"Use one of {', '.join(others)}.{_hint(name)}"
         )
         return Backend(name, takes_any=True)

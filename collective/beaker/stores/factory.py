@@ -7,6 +7,7 @@ from typing import Any
 from collective.beaker.settings.backends import Backend
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.backends import kind_of
+from collective.beaker.settings.options import redacted
 
 
 def named_backend(options: Mapping[str, Any]) -> tuple[str, Backend]:
@@ -18,7 +19,9 @@ def named_backend(options: Mapping[str, Any]) -> tuple[str, Backend]:
     try:
         return kind, backend_of(options)
     except LookupError as error:
-        raise LookupError(f"The type is {kind!r}: {error}.") from None
+        # Somebody may have written the address here.
+        shown = redacted("type", kind)
+        raise LookupError(f"The type is {shown!r}: {error}.") from None
 
 
 def make_once(factory: str, kind: str, arguments: Mapping[str, Any]) -> Any:

@@ -52,6 +52,18 @@ def test_an_unknown_backend_is_an_error_that_lists_the_known(prefix):
     assert {"ext:redis", "ext:rediscluster", "file", "memory"} <= set(known)
 
 
+@pytest.mark.parametrize("prefix", ["session", "cache", "cache.short"])
+def test_an_address_in_the_place_of_a_backend_shows_no_password(prefix):
+    [error] = read_configuration(
+        {
+            "cache.regions": "short",
+            f"{prefix}.type": "redis://:my-password@localhost/0",
+        }
+    ).errors
+
+    assert error.startswith(f"{prefix}.type is 'redis://***@localhost/0': ")
+
+
 def test_the_backend_of_a_dead_service_is_refused():
     [error] = session_errors(type="ext:google")
 

@@ -112,6 +112,10 @@ def test_a_class_of_beakers_finds_our_store(tmp_path):
     ("kind", "reason"),
     [
         ("reddis", "The type is 'reddis': there is no such backend."),
+        (
+            "redis://:pw@host",
+            r"The type is 'redis://\*\*\*@host': there is no",
+        ),
         ("ext:google", "The type is 'ext:google': the App Engine interface"),
         ("cookie", "The type is 'cookie', which has no store."),
     ],
