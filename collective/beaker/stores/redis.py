@@ -170,7 +170,7 @@ class RedisStore(Store):
 
     @property
     def place(self) -> Hashable:
-        return place_of(self._guarded(self._late))
+        return place_of(self._late.made_by(self._guarded))
 
     def _walk(self) -> Iterator[tuple[str, Record]]:
         for keys in scan(self._client, f"{_PREFIX}*{_SUFFIX}"):

@@ -66,6 +66,15 @@ class LateClient:
             self._given = self._given()
         return self._given
 
+    def made_by(
+        self, guarded: Callable[..., Redis | RedisCluster]
+    ) -> Redis | RedisCluster:
+        """Return the client, which asks its servers only if it must be made.
+
+        So ``guarded`` learns nothing of the servers from one that is there.
+        """
+        return guarded(self) if callable(self._given) else self._given
+
 
 def redis_reason_of(error: BaseException) -> str:
     """Return why Redis fails."""

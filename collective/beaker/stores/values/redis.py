@@ -185,7 +185,7 @@ class RedisValues(ValueStore):
 
     @property
     def place(self) -> Hashable:
-        return place_of(self._guarded(self._late))
+        return place_of(self._late.made_by(self._guarded))
 
     def _get(self, names: Sequence[str]) -> dict[str, Any]:
         answers = self._ask("MGET", *map(_key, names))

@@ -51,6 +51,15 @@ def test_the_same_options_give_the_same_store(every_store):
     assert make_store(kind, **options) is make_store(kind, **options)
 
 
+def test_its_place_tells_nothing_about_a_server_that_hung(store, impatient):
+    place = store.place
+    store._circuit.open()
+
+    assert store.place == place
+    assert store._circuit.is_open
+    store._circuit.close()
+
+
 def test_an_unknown_id_has_no_record(store, id):
     assert store.load(id) is None
 

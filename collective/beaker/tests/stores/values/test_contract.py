@@ -58,6 +58,15 @@ def test_the_same_options_give_the_same_store(options, region, values):
     assert find_value_store(dict(options), region) is values
 
 
+def test_its_place_tells_nothing_about_a_server_that_hung(values, impatient):
+    place = values.place
+    values._circuit.open()
+
+    assert values.place == place
+    assert values._circuit.is_open
+    values._circuit.close()
+
+
 # Records
 
 
