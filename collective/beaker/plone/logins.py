@@ -28,13 +28,15 @@ from zope.component import queryUtility
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 from ZPublisher.HTTPRequest import HTTPRequest
-from ZPublisher.interfaces import IPubBeforeCommit
+from ZPublisher.interfaces import IPubFailure
+from ZPublisher.interfaces import IPubSuccess
 
 from collective.beaker.interfaces import ENVIRON_KEY
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.users import end_sessions_of_user
+from collective.beaker.session.answers import has_page
 from collective.beaker.session.owners import OFF
 from collective.beaker.session.owners import current_user
 from collective.beaker.session.owners import name_of
@@ -70,12 +72,14 @@ def endSessionOfUser(event: IUserLoggedOutEvent) -> None:
         session.log_out()
 
 
-@adapter(IPubBeforeCommit)
-def endSessionOfUntoldLogout(event: IPubBeforeCommit) -> None:
+@adapter(IPubSuccess)
+def endSessionOfUntoldLogout(event: IPubSuccess) -> None:
     """End the session of a request that takes the cookie of a login away.
 
     So do the logouts of pas.plugins.oidc and of the ZMI, which tell nobody.
-    After one that was told, there may be a new session by now.
+    After one that was told, there may be a new session by now.  It is asked
+    at the very end: a transaction that was not committed has undone what was
+    told, but not the answer.
     """
     if not event.request.response.cookies:
         # As in most requests.
@@ -85,6 +89,21 @@ def endSessionOfUntoldLogout(event: IPubBeforeCommit) -> None:
         return
     if _takes_login_away(event.request):
         session.log_out()
+
+
+@adapter(IPubFailure)
+def endSessionOfRaisedLogout(event: IPubFailure) -> None:
+    """End it also if the logout raises a redirect, which Plone has a page for.
+
+    Otherwise the login goes on, since the answer is not that of the request.
+    """
+    request = event.request
+    if (
+        not event.retry
+        and request.response.status < 400
+        and has_page(event.exc_info[1], request)
+    ):
+        endSessionOfUntoldLogout(event)
 
 
 def _takes_login_away(request: HTTPRequest) -> bool:

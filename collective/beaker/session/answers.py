@@ -258,8 +258,14 @@ def takes_cookie(error: BaseException | None, request: HTTPRequest) -> bool:
 
     That is so if the error itself is an answer, or has a page.
     """
-    if isinstance(error, HTTPException):
-        return True
+    return isinstance(error, HTTPException) or has_page(error, request)
+
+
+def has_page(error: BaseException | None, request: HTTPRequest) -> bool:
+    """Tell whether a page answers a request that failed.
+
+    Its answer has all headers that code has set before the error.
+    """
     response = request.response
     # It is not there yet when a request has malformed input.
     if getattr(response, "debug_exceptions", False):
@@ -270,10 +276,10 @@ def takes_cookie(error: BaseException | None, request: HTTPRequest) -> bool:
         return bool(response.body)
     # A page has the status of its error, unless code has locked another: so
     # plone.caching answers 304.
-    return _has_page(error, request)
+    return _finds_page(error, request)
 
 
-def _has_page(error: BaseException | None, request: HTTPRequest) -> bool:
+def _finds_page(error: BaseException | None, request: HTTPRequest) -> bool:
     required = providedBy(error), providedBy(request)
     adapters = getSiteManager().adapters
     return adapters.lookup(required, Interface, "index.html") is not None

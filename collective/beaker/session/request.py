@@ -83,6 +83,9 @@ class LazySession(SessionMapping):
     _user: tuple[str | None, ...] = ()
     """The user who has logged in, or out, in this request."""
 
+    is_told_of_user = False
+    """Whether a login or a logout was told, and not rolled back."""
+
     takes_cookie = True
     """Whether the answer can take the cookie."""
 
@@ -272,14 +275,9 @@ class LazySession(SessionMapping):
         request = self._request()
         return 200 if request is None else request.response.status
 
-    @property
-    def is_told_of_user(self) -> bool:
-        """Whether a login or a logout was told, and not rolled back."""
-        return bool(self._user)
-
     def log_in(self, user: str) -> None:
         """Give the session, if there is one, to a user who has logged in."""
-        self._user = (user,)
+        self._user, self.is_told_of_user = (user,), True
         self.knows_user, self._is_judged = True, False
         if self._is_presented():
             self._give_to(user, self._open())
@@ -288,7 +286,7 @@ class LazySession(SessionMapping):
         """End the session, if there is one, of a user who has logged out."""
         if self._is_presented() and self._policy_in_force().owners.matter:
             self.delete()
-        self._user = (None,)
+        self._user, self.is_told_of_user = (None,), True
 
     # What code asks for
 
@@ -507,7 +505,7 @@ class LazySession(SessionMapping):
     def roll_back(self) -> None:
         self._leave_transaction()
         # Nor has anybody logged in or out.
-        self._session, self._user = None, ()
+        self._session, self._user, self.is_told_of_user = None, (), False
 
     def _leave_transaction(self) -> None:
         self._has_joined = self._is_saved = False

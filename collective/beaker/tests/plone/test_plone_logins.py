@@ -3,8 +3,11 @@
 import unittest
 
 import transaction
+from zExceptions import Redirect
 from zope.component import getUtility
+from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
+from ZPublisher.interfaces import IPubBeforeCommit
 
 
 try:
@@ -27,6 +30,8 @@ except ModuleNotFoundError as error:
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
 from collective.beaker.tests.helpers.visits import count_visit
+from collective.beaker.tests.helpers.zope import VIEW_NAME
+from collective.beaker.tests.helpers.zope import published
 from collective.beaker.tests.helpers.zope import subscribed
 
 
@@ -98,17 +103,65 @@ class TestLogout(LoginTestCase):
             self.visit("logout")
         self.assertEqual(self.visit("@@visits_of"), "Anonymous User: 1")
 
-    def test_it_ends_the_session_if_its_transaction_is_aborted(self):
+    def test_it_ends_the_session_if_its_transaction_does_not_commit(self):
         """The answer removes the cookie of the login all the same."""
+        self.be_transactional()
+        for event, end in (
+            (IUserLoggedOutEvent, transaction.abort),
+            (IUserLoggedOutEvent, transaction.doom),
+            (IPubBeforeCommit, transaction.abort),
+        ):
+            with self.subTest(event=event, end=end):
+                self.log_in()
+                self.visit("@@visits")
+                with subscribed(lambda event, end=end: end(), event):
+                    self.visit("logout")
+                self.assertFalse(self.is_logged_in())
+                self.assertIsNone(self.cookie)
+
+    def test_it_may_raise_a_redirect(self):
+        """Plone answers by a page, which removes the cookie of the login."""
+
+        def log_out(request):
+            request.response.expireCookie("__ac", path="/")
+            raise Redirect(f"{self.url}/@@visits_of")
+
+        self.assert_ends_session(log_out)
+        self.be_transactional()
+        self.assert_ends_session(log_out)
+
+    def test_it_may_raise_a_redirect_after_it_was_told(self):
+        def log_out(request):
+            getSite().portal_membership.logoutUser(request)
+            raise Redirect(f"{self.url}/@@visits_of")
+
+        self.assert_ends_session(log_out)
+        self.be_transactional()
+        self.assert_ends_session(log_out)
+
+    def test_a_redirect_that_removes_another_cookie_ends_nothing(self):
+        def forget(request):
+            request.response.expireCookie("theme", path="/")
+            raise Redirect(f"{self.url}/@@visits_of")
+
+        self.log_in()
+        self.visit("@@visits")
+        with published(forget):
+            self.assertEqual(
+                self.visit(f"@@{VIEW_NAME}"), f"{TEST_USER_NAME}: 1"
+            )
+
+    def be_transactional(self):
         config = getUtility(ISessionConfig)
         self.addCleanup(config.__setitem__, "transactional", False)
         config["transactional"] = True
+
+    def assert_ends_session(self, log_out):
         self.log_in()
         self.visit("@@visits")
-        with subscribed(
-            lambda event: transaction.abort(), IUserLoggedOutEvent
-        ):
-            self.visit("logout")
+        with published(log_out):
+            self.visit(f"@@{VIEW_NAME}")
+        self.assertFalse(self.is_logged_in())
         self.assertIsNone(self.cookie)
 
     def test_restapi_ends_the_session(self):
