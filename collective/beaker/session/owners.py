@@ -102,6 +102,11 @@ def _digest(key: str, text: str, length: int) -> str:
     return hmac.digest(key.encode(), encoded, "sha256").hex()[:length]
 
 
+def knows_user(request: HTTPRequest) -> bool:
+    """Tell whether Zope has found who the user of a request is."""
+    return "AUTHENTICATED_USER" in request.other
+
+
 def user_of(request: HTTPRequest) -> str | None:
     """Return the name of the user whom Zope has found for a request.
 

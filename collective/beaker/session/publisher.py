@@ -78,7 +78,7 @@ def configureSessionAfterTraversal(event: IPubAfterTraversal) -> None:
         initializeSession(event.request)
     session = environ.get(ENVIRON_KEY)
     if isinstance(session, LazySession):
-        session.knows_user = True
+        session.is_traversed = True
 
 
 @adapter(IPubBeforeAbort)

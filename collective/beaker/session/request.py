@@ -36,6 +36,7 @@ from collective.beaker.session.opening import open_session
 from collective.beaker.session.orphans import warn_of_orphan
 from collective.beaker.session.owners import Right
 from collective.beaker.session.owners import current_user
+from collective.beaker.session.owners import knows_user
 from collective.beaker.session.owners import user_of
 from collective.beaker.session.participation import join
 from collective.beaker.session.policy import Policy
@@ -66,8 +67,8 @@ class LazySession(SessionMapping):
 
     _is_used = _is_saved = _has_joined = _is_closed = False
     _is_transactional = _saves_itself = False
-    knows_user = False
-    """Whether the user of the request is known, as after traversal."""
+    is_traversed = False
+    """Whether the user is known, or it is certain that there is none."""
 
     _is_judged = False
     """Whether it is certain that this user may use the session."""
@@ -247,6 +248,18 @@ class LazySession(SessionMapping):
             client = describe_client(self._user_agent)
             session.belong_to(owners.mark(user), client)
 
+    @property
+    def knows_user(self) -> bool:
+        """Whether the user of the request is known, as after traversal.
+
+        Other code may be called after Zope has found the user, but before
+        this session is told.
+        """
+        if not self.is_traversed:
+            request = self._request()
+            self.is_traversed = request is not None and knows_user(request)
+        return self.is_traversed
+
     def _user_of_request(self) -> str | None:
         """Return the user whom Zope has found, or who has logged in."""
         if self._user:
@@ -278,7 +291,7 @@ class LazySession(SessionMapping):
     def log_in(self, user: str) -> None:
         """Give the session, if there is one, to a user who has logged in."""
         self._user, self.is_told_of_user = (user,), True
-        self.knows_user, self._is_judged = True, False
+        self.is_traversed, self._is_judged = True, False
         if self._is_presented():
             self._give_to(user, self._open())
 

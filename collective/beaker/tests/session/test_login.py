@@ -11,6 +11,7 @@ from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.SecurityManagement import setSecurityManager
 from Products.Five.browser import BrowserView
 from zExceptions import HTTPServiceUnavailable
+from zope.interface import Interface
 from ZPublisher.interfaces import IPubStart
 
 from collective.beaker.interfaces import ISession
@@ -22,6 +23,7 @@ from collective.beaker.tests.helpers.views import streaming
 from collective.beaker.tests.helpers.visitors import COOKIE
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import error_page
+from collective.beaker.tests.helpers.zope import registered_view
 from collective.beaker.tests.helpers.zope import subscribed
 from collective.beaker.tests.helpers.zope_alone import zope_alone
 
@@ -239,16 +241,49 @@ def test_what_uses_the_session_before_the_user_is_known(visitor):
     log_in(visitor, "anna")
     visitor.visit(count)
 
-    def use_early(request):
-        session = ISession(request)
-        session.knows_user = session._is_judged = False
-        seen = session.get("count")
-        session.knows_user = True
-        return f"{seen} {session.get('count')}"
+    seen = []
 
-    assert visitor.visit(use_early).text == "1 1"
-    log_in(visitor, "bert")
-    assert visitor.visit(use_early).text == "1 None"
+    def use_early(event):
+        seen.append(ISession(event.request).get("count"))
+
+    with subscribed(use_early, IPubStart):
+        assert visitor.visit(read_count).text == "1"
+        visitor.browser.authorization = ("Basic", ("bert", "secret"))
+        assert visitor.visit(read_count).text == "None"
+    assert seen == [1, 1]
+
+
+class EarlyView(BrowserView):
+    """Uses the session as soon as Zope knows the user, before our event."""
+
+    __roles__ = None
+
+    def __init__(self, context, request):
+        super().__init__(context, request)
+        request.post_traverse(self.use)
+
+    def use(self):
+        self.seen = count(self.request)
+
+    def __call__(self):
+        return self.seen
+
+
+@pytest.mark.parametrize("name", ["bert", None])
+def test_what_is_called_once_the_user_is_known_sees_no_other_session(
+    visitor, name
+):
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    cookie = visitor.cookies[COOKIE]
+    log_out(visitor)
+    if name:
+        log_in(visitor, name)
+    with registered_view(EarlyView, Interface, "early"):
+        assert visitor.browser.get("/@@early").text == "1"
+
+    assert visitor.cookies[COOKIE] != cookie
+    assert visitor.visit(read_count).text == "1"
 
 
 def thief_of_anna(visitor):
