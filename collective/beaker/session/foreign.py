@@ -203,6 +203,9 @@ class ForeignSession:
         self._with_own_keys().invalidate()
         self._remember_own_keys()
 
+    def make_way(self) -> None:
+        """The class knows no users."""
+
     def regenerate_id(self) -> None:
         self._with_own_keys().regenerate_id()
 

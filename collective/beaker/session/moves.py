@@ -90,11 +90,13 @@ def end_session(
     record: Record | None = None,
     new_id: str | None = None,
     scope: Scope = (None, None),
+    follows: bool = True,
 ) -> bool:
     """End a stored session, wherever it moves meanwhile.
 
     ``record`` is what was loaded, if anything was.  With ``new_id`` another
-    session has begun there in its place, whose cookie has this scope.
+    session has begun there in its place, whose cookie has this scope.  What
+    is under another id stays unless it ``follows`` the session there.
     Returns whether there was a session.  Raises StoreUnavailable.
     """
     has_ended = False
@@ -108,6 +110,8 @@ def end_session(
         new = new_id and make_tombstone(policy, each, new_id, scope)
         is_here, tombstone = _replace(policy, each, record, new)
         has_ended = has_ended or is_here
+        if not follows:
+            break
         new_ids = _new_ids(policy, each, tombstone)
         waiting += [(following, None) for following in new_ids]
     return has_ended

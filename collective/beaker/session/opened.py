@@ -121,6 +121,12 @@ class OpenedSession(Protocol):
     def invalidate(self) -> None:
         """Begin a new session under a new id; ``save`` ends the former one."""
 
+    def make_way(self) -> None:
+        """Begin a new session in place of one of another user.
+
+        Unlike ``invalidate`` it is no wish of the visitor's.
+        """
+
     def regenerate_id(self) -> None:
         """Go on under a new id."""
 
@@ -242,6 +248,12 @@ class SessionOfCopy:
         self._copy.belong_to(mark, client)
         self.owner = mark
         self._has_new_mark = True
+
+    def invalidate(self) -> None:
+        raise NotImplementedError
+
+    def make_way(self) -> None:
+        self.invalidate()
 
     def regenerate_id(self) -> None:
         raise NotImplementedError

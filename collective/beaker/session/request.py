@@ -190,7 +190,7 @@ class LazySession(SessionMapping):
         # With one that code has ended, those of all cookies end.
         other = None if session.is_deleted else self._find_other(policy)
         if other is None and right is Right.REPLACE:
-            session.invalidate()
+            session.make_way()
             return session
         is_saved = self.knows_user and self._keeps_everything(session)
         if is_saved or session.is_deleted:

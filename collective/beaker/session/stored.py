@@ -50,6 +50,7 @@ class _Step(Enum):
     MOVE = auto()
     UPDATE = auto()
     TOUCH = auto()
+    MAKE_WAY = auto()
 
 
 class StoredSession(SessionOfCopy):
@@ -79,6 +80,12 @@ class StoredSession(SessionOfCopy):
 
     _former: tuple[tuple[str, Record | None], ...] = ()
     """The ids at which ``save`` ends a session, and what was loaded there."""
+
+    _makes_way = False
+    """Whether it takes the place of a session that is another user's.
+
+    Other requests may do the same, and may have begun one for this user.
+    """
 
     _vanished_id: str | None = None
     """The id under which another request has ended or moved the session."""
@@ -216,9 +223,20 @@ class StoredSession(SessionOfCopy):
         self.was_invalidated = True
         if self._stored_id or self._vanished_id or self._unread_ids:
             self.replaces_another = True
+        self._makes_way = False
         self._leave_record()
         self.id = new_id()
         self._begin()
+
+    def make_way(self) -> None:
+        """Begin a new session, which is stored only if anything is saved."""
+        self.invalidate()
+        self._makes_way = True
+
+    def has_changed(self) -> bool:
+        if self._makes_way and not self.is_deleted:
+            return self._copy.has_changed()
+        return super().has_changed()
 
     def regenerate_id(self) -> None:
         """Go on under a new id; ``save`` moves the record."""
@@ -286,6 +304,9 @@ class StoredSession(SessionOfCopy):
                 self._update(everything)
             case _Step.TOUCH:
                 self._touch()
+            case _Step.MAKE_WAY:
+                # A session begins once something is saved.
+                pass
         if self.owner is not None and self._must_be_noted(step):
             self._note(self.owner)
         self._has_new_mark = False
@@ -319,6 +340,8 @@ class StoredSession(SessionOfCopy):
         if self._vanished_id:
             return _Step.DROP if everything else None
         if self._stored_id is None:
+            if self._makes_way and not everything:
+                return _Step.MAKE_WAY if self._former else None
             wanted = everything or self.replaces_another
             return _Step.CREATE if wanted else None
         if self.id != self._stored_id:
@@ -369,9 +392,12 @@ class StoredSession(SessionOfCopy):
     def _end_former(self) -> None:
         """End what was left, by a tombstone if another session follows."""
         scope = self.domain, self.path
+        follows = self.is_deleted or not self._makes_way
         while self._former:
             id, record = self._former[-1]
-            end_session(self._policy, id, record, self._stored_id, scope)
+            end_session(
+                self._policy, id, record, self._stored_id, scope, follows
+            )
             self._former = self._former[:-1]
 
     def _create(self, everything: bool) -> None:
@@ -568,7 +594,7 @@ class StoredSession(SessionOfCopy):
         changed what this one changed.  ``release`` must follow.
         """
         match self._next_step(everything):
-            case None | _Step.DROP | _Step.TOUCH:
+            case None | _Step.DROP | _Step.TOUCH | _Step.MAKE_WAY:
                 return
             case _Step.END if not (
                 self._stored_id or self._former or self._vanished_id

@@ -1,6 +1,7 @@
 """Sessions across logins: whose they become, and who may use them."""
 
 from bisect import bisect
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextlib import suppress
 
@@ -21,8 +22,10 @@ from collective.beaker.tests.helpers.views import read_count
 from collective.beaker.tests.helpers.views import setting
 from collective.beaker.tests.helpers.views import streaming
 from collective.beaker.tests.helpers.visitors import COOKIE
+from collective.beaker.tests.helpers.waiting import SECONDS
 from collective.beaker.tests.helpers.zope import Visitor
 from collective.beaker.tests.helpers.zope import error_page
+from collective.beaker.tests.helpers.zope import published
 from collective.beaker.tests.helpers.zope import registered_view
 from collective.beaker.tests.helpers.zope import subscribed
 from collective.beaker.tests.helpers.zope_alone import zope_alone
@@ -155,6 +158,42 @@ def test_another_user_ends_the_session(visitor):
     plant(visitor, cookie)
     log_in(visitor, "anna")
 
+    assert visitor.visit(read_count).text == "None"
+
+
+@pytest.mark.parametrize("transactional", [False, True])
+@pytest.mark.parametrize("view", [read_count, count])
+def test_parallel_requests_of_another_user_keep_what_the_first_has_stored(
+    config, visitor, other_visitor, view, transactional
+):
+    """Each of them finds the session of the user before, and ends it."""
+    config["transactional"] = transactional
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    plant(other_visitor, visitor.cookies[COOKIE])
+    log_in(visitor, "bert")
+    log_in(other_visitor, "bert")
+
+    def be_overtaken(request):
+        read_count(request)
+        with ThreadPoolExecutor() as threads:
+            first = threads.submit(other_visitor.browser.get, "/@@first")
+            assert first.result(SECONDS).text == "1"
+        return view(request)
+
+    with published(count, "first"):
+        visitor.visit(be_overtaken)
+    assert other_visitor.visit(count).text == "2"
+
+
+def test_another_user_who_only_reads_begins_no_session(visitor):
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    log_in(visitor, "bert")
+    response = visitor.visit(read_count)
+    assert response.text == "None"
+    assert "Set-Cookie" not in response.headers
+    log_in(visitor, "anna")
     assert visitor.visit(read_count).text == "None"
 
 
