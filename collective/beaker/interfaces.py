@@ -103,12 +103,18 @@ class IStore(Interface):
         that cannot be read.
         """
 
-    def swap(id: str, old: Record | None, new: str | None) -> bool:
+    def swap(
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
         """Store the text ``new`` if the record is still ``old``.
 
         Returns whether it was.  ``old`` comes from ``load``; None means that
         there is no record yet.  If ``new`` is None, the record is removed.
-        Raises ``RecordTooLarge``.
+        With ``seconds``, the store may forget it after that time, and not
+        after that of sessions.  Raises ``RecordTooLarge``.
         """
 
     def delete(id: str) -> None:

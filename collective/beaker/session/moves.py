@@ -24,11 +24,16 @@ from collective.beaker.session.working_copy import MOVED
 from collective.beaker.session.working_copy import PATH
 from collective.beaker.session.working_copy import Data
 from collective.beaker.session.working_copy import is_empty
+from collective.beaker.stores.base import LEEWAY_SECONDS
 from collective.beaker.stores.container import UNREADABLE
 
 
 MOST_ATTEMPTS = 1000
 """How often others may be faster before a store counts as broken."""
+
+
+TOMBSTONE_SECONDS = MOVED_SECONDS + LEEWAY_SECONDS
+"""How long a store keeps a tombstone at least."""
 
 
 def make_tombstone(
@@ -124,13 +129,15 @@ def _replace(
 
     Returns whether the session was there, and the tombstone if one is.
     """
-    store = policy.store if new is None else policy.tombstones
+    store = policy.store
     for _ in range(MOST_ATTEMPTS):
         if record == UNREADABLE:
             # Nothing can be compared with it.
             store.delete(id)
             return True, None
-        if record is not None and store.swap(id, record, new):
+        if record is not None and store.swap(
+            id, record, new, TOMBSTONE_SECONDS
+        ):
             return True, None
         record = store.load(id)
         tombstone = read_tombstone(policy, record)

@@ -82,11 +82,6 @@ class Policy:
         timeout = lasts + LEEWAY_SECONDS if lasts else None
         return find_store(self.options, timeout)
 
-    @cached_property
-    def tombstones(self) -> Store:
-        """The same place, for what it may forget soon."""
-        return find_store(self.options, MOVED_SECONDS + LEEWAY_SECONDS)
-
 
 _MOST_OF_ONE_NAME = 100
 """How many policies are kept for one name of a cookie."""

@@ -20,6 +20,7 @@ from collective.beaker.session.cookies import CookieMaker
 from collective.beaker.session.cookies import Scope
 from collective.beaker.session.cookies import check_scope
 from collective.beaker.session.moves import MOST_ATTEMPTS
+from collective.beaker.session.moves import TOMBSTONE_SECONDS
 from collective.beaker.session.moves import end_session
 from collective.beaker.session.moves import make_tombstone
 from collective.beaker.session.moves import read_tombstone
@@ -462,9 +463,9 @@ class StoredSession(SessionOfCopy):
 
     def _is_replaced(self, id: str, record: Record, text: str) -> bool:
         """Store a tombstone; tell whether it took the place of a record."""
-        store = self._policy.tombstones
+        store = self._policy.store
         try:
-            if store.swap(id, record, text):
+            if store.swap(id, record, text, TOMBSTONE_SECONDS):
                 return True
         except StoreLocked:
             self._discard_copy()

@@ -78,8 +78,14 @@ class Store(Guarded, ABC):
             unavailable = self._failed(error, openings)
         raise unavailable
 
-    def swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        return self._guarded(self._swap, id, old, new)
+    def swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
+        return self._guarded(self._swap, id, old, new, seconds)
 
     def delete(self, id: str) -> None:
         self._guarded(self._delete, id)
@@ -162,7 +168,13 @@ class Store(Guarded, ABC):
         """See IStore.load."""
 
     @abstractmethod
-    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+    def _swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
         """See IStore.swap."""
 
     @abstractmethod

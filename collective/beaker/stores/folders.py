@@ -142,7 +142,13 @@ class FolderStore(Store):
                 raise
             make_file(path)
 
-    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+    def _swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
         with self._lock(id):
             if self._read(id) != old:
                 return False

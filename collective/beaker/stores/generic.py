@@ -33,10 +33,13 @@ class GenericStore(Store):
         self._namespace_class = namespace_class
         self._options = options
 
-    def _namespace(self, id: str) -> NamespaceManager:
-        return self._namespace_class(
-            id, digest_filenames=False, **self._options
-        )
+    def _namespace(
+        self, id: str, seconds: int | None = None
+    ) -> NamespaceManager:
+        options = self._options
+        if seconds and "timeout" in options:
+            options = {**options, "timeout": seconds}
+        return self._namespace_class(id, digest_filenames=False, **options)
 
     def _load(self, id: str) -> Record | None:
         namespace = self._namespace(id)
@@ -46,8 +49,14 @@ class GenericStore(Store):
         finally:
             namespace.release_read_lock()
 
-    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        with self._writing(id) as namespace:
+    def _swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
+        with self._writing(id, seconds) as namespace:
             if _record_in(namespace) != old:
                 return False
             if new is not None:
@@ -62,11 +71,13 @@ class GenericStore(Store):
                 del namespace["session"]
 
     @contextmanager
-    def _writing(self, id: str) -> Iterator[NamespaceManager]:
+    def _writing(
+        self, id: str, seconds: int | None = None
+    ) -> Iterator[NamespaceManager]:
         mutex = mutex_synchronizer(f"{self.kind}/{id}")
         mutex.acquire_write_lock()
         try:
-            namespace = self._namespace(id)
+            namespace = self._namespace(id, seconds)
             namespace.acquire_write_lock()
             try:
                 yield namespace

@@ -89,7 +89,13 @@ class MemcachedStore(Store):
         raw, version = self._run("gets", key)
         return None if raw is None else Record(raw, version)
 
-    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+    def _swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
         key = _key(id)
         if new is None:
             # There is no delete that compares.  An empty record that expires
@@ -97,7 +103,7 @@ class MemcachedStore(Store):
             return old is None or bool(
                 self._run("cas", key, b"", old.version, expire=-1)
             )
-        content, expire = pack(new), self._expiry()
+        content, expire = pack(new), _expiry(seconds or self._timeout)
         try:
             if old is None:
                 stored = self._run("add", key, content, expire=expire)
@@ -128,8 +134,9 @@ class MemcachedStore(Store):
         except (ConnectionError, MemcacheUnexpectedCloseError):
             return _send(client, command, *args, **options)
 
-    def _expiry(self) -> int:
-        return 0 if self._timeout is None else expiry(self._timeout)
+
+def _expiry(seconds: int | None) -> int:
+    return 0 if seconds is None else expiry(seconds)
 
 
 def expiry(seconds: int) -> int:
@@ -235,8 +242,14 @@ class MemcachedServers(Store):
     def _load(self, id: str) -> Record | None:
         return self._server_of(id).load(id)
 
-    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
-        return self._server_of(id).swap(id, old, new)
+    def _swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
+        return self._server_of(id).swap(id, old, new, seconds)
 
     def _delete(self, id: str) -> None:
         self._server_of(id).delete(id)

@@ -61,13 +61,19 @@ class MemoryStore(Store):
     def __init__(self, kind: str, timeout: int | None = None):
         super().__init__(kind, "this process")
         self._namespaces = MemoryNamespaceManager.namespaces
-        self._lifetime = timeout and _lifetime(timeout - LEEWAY_SECONDS)
+        self._timeout = timeout
 
     def _load(self, id: str) -> Record | None:
         raw = self._namespaces.dict.get(id, {}).get("session")
         return None if raw is None else Record(raw)
 
-    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+    def _swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
         with self._namespaces.mutex:
             if self._load(id) != old:
                 return False
@@ -75,7 +81,7 @@ class MemoryStore(Store):
                 self._remove(id)
                 return True
             self._namespaces.dict.setdefault(id, {})["session"] = new
-            _ledger.note(id, self._lifetime)
+            _ledger.note(id, _lifetime(seconds or self._timeout))
             for expired in _ledger.expired():
                 self._remove(expired)
             return True
@@ -104,9 +110,12 @@ class MemoryStore(Store):
             mutex.release_write_lock()
 
 
-def _lifetime(timeout: int) -> int:
-    """Return for how many seconds an unused session is kept.
+def _lifetime(seconds: int | None) -> int | None:
+    """Return for how many seconds an unused record is kept.
 
     A request that began before the timeout may end after it.
     """
+    if not seconds:
+        return None
+    timeout = seconds - LEEWAY_SECONDS
     return timeout + min(timeout, LEEWAY_SECONDS)

@@ -60,9 +60,15 @@ class MongoStore(Store):
         found = self._records.find_one({"_id": id + _SUFFIX})
         return None if found is None else _record(found)
 
-    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+    def _swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
         try:
-            return self._replace(id, old, new)
+            return self._replace(id, old, new, seconds or self._timeout)
         except DuplicateKeyError:
             return False
         except DocumentTooLarge:
@@ -71,9 +77,15 @@ class MongoStore(Store):
                 "one document. Store less in sessions."
             ) from None
 
-    def _replace(self, id: str, old: Record | None, new: str | None) -> bool:
+    def _replace(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        timeout: int | None,
+    ) -> bool:
         key = {"_id": id + _SUFFIX}
-        expiration = self._timeout and time.time() + self._timeout
+        expiration = timeout and time.time() + timeout
         value = new and {"value": Binary(pack(new)), "expiration": expiration}
         if old is None:
             if value:

@@ -134,10 +134,17 @@ class RedisStore(Store):
             raw = raw_or_raise(error)
         return None if raw is None else Record(raw)
 
-    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+    def _swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
         before = (0, b"") if old is None else (1, old.raw)
         after = b"" if new is None else pack(new)
-        arguments = (1, _key(id), *before, after, self._timeout)
+        timeout = seconds or self._timeout
+        arguments = (1, _key(id), *before, after, timeout)
         try:
             return bool(self._ask("EVALSHA", _SWAP_DIGEST, *arguments))
         except NoScriptError:

@@ -202,7 +202,13 @@ class SqlStore(Store):
         )
         return None if row is None else Record(row[0])
 
-    def _swap(self, id: str, old: Record | None, new: str | None) -> bool:
+    def _swap(
+        self,
+        id: str,
+        old: Record | None,
+        new: str | None,
+        seconds: int | None = None,
+    ) -> bool:
         if old is None:
             return new is None or self._insert(id, new)
         same = {"session_id": id, "old": old.raw}

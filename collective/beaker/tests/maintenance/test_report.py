@@ -235,7 +235,7 @@ class Forgetful(Store):
     def _load(self, id):
         return None
 
-    def _swap(self, id, old, new):
+    def _swap(self, id, old, new, seconds=None):
         return True
 
     def _delete(self, id):

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from collective.beaker.ids import new_id
+from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.stores.values import find_value_store
 from collective.beaker.tests.helpers.clients import load_on
@@ -186,6 +187,32 @@ def test_a_master_that_hangs_keeps_nobody_waiting_once_it_is_replaced(
 
     assert before == ["1 b'stored'"] * len(visitors)
     assert after == ["2 b'stored'"] * len(visitors)
+
+
+def test_a_former_id_opens_nothing_once_a_master_that_hung_is_replaced(
+    group, config, visitor, other_visitor, impatient
+):
+    config["socket_timeout"] = 2
+    other_visitor.visit(count)
+    visitor.visit(count)
+    visitor.visit(regenerate_id)
+    former = visitor.cookies[config["key"]]
+    master = group.wait_for_copies()
+    with master.suspended():
+        wait_until(lambda: is_served(other_visitor))
+        visitor.visit(regenerate_id)
+        master.kill()
+
+    assert visitor.visit(read_count).text == "1"
+    visitor.browser.reset()
+    visitor.browser.set_cookie(config["key"], former)
+    assert visitor.visit(read_count).text == "None"
+
+
+def regenerate_id(request):
+    session = ISession(request)
+    session.regenerate_id()
+    session.save()
 
 
 def is_kept(values, name):

@@ -396,10 +396,10 @@ def test_a_move_whose_last_command_fails_keeps_the_session(
 ):
     swap = Store.swap
 
-    def fail_at_the_tombstone(store, id, old, new):
+    def fail_at_the_tombstone(store, id, *arguments):
         if id == former:
             raise StoreUnavailable(store.kind, store.address, "it is down")
-        return swap(store, id, old, new)
+        return swap(store, id, *arguments)
 
     visitor.visit(count)
     former = session_id(visitor)

@@ -303,8 +303,8 @@ def test_a_new_id_whose_answer_was_lost_keeps_the_session(id, monkeypatch):
     session.regenerate_id()
     swap = MemoryStore.swap
 
-    def lose_answer(store, name, old, new):
-        done = swap(store, name, old, new)
+    def lose_answer(store, name, *arguments):
+        done = swap(store, name, *arguments)
         return done and name != id
 
     monkeypatch.setattr(MemoryStore, "swap", lose_answer)

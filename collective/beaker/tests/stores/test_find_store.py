@@ -139,7 +139,7 @@ class ShelfStore(Store):
         text = self._records.get(id)
         return None if text is None else Record(text)
 
-    def _swap(self, id, old, new):
+    def _swap(self, id, old, new, seconds=None):
         if self._load(id) != old:
             return False
         self._delete(id)
