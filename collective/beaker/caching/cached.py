@@ -10,6 +10,7 @@ from inspect import isasyncgenfunction
 from inspect import iscoroutinefunction
 from inspect import isfunction
 from inspect import isgeneratorfunction
+from inspect import signature
 from typing import Any
 from typing import ParamSpec
 from typing import Protocol
@@ -370,6 +371,8 @@ def _wrap(
         return function(*args, **kwargs)
 
     plain = update_wrapper(tagged if tagging else wrapper, function)
+    # The publisher looks here for the parameters that take values of a form.
+    plain.__signature__ = signature(function)  # type: ignore[attr-defined]
     result = cast(Cached[P, R], plain)
     result.invalidate = invalidate  # type: ignore[method-assign]
     result.refresh = refresh  # type: ignore[method-assign]

@@ -19,6 +19,7 @@ from beaker.exceptions import BeakerException
 from Products.Five.browser import BrowserView
 from zope.component.hooks import getSite
 from zope.component.hooks import setSite
+from zope.interface import Interface
 from zope.publisher.browser import TestRequest
 from ZTUtils.Lazy import LazyMap
 
@@ -29,6 +30,7 @@ from collective.beaker.caching import by_user
 from collective.beaker.caching import cached
 from collective.beaker.interfaces import ISession
 from collective.beaker.tests.helpers.zope import Visitor
+from collective.beaker.tests.helpers.zope import registered_view
 
 
 numbers = count()
@@ -411,6 +413,21 @@ def test_a_tag_must_be_a_text(region):
 
 
 # In a site
+
+
+def test_a_published_method_gets_what_the_form_holds(application):
+    class Listing(BrowserView):
+        __roles__ = None
+
+        @cached("a region of the tests", vary=(), name="a published method")
+        def __call__(self, page="1", *, of="all"):
+            return f"page {page} of {of}"
+
+    with registered_view(Listing, Interface, "listing"):
+        get = Visitor(application).browser.get
+        pages = [get(f"/@@listing{query}").text for query in ("", "?page=2")]
+
+    assert pages == ["page 1 of all", "page 2 of all"]
 
 
 @pytest.fixture
