@@ -133,7 +133,8 @@ class FileValues(ValueStore):
     def _delete(self, names: Sequence[str]) -> None:
         for name in names:
             path = self._path(name)
-            if exists(path + _VALUE) or exists(path + _CLAIM):
+            # In the order in which a claim becomes a value.
+            if exists(path + _CLAIM) or exists(path + _VALUE):
                 with self._locked(name):
                     remove(path + _CLAIM)
                     remove(path + _VALUE)

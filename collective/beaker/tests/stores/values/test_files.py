@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from collective.beaker.interfaces import StoreUnavailable
+from collective.beaker.stores.values import files as module
 from collective.beaker.stores.values import find_value_store
 from collective.beaker.tests.helpers.forks import in_fork
 
@@ -54,6 +55,21 @@ def test_only_zopes_user_reads_files(values, umask):
     modes = {os.stat(path).st_mode & 0o777 for path in files(values)}
     assert modes == {0o700, 0o600}
     assert os.stat(values.address).st_mode & 0o777 == 0o700
+
+
+def test_what_is_stored_while_it_is_deleted_is_gone(values, monkeypatch):
+    claim, _ = values.claim("v:1", ["v:1"], 60)
+
+    def exists(path):
+        found = os.path.exists(path)
+        monkeypatch.undo()
+        values.settle(claim, b"computed before", 60)
+        return found
+
+    monkeypatch.setattr(module, "exists", exists)
+    values.delete(["v:1"])
+
+    assert not values.get(["v:1"])
 
 
 def test_folders_that_were_removed_are_made_again(values):
