@@ -11,6 +11,7 @@ from inspect import iscoroutinefunction
 from inspect import isfunction
 from inspect import isgeneratorfunction
 from inspect import signature
+from os.path import basename
 from typing import Any
 from typing import ParamSpec
 from typing import Protocol
@@ -269,9 +270,9 @@ def _encoded_class(kind: type) -> bytes:
 
 
 def _name_of_class(kind: type) -> str:
-    # Without the path of a template, which may be another one elsewhere.
-    name = kind.__qualname__.partition(" from ")[0]
-    return f"{kind.__module__}.{name}"
+    name, of, template = kind.__qualname__.partition(" from ")
+    # Without the folder of a template, which may be another one elsewhere.
+    return f"{kind.__module__}.{name}{of}{basename(template)}"
 
 
 def _name_of_cache(

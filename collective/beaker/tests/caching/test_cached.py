@@ -7,6 +7,7 @@ import pickle
 import sys
 import tracemalloc
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 import transaction
@@ -17,6 +18,7 @@ from Acquisition import aq_base
 from beaker.cache import cache_regions
 from beaker.exceptions import BeakerException
 from Products.Five.browser import BrowserView
+from Products.Five.browser.metaconfigure import SimpleViewClass
 from zope.component.hooks import getSite
 from zope.component.hooks import setSite
 from zope.interface import Interface
@@ -410,6 +412,23 @@ def test_a_tag_must_be_a_text(region):
 
     with pytest.raises(TypeError, match="A tag is a text"):
         title()
+
+
+def test_one_class_with_two_templates_has_results_for_each(tmp_path, region):
+    class News(BrowserView):
+        @cached(region, vary=(), name="of a template")
+        def shown(self):
+            return self.index()
+
+    def view_of(template):
+        path = tmp_path / template
+        path.write_text(f"<p>{template}</p>")
+        # As ZCML does: there may be another for phones, by a layer.
+        kind = SimpleViewClass(str(path), bases=(News,), name="news")
+        return kind(SimpleNamespace(), TestRequest())
+
+    for template in ("wide.pt", "narrow.pt"):
+        assert template in view_of(template).shown()
 
 
 # In a site
