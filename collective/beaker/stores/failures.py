@@ -5,6 +5,8 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
+from socket import EAI_AGAIN
+from socket import gaierror
 
 
 NETWORK_FAILURES = (OSError, UnicodeError)
@@ -30,6 +32,17 @@ def reason_of(error: BaseException) -> str:
 def is_full(error: BaseException) -> bool:
     """Tell whether something failed because a disk takes nothing more."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
+def lacks_name_server(error: BaseException) -> bool:
+    """Tell whether something failed because no name server has answered.
+
+    That takes many seconds, for which the limits of clients do not hold.
+    """
+    return any(
+        isinstance(cause, gaierror) and cause.errno == EAI_AGAIN
+        for cause in causes(error)
+    )
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from collective.beaker.stores.circuit import PAUSE_SECONDS
 from collective.beaker.stores.circuit import Circuit
 from collective.beaker.stores.failures import causes
 from collective.beaker.stores.failures import is_full
+from collective.beaker.stores.failures import lacks_name_server
 from collective.beaker.stores.failures import reason_of
 
 
@@ -109,9 +110,7 @@ class Guarded:
         ``openings`` is how often the circuit had been opened when the
         operation began.
         """
-        if not any(
-            isinstance(cause, self.time_outs) for cause in causes(error)
-        ):
+        if not self._waited_in_vain(error):
             self._circuit.close()
         elif openings == self._circuit.openings:
             # Whoever began before has no news of the server.  Connections of
@@ -121,6 +120,11 @@ class Guarded:
             self._circuit.open()
         failure = StoreFull if is_full(error) else StoreUnavailable
         return failure(self.kind, self.address, self._reason(error))
+
+    def _waited_in_vain(self, error: Exception) -> bool:
+        return lacks_name_server(error) or any(
+            isinstance(cause, self.time_outs) for cause in causes(error)
+        )
 
     def _guarded_items(self, items: Iterator[_Result]) -> Iterator[_Result]:
         """Yield what an iterator yields.

@@ -34,6 +34,7 @@ from collective.beaker.settings.sentinels import names_sentinels
 from collective.beaker.settings.sentinels import read_sentinel_url
 from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.failures import NETWORK_FAILURES
+from collective.beaker.stores.failures import lacks_name_server
 from collective.beaker.stores.failures import reason_of
 
 
@@ -157,7 +158,9 @@ class Connection(threading.local):
 
     def __init__(self, client: Redis):
         pool = client.connection_pool
-        self._connection = pool.connection_class(**pool.connection_kwargs)
+        # Whatever is tried again is tried again here.
+        options = pool.connection_kwargs | {"retry": Retry(NoBackoff(), 0)}
+        self._connection = pool.connection_class(**options)
 
     def __call__(self, *command: Any, is_again: bool = False) -> Any:
         try:
@@ -233,7 +236,10 @@ def _may_be_stale(error: BaseException) -> bool:
         return isinstance(error, ReadOnlyError) or any(
             refusal in str(error) for refusal in _REFUSALS
         )
-    return isinstance(error, RedisConnectionError)
+    # Who waited for a name server would wait again.
+    return isinstance(error, RedisConnectionError) and not lacks_name_server(
+        error
+    )
 
 
 class _Sentinels(Sentinel):

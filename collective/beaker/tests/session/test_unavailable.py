@@ -3,12 +3,14 @@
 import logging
 import pickle
 import shutil
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
+from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ISession
 from collective.beaker.stores import circuit
 from collective.beaker.tests.helpers.logs import log_of
@@ -176,6 +178,28 @@ def test_while_a_server_hangs_one_request_waits_and_no_other(
     assert "TimeoutError" in waited
     assert len(others) == 19
     assert all("left alone for 5 seconds" in message for message in others)
+
+
+@pytest.mark.parametrize("type", ["ext:redis", "ext:memcached"])
+def test_while_no_name_server_answers_one_request_waits_and_no_other(
+    type, config, visitor, monkeypatch, caplog
+):
+    lookups = []
+
+    def look_up(*arguments, **options):
+        lookups.append(arguments)
+        raise socket.gaierror(socket.EAI_AGAIN, "Try again")
+
+    host = f"{new_id()}:6379"
+    config.update(type=type, url=host)
+    if type == "ext:redis":
+        config["url"] = f"redis://{host}/0"
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    for _ in range(5):
+        visitor.visit(count, status=503)
+
+    assert len(lookups) == 1
+    assert "left alone for 5 seconds" in log_of(caplog)[-1].getMessage()
 
 
 def test_a_server_that_hung_is_used_again_after_some_seconds(
