@@ -13,6 +13,8 @@ NETWORK_FAILURES = (OSError, UnicodeError)
 """What is raised where a server cannot be reached: UnicodeError for the name
 of a host with an empty or too long part, which no name server can have."""
 
+_NO_HOST = frozenset([errno.EHOSTDOWN, errno.EHOSTUNREACH])
+
 _NO_ROOM = frozenset([errno.ENOSPC, errno.EDQUOT])
 
 
@@ -34,13 +36,16 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
-def lacks_name_server(error: BaseException) -> bool:
-    """Tell whether something failed because no name server has answered.
+def lacks_host(error: BaseException) -> bool:
+    """Tell whether no host was found, neither by its name nor its address.
 
-    That takes many seconds, for which the limits of clients do not hold.
+    That no name server answers, or nobody at an address, takes seconds to
+    find out, for which the limits of clients do not hold.
     """
     return any(
-        isinstance(cause, gaierror) and cause.errno == EAI_AGAIN
+        cause.errno == EAI_AGAIN
+        if isinstance(cause, gaierror)
+        else isinstance(cause, OSError) and cause.errno in _NO_HOST
         for cause in causes(error)
     )
 

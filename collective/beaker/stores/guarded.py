@@ -14,7 +14,7 @@ from collective.beaker.stores.circuit import PAUSE_SECONDS
 from collective.beaker.stores.circuit import Circuit
 from collective.beaker.stores.failures import causes
 from collective.beaker.stores.failures import is_full
-from collective.beaker.stores.failures import lacks_name_server
+from collective.beaker.stores.failures import lacks_host
 from collective.beaker.stores.failures import reason_of
 
 
@@ -122,7 +122,7 @@ class Guarded:
         return failure(self.kind, self.address, self._reason(error))
 
     def _waited_in_vain(self, error: Exception) -> bool:
-        return lacks_name_server(error) or any(
+        return lacks_host(error) or any(
             isinstance(cause, self.time_outs) for cause in causes(error)
         )
 

@@ -34,7 +34,7 @@ from collective.beaker.settings.sentinels import names_sentinels
 from collective.beaker.settings.sentinels import read_sentinel_url
 from collective.beaker.stores.container import UNREADABLE
 from collective.beaker.stores.failures import NETWORK_FAILURES
-from collective.beaker.stores.failures import lacks_name_server
+from collective.beaker.stores.failures import lacks_host
 from collective.beaker.stores.failures import reason_of
 
 
@@ -236,10 +236,8 @@ def _may_be_stale(error: BaseException) -> bool:
         return isinstance(error, ReadOnlyError) or any(
             refusal in str(error) for refusal in _REFUSALS
         )
-    # Who waited for a name server would wait again.
-    return isinstance(error, RedisConnectionError) and not lacks_name_server(
-        error
-    )
+    # Who waited for a host in vain would wait again.
+    return isinstance(error, RedisConnectionError) and not lacks_host(error)
 
 
 class _Sentinels(Sentinel):

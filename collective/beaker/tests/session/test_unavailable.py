@@ -1,5 +1,6 @@
 """Stores that cannot be reached, and records that cannot be read."""
 
+import errno
 import logging
 import pickle
 import shutil
@@ -10,12 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from collective.beaker.ids import new_id
 from collective.beaker.interfaces import ISession
 from collective.beaker.stores import circuit
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.records import records_of
 from collective.beaker.tests.helpers.records import text_of
+from collective.beaker.tests.helpers.servers import free_port
 from collective.beaker.tests.helpers.servers import memcached_server
 from collective.beaker.tests.helpers.stores import TYPES
 from collective.beaker.tests.helpers.stores import server_fixture
@@ -180,25 +181,31 @@ def test_while_a_server_hangs_one_request_waits_and_no_other(
     assert all("left alone for 5 seconds" in message for message in others)
 
 
+@pytest.mark.parametrize(
+    ("place", "name", "error"),
+    [
+        (socket, "getaddrinfo", socket.gaierror(socket.EAI_AGAIN, "")),
+        (socket.socket, "connect", OSError(errno.EHOSTUNREACH, "")),
+    ],
+    ids=["name server", "host"],
+)
 @pytest.mark.parametrize("type", ["ext:redis", "ext:memcached"])
-def test_while_no_name_server_answers_one_request_waits_and_no_other(
-    type, config, visitor, monkeypatch, caplog
+def test_while_no_host_is_found_one_request_waits_and_no_other(
+    type, place, name, error, config, visitor, monkeypatch, caplog
 ):
-    lookups = []
+    attempts = []
 
-    def look_up(*arguments, **options):
-        lookups.append(arguments)
-        raise socket.gaierror(socket.EAI_AGAIN, "Try again")
+    def fail(*arguments, **options):
+        attempts.append(arguments)
+        raise error
 
-    host = f"{new_id()}:6379"
-    config.update(type=type, url=host)
-    if type == "ext:redis":
-        config["url"] = f"redis://{host}/0"
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    scheme = "redis://" if type == "ext:redis" else ""
+    config.update(type=type, url=f"{scheme}127.0.0.1:{free_port()}")
+    monkeypatch.setattr(place, name, fail)
     for _ in range(5):
         visitor.visit(count, status=503)
 
-    assert len(lookups) == 1
+    assert len(attempts) == 1
     assert "left alone for 5 seconds" in log_of(caplog)[-1].getMessage()
 
 
