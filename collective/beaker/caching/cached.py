@@ -366,7 +366,9 @@ def _wrap(
         if ours.drops or not snapshot.is_clean:
             invalidate(*args, **kwargs)
             return function(*args, **kwargs)
-        if drop_value(name_now(args, kwargs), snapshot.commit):
+        found = find_region(region)
+        name, commit = name_now(args, kwargs), snapshot.commit
+        if found.invalidate_unless_newer(cache, name, commit):
             return result(*args, **kwargs)
         # The store may still have the former one.
         return function(*args, **kwargs)

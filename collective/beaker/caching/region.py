@@ -207,6 +207,19 @@ class Region:
             return False
         return True
 
+    def invalidate_unless_newer(
+        self, cache: str, key: bytes, number: int | None
+    ) -> bool:
+        """Do as ``invalidate`` for a caller who sees no later commit.
+
+        If the value was computed from a later one, nothing older takes its
+        place: not what the caller is going to compute, either.
+        """
+        if number is not None:
+            name = names_of(self.name, cache).of_value(key)
+            number = max(number, self._commit_of(name))
+        return self.invalidate(cache, key, number)
+
     def get(
         self,
         cache: str,
@@ -554,6 +567,18 @@ class Region:
         if self._stale is not None:
             return self._stale
         return min(expire or 0, LONGEST_STALE)
+
+    def _commit_of(self, name: str) -> int:
+        """Return the id of the commit that a value was computed from, or 0."""
+        try:
+            record = self.store.get([name]).get(name)
+        except StoreUnavailable:
+            # Whoever writes there next will find that out, too.
+            return 0
+        found = None if record is None else self._decoded(name, record)
+        if not isinstance(found, CachedValue) or found.snapshot is None:
+            return 0
+        return int(found.snapshot[0], 16)
 
     def _owes(self, asked: Wanted) -> bool:
         """Tell whether the store has still to be told about a value."""

@@ -593,6 +593,26 @@ def test_nobody_waits_in_turn_for_what_was_dropped_a_moment_ago(
     assert in_threads(3, euro) == [1, 1, 1]
 
 
+def test_a_refresh_replaces_nothing_that_is_newer(zopes, region):
+    @cached(region, name=region)
+    def news():
+        return getSite()["news"]
+
+    editor, late, reader = zopes
+    late.transactions.begin()
+    editor.transactions.begin()
+    with editor.at_work() as site:
+        site["news"] = "new"
+        news.invalidate()
+        editor.transactions.commit()
+    assert reader.see(news) == "new"
+
+    assert late.see_still(news.refresh) == "old"
+    assert reader.see(news) == "new"
+    late.see(news.refresh)
+    assert late.see(news) == "new"
+
+
 # Several databases
 
 
