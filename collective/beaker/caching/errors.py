@@ -5,6 +5,7 @@ import time
 from threading import Lock
 
 from collective.beaker.caching.counters import counters_of
+from collective.beaker.forks import in_forked_child
 
 
 logger = logging.getLogger("collective.beaker")
@@ -36,3 +37,10 @@ def log_error(region: str, kind: str, reason: str) -> None:
         kind,
         reason,
     )
+
+
+@in_forked_child
+def _begin_anew() -> None:
+    """Wait for no thread of a parent process, which is not here."""
+    global _lock
+    _lock = Lock()

@@ -10,6 +10,7 @@ from beaker.cache import CacheManager
 from beaker.container import Value
 from zope.interface import implementer
 
+from collective.beaker.forks import in_forked_child
 from collective.beaker.interfaces import ICacheManager
 from collective.beaker.settings.backends import backend_of
 from collective.beaker.settings.options import OWN_CACHE_DEFAULTS
@@ -17,6 +18,9 @@ from collective.beaker.settings.options import OWN_CACHE_DEFAULTS
 
 _MOST_CACHES = 1000
 """How many caches are kept that ``get_cache`` has made."""
+
+_lock = Lock()
+"""For the caches that managers keep."""
 
 
 @implementer(ICacheManager)
@@ -35,7 +39,6 @@ class RegionCacheManager(CacheManager):
         }
         super().__init__(**options, cache_regions=configured)
         self._caches: OrderedDict[str, RegionCache] = OrderedDict()
-        self._lock = Lock()
 
     def get_cache(self, name: str, **options: Any) -> Cache:
         # Code that says expires means expire.
@@ -55,7 +58,7 @@ class RegionCacheManager(CacheManager):
         values are not.
         """
         key = f"{name}{options}"
-        with self._lock:
+        with _lock:
             cache = self._caches.pop(key, None) or RegionCache(name, **options)
             self._caches[key] = cache
             if len(self._caches) > _MOST_CACHES:
@@ -97,3 +100,10 @@ def arguments(region: str, options: Mapping[str, Any]) -> dict[str, Any]:
         for option, value in options.items()
         if option not in OWN_CACHE_DEFAULTS
     }
+
+
+@in_forked_child
+def _begin_anew() -> None:
+    """Wait for no thread of a parent process, which is not here."""
+    global _lock
+    _lock = Lock()

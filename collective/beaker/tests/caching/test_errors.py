@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 
 from collective.beaker.caching import errors
+from collective.beaker.tests.helpers.forks import ends_in_fork
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.regions import both_ways
 from collective.beaker.tests.helpers.regions import by_region
@@ -168,3 +169,8 @@ def test_a_value_whose_class_is_gone_is_computed(redis_region, monkeypatch):
 
     assert by_region(redis_region, lambda: "computed")() == "computed"
     assert by_region(redis_region, lambda: "again")() == "computed"
+
+
+def test_a_forked_process_waits_for_no_thread_that_was_left_behind():
+    with errors._lock:
+        assert ends_in_fork(lambda: errors.log_error("news", "fails", ""))

@@ -7,9 +7,11 @@ import threading
 import pytest
 from beaker.cache import cache_region
 
+from collective.beaker.caching import manager as module
 from collective.beaker.caching.manager import _MOST_CACHES
 from collective.beaker.caching.manager import RegionCacheManager
 from collective.beaker.settings.options import CACHE_DEFAULTS
+from collective.beaker.tests.helpers.forks import ends_in_fork
 from collective.beaker.tests.helpers.forks import in_fork
 from collective.beaker.tests.helpers.regions import both_ways
 from collective.beaker.tests.helpers.waiting import SECONDS
@@ -223,6 +225,11 @@ def test_a_forked_process_has_a_memory_of_its_own(memory_region):
 
     assert in_fork(clear_and_compute) == (2, 2)
     assert computed() == 1
+
+
+def test_a_forked_process_waits_for_no_thread_that_was_left_behind(caches):
+    with module._lock:
+        assert ends_in_fork(lambda: caches.get_cache("news"))
 
 
 def test_a_type_of_another_package_stays_what_it_is():

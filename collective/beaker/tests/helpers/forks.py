@@ -66,3 +66,15 @@ def in_fork(function: Callable[[], Any]) -> Any:
     """Return what a function returns in another process."""
     with forked(lambda write: write(pickle.dumps(function()))) as fork:
         return pickle.loads(fork.output.read())
+
+
+def ends_in_fork(function: Callable[[], Any], seconds: int = 5) -> bool:
+    """Tell whether a function comes to an end in another process."""
+
+    def run(write: Callable[[bytes], None]) -> None:
+        signal.alarm(seconds)
+        function()
+        write(b"ended")
+
+    with forked(run) as fork:
+        return fork.output.read() == b"ended"
