@@ -141,7 +141,9 @@ class NotShared(Exception):
 
 
 def _key(key: str) -> bytes:
-    return encode((*by_site(), key))
+    # A Message, too, is no more than its text in RAM.
+    text = str(key) if isinstance(key, str) else key
+    return encode((*by_site(), text))
 
 
 def _pickled(value: Any) -> bytes:

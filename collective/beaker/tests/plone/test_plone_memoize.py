@@ -17,6 +17,7 @@ from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 from zope.component.hooks import getSite
 from zope.component.hooks import setSite
+from zope.i18nmessageid import Message
 
 
 try:
@@ -132,6 +133,15 @@ class TestShared(MemoizeTestCase):
         for _ in range(3):
             memoized()
         self.assertEqual(memoized.computed, 2)
+
+    def test_a_text_that_can_be_translated_is_a_key(self):
+        choose = getUtility(ICacheChooser)
+        title = Message("title", domain="plone")
+        choose("a.function")[title] = "a value"
+
+        self.empty_memory()
+        self.assertEqual(choose("a.function")[title], "a value")
+        self.assertEqual(choose("a.function")["title"], "a value")
 
     def test_each_site_has_values_of_its_own(self):
         memoized = Memoized()
