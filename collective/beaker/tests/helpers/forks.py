@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 from typing import BinaryIO
 
+from collective.beaker.tests.helpers.waiting import SECONDS
+
 
 class Fork:
     """A process that was forked from this one."""
@@ -68,11 +70,11 @@ def in_fork(function: Callable[[], Any]) -> Any:
         return pickle.loads(fork.output.read())
 
 
-def ends_in_fork(function: Callable[[], Any], seconds: int = 5) -> bool:
+def ends_in_fork(function: Callable[[], Any]) -> bool:
     """Tell whether a function comes to an end in another process."""
 
     def run(write: Callable[[bytes], None]) -> None:
-        signal.alarm(seconds)
+        signal.alarm(SECONDS)
         function()
         write(b"ended")
 
