@@ -93,16 +93,15 @@ def endSessionOfUntoldLogout(event: IPubSuccess) -> None:
 
 @adapter(IPubFailure)
 def endSessionOfRaisedLogout(event: IPubFailure) -> None:
-    """End it also if the logout raises a redirect, which Plone has a page for.
+    """End it also if the request fails, or raises a redirect.
 
-    Otherwise the login goes on, since the answer is not that of the request.
+    Plone has a page for each of them, so the cookie is taken away.  Without
+    one the login goes on.  The page of an outage is to be shown.
     """
-    request = event.request
-    if (
-        not event.retry
-        and request.response.status < 400
-        and has_page(event.exc_info[1], request)
-    ):
+    if event.retry or not has_page(event.exc_info[1], event.request):
+        return
+    session = _session()
+    if session is not None and not session.is_unavailable:
         endSessionOfUntoldLogout(event)
 
 

@@ -1,9 +1,15 @@
 """Logins and logouts in a Plone site, for zope.testrunner; see test_plone."""
 
 import unittest
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.error import HTTPError
 
 import transaction
+from zExceptions import Forbidden
 from zExceptions import Redirect
+from zExceptions import Unauthorized
 from zope.component import getUtility
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
@@ -29,6 +35,7 @@ except ModuleNotFoundError as error:
 
 from collective.beaker.interfaces import ISession
 from collective.beaker.interfaces import ISessionConfig
+from collective.beaker.tests.helpers.servers import redis_server
 from collective.beaker.tests.helpers.visits import count_visit
 from collective.beaker.tests.helpers.zope import VIEW_NAME
 from collective.beaker.tests.helpers.zope import published
@@ -139,6 +146,49 @@ class TestLogout(LoginTestCase):
         self.be_transactional()
         self.assert_ends_session(log_out)
 
+    def test_it_may_fail_once_the_cookie_is_removed(self):
+        def log_out(request):
+            request.response.expireCookie("__ac", path="/")
+            raise Forbidden("This is a page, too.")
+
+        def log_out_told(request):
+            getSite().portal_membership.logoutUser(request)
+            raise ValueError("So is this.")
+
+        for view in (log_out, log_out_told):
+            self.assert_ends_session(view)
+        self.be_transactional()
+        for view in (log_out, log_out_told):
+            self.assert_ends_session(view)
+
+    def test_it_shows_the_page_of_an_outage(self):
+        folder = Path(self.enterContext(TemporaryDirectory()))
+        config = getUtility(ISessionConfig)
+        before = dict(config)
+        self.addCleanup(lambda: (config.clear(), config.update(before)))
+        with redis_server(folder) as server:
+            config.update(type="ext:redis", url=server.url)
+            self.log_in()
+            self.visit("@@visits")
+        with self.assertLogs("collective.beaker", "ERROR"):
+            self.assertRaisesRegex(HTTPError, "503", self.visit, "logout")
+        # Of Plone, in JSON for a client that does not ask for HTML.
+        self.assertIn("error_type", str(self.browser.contents))
+
+    def test_who_is_asked_to_log_in_keeps_the_session(self):
+        """Plone leaves the login alone then."""
+
+        def refuse(request):
+            request.response.expireCookie("__ac", path="/")
+            raise Unauthorized("Not you.")
+
+        self.log_in()
+        self.visit("@@visits")
+        with published(refuse):
+            self.visit(f"@@{VIEW_NAME}")
+        self.assertTrue(self.is_logged_in())
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 2")
+
     def test_a_redirect_that_removes_another_cookie_ends_nothing(self):
         def forget(request):
             request.response.expireCookie("theme", path="/")
@@ -159,7 +209,7 @@ class TestLogout(LoginTestCase):
     def assert_ends_session(self, log_out):
         self.log_in()
         self.visit("@@visits")
-        with published(log_out):
+        with published(log_out), suppress(HTTPError):
             self.visit(f"@@{VIEW_NAME}")
         self.assertFalse(self.is_logged_in())
         self.assertIsNone(self.cookie)
