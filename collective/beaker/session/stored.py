@@ -306,8 +306,7 @@ class StoredSession(SessionOfCopy):
             case _Step.TOUCH:
                 self._touch()
             case _Step.MAKE_WAY:
-                # A session begins once something is saved.
-                pass
+                self._make_way()
         if self.owner is not None and self._must_be_noted(step):
             self._note(self.owner)
         self._has_new_mark = False
@@ -479,6 +478,17 @@ class StoredSession(SessionOfCopy):
             )
             return True
         return _is_there(store, id, text)
+
+    def _make_way(self) -> None:
+        """End the session of another user, and begin none.
+
+        A request that only reads can do without: nobody is shown it.
+        """
+        try:
+            self._end_former()
+        except StoreUnavailable as error:
+            logger.error("%s", error)
+            self._former = ()
 
     def _touch(self) -> None:
         """Store the time of access.

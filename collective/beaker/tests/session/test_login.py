@@ -197,6 +197,24 @@ def test_another_user_who_only_reads_begins_no_session(visitor):
     assert visitor.visit(read_count).text == "None"
 
 
+@pytest.mark.parametrize("transactional", [False, True])
+def test_another_user_who_only_reads_needs_no_store_that_takes_changes(
+    redis_alone, config, visitor, caplog, transactional
+):
+    config["transactional"] = transactional
+    log_in(visitor, "anna")
+    visitor.visit(count)
+    log_in(visitor, "bert")
+
+    def read_and_stop(request):
+        read_count(request)
+        redis_alone.stop()
+        return read_count(request)
+
+    assert visitor.visit(read_and_stop).text == "None"
+    assert str(redis_alone.port) in caplog.text
+
+
 def test_anonymous_requests_do_not_get_the_session_of_a_user(visitor):
     log_in(visitor, "anna")
     visitor.visit(count)
