@@ -16,6 +16,7 @@ from AccessControl.users import UnrestrictedUser
 from Acquisition import aq_base
 from Acquisition import aq_inner
 from Acquisition import aq_parent
+from OFS.interfaces import IApplication
 from transaction.interfaces import ITransaction
 from ZODB.Connection import Connection
 from zope.component.hooks import getSite
@@ -115,8 +116,7 @@ def by_context(*args: Any, **kwargs: Any) -> tuple[str, str]:
     are not shown to the visitors of another.
     """
     context = context_of(*args, **kwargs)
-    path = "/".join(context.getPhysicalPath())
-    return (path, context.absolute_url())
+    return ("/".join(place_of(context)), context.absolute_url())
 
 
 def by_url(*args: Any, **kwargs: Any) -> tuple[str, str]:
@@ -227,7 +227,7 @@ def of_context(*args: Any, **kwargs: Any) -> str:
     database.
     """
     context = context_of(*args, **kwargs)
-    return tag_of_path(context, context.getPhysicalPath())
+    return tag_of_path(context, place_of(context))
 
 
 def tag_of_path(context: Any, path: Sequence[str]) -> str:
@@ -246,6 +246,23 @@ def context_of(*args: Any, **kwargs: Any) -> Any:
             "of the arguments that returns a text."
         )
     return context
+
+
+def place_of(context: Any) -> Sequence[str]:
+    """Return the path of an object from the root; raise TypeError without one.
+
+    Objects in different containers may have the same id, and a new one has no
+    id, as the root.
+    """
+    path: Sequence[str] = context.getPhysicalPath()
+    if path[0] or (len(path) == 1 and not IApplication.providedBy(context)):
+        kind = type(aq_base(context)).__name__
+        raise TypeError(
+            f"The {kind} {path[-1]!r} does not know where it is. It may "
+            "not be in its container yet, or its container was left out, as "
+            "in a property of a content class: make that a method."
+        )
+    return path
 
 
 def _find_context(*args: Any, **kwargs: Any) -> Any:

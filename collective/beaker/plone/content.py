@@ -22,6 +22,7 @@ from zope.lifecycleevent.interfaces import IObjectMovedEvent
 
 from collective.beaker.caching import drop
 from collective.beaker.caching import of_context
+from collective.beaker.caching.vary import place_of
 from collective.beaker.caching.vary import tag_of_path
 from collective.beaker.plone.caching import of_registry
 from collective.beaker.plone.caching import of_users
@@ -125,7 +126,7 @@ def _has_place(item: Any) -> bool:
     if not hasattr(aq_base(item), "getPhysicalPath"):
         return False
     try:
-        item.getPhysicalPath()
-    except AttributeError:
+        place_of(item)
+    except (AttributeError, TypeError):
         return False
     return True

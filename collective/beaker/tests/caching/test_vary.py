@@ -23,6 +23,7 @@ from collective.beaker.caching.vary import by_roles
 from collective.beaker.caching.vary import by_site
 from collective.beaker.caching.vary import by_url
 from collective.beaker.caching.vary import by_user
+from collective.beaker.caching.vary import context_of
 from collective.beaker.caching.vary import of_context
 from collective.beaker.tests.helpers.zope import Visitor
 
@@ -132,7 +133,7 @@ def test_what_a_folder_contains_is_not_its_context(application):
     item.id = "context"
     folder._setObject("context", item)
 
-    assert by_context(folder)[0] == "folder"
+    assert context_of(folder) is folder
 
 
 def test_no_query_is_taken_for_a_context_or_a_request(seen, sites):
@@ -149,6 +150,42 @@ def test_no_query_is_taken_for_a_context_or_a_request(seen, sites):
     assert seen(of_request, "/plain", params=query) == seen(
         of_request, "/plain"
     )
+
+
+class Story(SimpleItem):
+    """Content whose property is computed without its container."""
+
+    def __init__(self, id):
+        self.id = id
+
+    path = property(by_context)
+    tag = property(of_context)
+
+
+@pytest.mark.parametrize("name", ["path", "tag"])
+def test_a_property_of_content_has_no_place(name, sites, seen):
+    """Content of the same id in other folders would share its results."""
+
+    def of_story(request):
+        container = published(request)
+        container._setObject("story", Story("story"))
+        try:
+            with pytest.raises(TypeError, match=r"'story'.*where it is.*meth"):
+                getattr(container.story, name)
+            return by_context(container.story)[0]
+        finally:
+            transaction.abort()
+
+    assert seen(of_story, "/plain") == "/plain/story"
+
+
+def test_new_content_is_not_taken_for_the_root(seen):
+    def of_root(request):
+        with pytest.raises(TypeError, match="where it is"):
+            by_context(Story(""))
+        return by_context(published(request))[0]
+
+    assert seen(of_root) == ""
 
 
 def test_without_a_context_the_remedy_is_named():
