@@ -134,9 +134,7 @@ class ObjectCodec(Codec):
     """For a store that keeps the objects themselves."""
 
     def encode(self, name: str, cached: CachedValue) -> Any:
-        if _is_for_one_caller(cached.value) or any(
-            map(_is_for_one_caller, _some_members(cached.value))
-        ):
+        if any(map(_is_for_one_caller, _value_and_members(cached.value))):
             raise NotShared
         as_beakers = cached.stored, cached.expire, cached.value
         return cached._replace(as_beakers=as_beakers)
@@ -168,8 +166,20 @@ def _is_for_one_caller(value: Any) -> bool:
     )
 
 
+def _value_and_members(value: Any) -> Iterable[Any]:
+    """Yield a value, its members and theirs, as in a list of dictionaries.
+
+    Not all of them, but the first ones in each: the others are alike.
+    """
+    found = [value]
+    for each in found:
+        yield each
+        if len(found) < _MOST:
+            found.extend(_some_members(each))
+
+
 def _some_members(value: Any) -> Iterable[Any]:
-    """Return the first members of a collection: the others are alike."""
+    """Return the first members of a collection."""
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, list | tuple | set | frozenset):
@@ -181,6 +191,9 @@ _FOR_ONE_CALLER = (AsyncIterator, Awaitable, BaseResponse, Iterator, Lazy)
 
 _SOME = 10
 """How many members of a collection are looked at."""
+
+_MOST = 100
+"""Once so many objects are found, no more collections are looked into."""
 
 _UNSIGNED = b"\0cache1\0"
 _SIGNED = b"\0cache1s"

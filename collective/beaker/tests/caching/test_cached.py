@@ -697,6 +697,35 @@ def test_what_can_be_used_only_once_is_not_kept_in_memory(region):
     assert [list(numbers()), list(numbers())] == [["0", "1"]] * 2
 
 
+@pytest.mark.parametrize(
+    "collect",
+    [
+        lambda found: [found],
+        lambda found: ("total", [found]),
+        lambda found: {"title": "News", "rows": [{"title": "", "row": found}]},
+    ],
+    ids=["list", "list in tuple", "dictionary in list in dictionary"],
+)
+def test_nor_is_a_collection_of_it(collect, region, request):
+    """Code makes dictionaries of what a search finds, and keeps the brains."""
+
+    @cached(region, name=request.node.name)
+    def found():
+        return collect(map(str, range(2)))
+
+    assert found() is not found()
+
+
+def test_a_collection_that_contains_itself_is_kept_in_memory(region):
+    @cached(region, name="itself")
+    def found():
+        itself = []
+        itself.append(itself)
+        return itself
+
+    assert found() is found()
+
+
 def test_a_coroutine_is_not_kept_in_memory(region):
     async def number():
         return 1
