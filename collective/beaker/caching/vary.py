@@ -37,6 +37,10 @@ _FOR_USER = "\0for"
 """What stands between the roles of code and those of its user."""
 
 
+_GROUPS = "\0groups"
+"""What stands before the groups of a user."""
+
+
 def by_site(*args: Any, **kwargs: Any) -> tuple[str, str]:
     """Each site has results of its own, as has the Zope root.
 
@@ -138,15 +142,23 @@ def by_user(*args: Any, **kwargs: Any) -> tuple[str, ...]:
     """Each user has results of their own.
 
     A user is told by the path of their user folder, their id and their name,
-    and has other results with other roles, as ``by_roles`` tells those that
-    hold everywhere.  All visitors who have not logged in are one user.
+    and has other results in other groups, as these may have roles somewhere,
+    and with other roles, as ``by_roles`` tells those that hold everywhere.
+    All visitors who have not logged in are one user.
     """
     manager = getSecurityManager()
     user = manager.getUser()
     folder = aq_parent(aq_inner(user))
     where = "" if folder is None else _path_of(folder)
     names = (where, user.getId() or "", user.getUserName() or "")
-    return names + _roles_of(manager, None)
+    return names + _groups_of(user) + _roles_of(manager, None)
+
+
+def _groups_of(user: Any) -> tuple[str, ...]:
+    """Return the groups of a user, which only some user folders have."""
+    if not hasattr(aq_base(user), "getGroups"):
+        return ()
+    return (_GROUPS, *sorted(user.getGroups()))
 
 
 def by_roles(*args: Any, **kwargs: Any) -> tuple[str, ...]:

@@ -325,6 +325,28 @@ def test_a_user_has_other_results_with_other_roles(users):
     assert by_user() != before
 
 
+class UserInGroups(SimpleUser):
+    """A user of a user folder that has groups, as PluggableAuthService."""
+
+    groups = ()
+
+    def getGroups(self):
+        return self.groups
+
+
+def test_a_user_has_other_results_in_other_groups(users):
+    """These may have roles in some folder, and nowhere else."""
+    user = UserInGroups("carol", "", ["Member"], [])
+    log_in(user.__of__(users("", "alice").__parent__))
+    found = [by_user()]
+    for groups in (["staff"], ["Member"], ["b", "a"], ["a", "b"]):
+        user.groups = groups
+        found.append(by_user())
+
+    assert len(set(found)) == 4
+    assert found[-1] == found[-2]
+
+
 @pytest.mark.parametrize("vary", [by_user, by_roles])
 def test_roles_of_code_count_in_place_of_those_of_the_user(vary):
     """What code with proxy roles may see is not for anybody else."""

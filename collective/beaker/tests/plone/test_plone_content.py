@@ -30,6 +30,7 @@ try:
     from plone.app.testing import FunctionalTesting
     from plone.app.testing import PloneSandboxLayer
     from plone.app.testing import applyProfile
+    from plone.app.testing import login
     from plone.app.testing import setRoles
     from plone.registry.interfaces import IRegistry
     from Products.CMFCore.utils import getToolByName
@@ -43,6 +44,7 @@ try:
 except ModuleNotFoundError as error:
     raise unittest.SkipTest(f"Plone is not installed: {error}") from error
 
+from collective.beaker.caching import by_user
 from collective.beaker.caching import cached
 from collective.beaker.caching import of_context
 from collective.beaker.testing import BEAKER_FIXTURE
@@ -270,6 +272,26 @@ class TestUsers(CachingTestCase):
             self.groups.addPrincipalToGroup(TEST_USER_NAME, "readers")
         with self.drops(of_users()):
             self.groups.removePrincipalFromGroup(TEST_USER_NAME, "readers")
+
+    def test_who_leaves_a_group_no_longer_finds_what_it_may_see(self):
+        """Neither content nor the user's roles in the whole site change."""
+
+        @cached(self.region.name, name="seen", vary=by_user)
+        def found() -> list[str]:
+            return [each.getId for each in self.portal.portal_catalog()]
+
+        self.users.userFolderAddUser("reader", "secret", ["Member"], [])
+        self.folder.manage_setLocalRoles("readers", ["Reader"])
+        self.folder.reindexObjectSecurity()
+        self.groups.addPrincipalToGroup("reader", "readers")
+        transaction.commit()
+        login(self.portal, "reader")
+        self.assertIn("page", found())
+
+        self.groups.removePrincipalFromGroup("reader", "readers")
+        transaction.commit()
+        login(self.portal, "reader")
+        self.assertNotIn("page", found())
 
 
 class TestCatalog(CachingTestCase):
