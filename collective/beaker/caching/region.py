@@ -569,14 +569,19 @@ class Region:
         return min(expire or 0, LONGEST_STALE)
 
     def _commit_of(self, name: str) -> int:
-        """Return the id of the commit that a value was computed from, or 0."""
+        """Return the id of the commit that a value was computed from.
+
+        If none is there, it is that of the commit that made it invalid, or 0.
+        """
         try:
             record = self.store.get([name]).get(name)
         except StoreUnavailable:
             # Whoever writes there next will find that out, too.
             return 0
         found = None if record is None else self._decoded(name, record)
-        if not isinstance(found, CachedValue) or found.snapshot is None:
+        if isinstance(found, Mark):
+            return found.number
+        if found is None or found.snapshot is None:
             return 0
         return int(found.snapshot[0], 16)
 

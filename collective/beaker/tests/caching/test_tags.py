@@ -613,6 +613,33 @@ def test_a_refresh_replaces_nothing_that_is_newer(zopes, region):
     assert late.see(news) == "new"
 
 
+def test_a_refresh_replaces_nothing_that_is_stored_at_that_moment(
+    zopes, region, monkeypatch
+):
+    @cached(region, name=region)
+    def news():
+        return getSite()["news"]
+
+    editor, late, reader = zopes
+    late.transactions.begin()
+    editor.transactions.begin()
+    with editor.at_work() as site:
+        site["news"] = "new"
+        news.invalidate()
+        editor.transactions.commit()
+    store = find_region(region).store
+    raise_numbers = store.raise_numbers
+
+    def raise_after_another_request(*arguments):
+        assert reader.see(news) == "new"
+        setSite(late.connection.root()["site"])
+        raise_numbers(*arguments)
+
+    monkeypatch.setattr(store, "raise_numbers", raise_after_another_request)
+    assert late.see_still(news.refresh) == "old"
+    assert reader.see(news) == "new"
+
+
 # Several databases
 
 
