@@ -175,7 +175,8 @@ class Region:
             if seen is None:
                 computation.finish(value, expire)
             elif seen.is_still_clean():
-                computation.finish(value, expire, digits(seen.latest))
+                latest = digits(seen.latest) if tags else b""
+                computation.finish(value, expire, latest)
             else:
                 computation.finish_without_storing()
             return value

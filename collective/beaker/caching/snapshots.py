@@ -185,7 +185,40 @@ def last_committed(connection: Connection) -> int:
     last: int = u64(connection._normal_storage.lastTransaction())
     if _tid_of(connection) is None:
         return max(last, number_of_time(time.time()))
-    return last
+    return max(last, _last_in_database(connection._normal_storage))
+
+
+def _last_in_database(storage: Any) -> int:
+    """Return the id of the last transaction in RelStorage's database, or 0.
+
+    RelStorage itself knows only what it sees: what others have committed
+    since, it does not tell before the next transaction.  So this asks outside
+    of the snapshot, for which there is no public way.  Other storages are
+    told by those who commit.
+    """
+    pool = getattr(storage, "_store_connection_pool", None)
+    if pool is None:
+        return 0
+    try:
+        if storage.isReadOnly():
+            # Its user may be allowed to read only.
+            return int(_asked_once(storage._adapter))
+        with pool.borrowing() as borrowed:
+            return int(storage._adapter.txncontrol.get_tid(borrowed.cursor))
+    except Exception:
+        # All that anybody can have committed.  It may be asked after a
+        # commit, when nothing may fail any more.
+        return number_of_time(time.time())
+
+
+def _asked_once(adapter: Any) -> int:
+    """Return the id of the last transaction, by a connection of its own."""
+    connection, cursor = adapter.connmanager.open_for_load()
+    try:
+        tid: int = adapter.txncontrol.get_tid(cursor)
+    finally:
+        adapter.connmanager.rollback_and_close(connection, cursor)
+    return tid
 
 
 def number_of_time(seconds: float) -> int:

@@ -179,6 +179,17 @@ def test_the_last_commit_is_known_as_soon_as_it_is_done(zopes):
     assert last_committed(writer.connection) == commit
 
 
+def test_what_others_have_committed_since_is_known_to_an_old_snapshot(zopes):
+    writer, reader = zopes
+    reader.begin()
+    writer.write(title="new")
+    commit = writer.commit()
+
+    wait_until(lambda: reader.snapshot.latest == commit)
+    assert reader.snapshot.tid < commit
+    assert reader.read("title") == "old"
+
+
 def test_a_snapshot_is_clean_until_something_is_changed(zopes):
     writer, _ = zopes
     writer.begin()

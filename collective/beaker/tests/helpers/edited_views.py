@@ -1,6 +1,7 @@
 """The views of a site that is edited while it is read."""
 
 from itertools import count
+from pathlib import Path
 
 from Products.Five.browser import BrowserView
 
@@ -8,6 +9,7 @@ from collective.beaker.caching import by_context
 from collective.beaker.caching import cached
 from collective.beaker.caching import drop
 from collective.beaker.caching import of_context
+from collective.beaker.tests.helpers.waiting import wait_until
 
 
 _computed = count()
@@ -37,10 +39,25 @@ class Read(BrowserView):
         return f"{self.context.title} {title} {computed}"
 
 
+class ReadLate(Read):
+    """The same, by a request that began before others went on."""
+
+    def __call__(self) -> str:
+        assert self.context.title is not None
+        folder = Path(self.request.form["folder"])
+        (folder / "begun").touch()
+        wait_until((folder / "others-done").exists)
+        return super().__call__()
+
+
 ZCML = '<configure xmlns:browser="http://namespaces.zope.org/browser">{}</configure>'.format(
     "".join(
         f'<browser:page name="{name}" for="*" permission="zope2.View" '
         f'class="{__name__}.{view.__name__}" />'
-        for name, view in {"edit": Edit, "read": Read}.items()
+        for name, view in {
+            "edit": Edit,
+            "read": Read,
+            "read-late": ReadLate,
+        }.items()
     )
 )

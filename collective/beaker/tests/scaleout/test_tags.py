@@ -6,6 +6,7 @@ from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
+from redis import Redis
 
 from collective.beaker.tests.helpers.edited_views import ZCML
 from collective.beaker.tests.helpers.servers import redis_server
@@ -13,6 +14,7 @@ from collective.beaker.tests.helpers.shared_database import use_database
 from collective.beaker.tests.helpers.shared_database import zeo_database
 from collective.beaker.tests.helpers.sites import Browser
 from collective.beaker.tests.helpers.waiting import SECONDS
+from collective.beaker.tests.helpers.waiting import wait_until
 from collective.beaker.tests.helpers.zope import make_instance
 from collective.beaker.tests.helpers.zope import zope_server
 
@@ -58,10 +60,15 @@ def database(request, tmp_path):
 
 
 @pytest.fixture
-def zopes(database, tmp_path):
+def redis(tmp_path):
+    with redis_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def zopes(database, redis, tmp_path):
     """Two Zopes with one database, whose caches are in one Redis."""
     with ExitStack() as stack:
-        redis = stack.enter_context(redis_server(tmp_path))
         settings = SETTINGS.format(url=redis.url)
         zopes = []
         for number in range(2):
@@ -115,3 +122,22 @@ def test_nobody_gets_a_value_from_before_a_commit_that_they_see(zopes):
     # This one has made the last edit.
     last = Read(Browser(zopes[EDITS % 2].port).get("/@@read"))
     assert last.cached == EDITS
+
+
+def test_a_store_that_is_emptied_brings_nothing_old_back(
+    zopes, redis, tmp_path
+):
+    """A slow request goes on with what it saw before an edit."""
+    editor, late = (Browser(zope.port) for zope in zopes)
+    editor.get("/@@edit?title=0")
+    wait_until(lambda: Read(late.get("/@@read")).title == 0)
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(late.get, f"/@@read-late?folder={tmp_path}")
+        wait_until((tmp_path / "begun").exists)
+        editor.get("/@@edit?title=1")
+        Redis.from_url(redis.url).flushall()
+        (tmp_path / "others-done").touch()
+        assert Read(answer.result()).title == 0
+
+    wait_until(lambda: Read(late.get("/@@read")).title == 1)
+    assert Read(late.get("/@@read")).cached == 1
