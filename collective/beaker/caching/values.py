@@ -16,6 +16,7 @@ from zope.publisher.interfaces import IRequest
 from ZPublisher.BaseResponse import BaseResponse
 from ZTUtils.Lazy import Lazy
 
+from collective.beaker.blobs import refuse_blobs
 from collective.beaker.interfaces import ISession
 from collective.beaker.stores.base import CLOCK_LEEWAY
 
@@ -98,6 +99,7 @@ class Codec:
         """Return the record of a value; raise any exception if it has none."""
         # As a plain tuple: a record does not name this class.
         data = pickle.dumps(cached[:_FIELDS], pickle.HIGHEST_PROTOCOL)
+        refuse_blobs(cached.value, data)
         return self._header + self._sign(name, data) + data
 
     def decode(self, name: str, record: bytes) -> CachedValue | Mark:

@@ -20,6 +20,7 @@ from beaker.exceptions import BeakerException
 from beaker.util import JsonSerializer
 from beaker.util import PickleSerializer
 
+from collective.beaker.blobs import refuse_blobs
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.settings.backends import are_stored
 from collective.beaker.settings.checks import authenticates
@@ -40,11 +41,16 @@ class Serializer(Protocol):
 
 
 class WholePickle(PickleSerializer):
-    """Beaker's serializer, but it makes sure that it loads a whole pickle.
+    """Beaker's serializer, but it loads whole pickles, and loses no blobs.
 
     Data that was encrypted with another key decrypts to garbage, and loading
     garbage may do anything.  It limits no operations: a pickle may run code.
     """
+
+    def dumps(self, data: Any) -> bytes:
+        pickled: bytes = super().dumps(data)
+        refuse_blobs(data, pickled)
+        return pickled
 
     def loads(self, data: bytes) -> Any:
         if data[:1] + data[-1:] != b"\x80.":

@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+from ZODB.blob import Blob
 
 from collective.beaker.caching.values import CachedValue
 from collective.beaker.caching.values import Mark
@@ -31,6 +32,13 @@ def test_a_record_is_read_again(secrets):
 
     assert codec.decode("v:1", codec.encode("v:1", FOUND)) == FOUND
     assert codec.decode("v:1", digits(4711)) == Mark(4711)
+
+
+def test_no_record_holds_a_blob_as_it_would_be_empty():
+    made = FOUND._replace(value=[Blob(b"the bytes of an image")])
+
+    with pytest.raises(pickle.PicklingError, match="blob"):
+        make_codec([]).encode("v:1", made)
 
 
 def test_a_former_secret_is_accepted_and_a_foreign_one_is_not():

@@ -13,7 +13,7 @@ PACKAGE = "collective.beaker"
 TESTS = f"{PACKAGE}.tests"
 
 FLOORS = [
-    {"interfaces", "documentation", "forks", "ids", "hidden"},
+    {"interfaces", "documentation", "forks", "ids", "hidden", "blobs"},
     {"settings"},
     {"stores"},
     {"session", "caching"},

@@ -15,6 +15,7 @@ from beaker.exceptions import BeakerException
 from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
+from ZODB.blob import Blob
 
 from collective.beaker.interfaces import RecordTooLarge
 from collective.beaker.session.codec import Codec
@@ -235,6 +236,22 @@ def test_what_cannot_be_stored_is_named_by_its_type(serializer, value, kind):
     assert "secret name" not in str(raised.value)
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
+
+
+def test_no_blob_is_stored_as_it_would_be_empty():
+    """Uploads are blobs; a form of several steps keeps one for the last."""
+    upload = Blob(b"the bytes of a file")
+
+    with pytest.raises(TypeError, match=r"value of the type dict.*Pickling"):
+        codec_of().encode({"name": "a form", "form": {"upload": upload}})
+
+
+def test_what_was_a_blob_and_the_word_are_stored():
+    """A former version has stored the blob, without its file."""
+    data = {"empty": pickle.loads(pickle.dumps(Blob(b"a"))), "": "ZODB.blob"}
+    codec = codec_of()
+
+    assert list(codec.decode(codec.encode(data))) == ["empty", ""]
 
 
 @pytest.mark.parametrize(("key", "kind"), [((1, 2), "tuple"), (b"", "bytes")])
