@@ -13,6 +13,8 @@ from Acquisition import aq_chain
 from Acquisition import aq_inner
 from Acquisition import aq_parent
 from OFS.interfaces import ITraversable
+from Products.CMFCore.indexing import REINDEX
+from Products.CMFCore.indexing import getQueue
 from Products.CMFCore.interfaces import IContentish
 from Products.CMFCore.interfaces import IIndexQueueProcessor
 from Products.CMFCore.interfaces import ISiteRoot
@@ -62,22 +64,25 @@ class DropResultsOfReindexed:
     view what is in it, and that is reindexed, too.
     """
 
+    def begin(self) -> None:
+        """Drop all before the catalog asks for any result, to index it."""
+        for operation, obj, *_ in getQueue().getState():
+            if operation == REINDEX:
+                drop(*_tags_of(obj))
+
     def reindex(
         self,
         obj: Any,
         attributes: Sequence[str] = (),
         update_metadata: int = 1,
     ) -> None:
-        drop(*_tags_of(obj))
+        """See begin."""
 
     def index(self, obj: Any, attributes: Sequence[str] = ()) -> None:
         """An event has told of a new object."""
 
     def unindex(self, obj: Any) -> None:
         """An event has told, or will tell, of an object that is removed."""
-
-    def begin(self) -> None:
-        """Nothing has to be prepared."""
 
     def commit(self) -> None:
         """What was dropped has joined the transaction."""

@@ -17,8 +17,10 @@ from Acquisition import Implicit
 from BTrees.Length import Length
 from OFS.SimpleItem import SimpleItem
 from zope.component import createObject
+from zope.component import getGlobalSiteManager
 from zope.component import getUtility
 from zope.event import notify
+from zope.interface import Interface
 from zope.lifecycleevent import ObjectModifiedEvent
 
 
@@ -32,6 +34,7 @@ try:
     from plone.app.testing import applyProfile
     from plone.app.testing import login
     from plone.app.testing import setRoles
+    from plone.indexer import indexer
     from plone.registry.interfaces import IRegistry
     from Products.CMFCore.utils import getToolByName
 
@@ -207,6 +210,27 @@ class TestContent(CachingTestCase):
         with self.drops(self.of_page, self.of_folder, at_once=False):
             self.page.title = "Another"
             self.page.reindexObject(idxs=["Title"])
+
+    def test_the_catalog_indexes_no_result_from_before_an_edit(self):
+        """It would keep it, as nothing tells it that the result is another."""
+
+        @indexer(Interface)
+        @cached(self.region.name, name="text", vary=(), tags=of_context)
+        def text(context: object) -> str:
+            return context.title
+
+        components = getGlobalSiteManager()
+        components.registerAdapter(text, name="Description")
+        self.addCleanup(components.unregisterAdapter, text, name="Description")
+        self.page.reindexObject()
+        transaction.commit()
+        text(self.page, self.portal.portal_catalog)()
+
+        self.page.title = "Another"
+        self.page.reindexObject()
+        transaction.commit()
+        (found,) = self.portal.portal_catalog(getId="page")
+        self.assertEqual(found.Description, "Another")
 
     def test_an_object_in_something_without_a_path_of_its_own(self):
         item = SimpleItem("item").__of__(Implicit().__of__(self.page))
