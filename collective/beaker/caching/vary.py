@@ -314,7 +314,8 @@ def _request_of(*args: Any, **kwargs: Any) -> Any:
     if named is not None:
         return named
     found = _attribute(args[0], "request") if args else None
-    return getRequest() if found is None else found
+    # Content may have a field of this name.
+    return found if IRequest.providedBy(found) else getRequest()
 
 
 FIND_BY_NAME = frozenset(

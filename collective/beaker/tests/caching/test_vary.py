@@ -446,6 +446,19 @@ def test_the_request_of_a_view_goes_before_that_of_the_thread(seen):
     assert seen(of_view, headers=headers) == ("pt",)
 
 
+@pytest.mark.parametrize("vary", [by_language, by_url])
+def test_content_with_a_field_request_is_no_view(vary, seen):
+    """It may be a request for a service, in words."""
+
+    def of_content(request):
+        content = Story("story")
+        content.request = "Mend the heating."
+        return vary(content), vary()
+
+    of_story, of_thread = seen(of_content, headers={"Accept-Language": "de"})
+    assert of_story == of_thread
+
+
 def test_outside_of_a_request_there_is_no_language():
     assert by_language() == ()
 
