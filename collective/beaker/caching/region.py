@@ -33,6 +33,7 @@ from collective.beaker.caching.values import NotShared
 from collective.beaker.caching.values import NotSigned
 from collective.beaker.caching.values import ObjectCodec
 from collective.beaker.caching.values import make_codec
+from collective.beaker.interfaces import StoreFull
 from collective.beaker.interfaces import StoreUnavailable
 from collective.beaker.settings.backends import kind_of
 from collective.beaker.settings.options import OWN_CACHE_DEFAULTS
@@ -205,6 +206,10 @@ class Region:
         except StoreUnavailable as error:
             self.failed("keeps a value that was invalidated", str(error))
             debts.owe_number(self, [name], number or 0, MARK_SECONDS)
+            if isinstance(error, StoreFull):
+                # There is no room for a number, but others get no old value.
+                with suppress(StoreUnavailable):
+                    self.store.delete([name])
             return False
         return True
 

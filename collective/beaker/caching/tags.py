@@ -176,7 +176,8 @@ class PendingDrops:
             raise_tags(names, number_of_time(time()))
         for connection, undo in self.values.values():
             if connection not in self._changed:
-                undo(None)
+                # It takes no note of an earlier commit away.
+                undo(connection and last_committed(connection))
         self._forget()
 
     def tpc_abort(self, transaction: ITransaction) -> None:

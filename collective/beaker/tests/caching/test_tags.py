@@ -20,9 +20,11 @@ from collective.beaker.caching import drop
 from collective.beaker.caching.factory import find_region
 from collective.beaker.caching.names import name_of_tag
 from collective.beaker.caching.names import names_of
+from collective.beaker.caching.names import prefix_of
 from collective.beaker.caching.region import MARK_SECONDS
 from collective.beaker.caching.snapshots import MARGIN_SECONDS
 from collective.beaker.caching.tags import names_of_tags
+from collective.beaker.interfaces import StoreFull
 from collective.beaker.stores.values.base import digits
 from collective.beaker.tests.helpers.logs import log_of
 from collective.beaker.tests.helpers.regions import in_threads
@@ -638,6 +640,49 @@ def test_a_refresh_replaces_nothing_that_is_stored_at_that_moment(
     monkeypatch.setattr(store, "raise_numbers", raise_after_another_request)
     assert late.see_still(news.refresh) == "old"
     assert reader.see(news) == "new"
+
+
+def test_a_slow_request_stores_nothing_after_another_invalidate(zopes, region):
+    @cached(region, name=region)
+    def news():
+        return getSite()["news"]
+
+    editor, slow, other = zopes
+    slow.transactions.begin()
+    editor.transactions.begin()
+    with editor.at_work() as site:
+        site["news"] = "new"
+        news.invalidate()
+        editor.transactions.commit()
+    assert editor.see(news) == "new"
+    other.transactions.begin()
+    with other.at_work():
+        news.invalidate()
+        other.transactions.commit()
+
+    assert slow.see_still(news) == "old"
+    assert editor.see(news) == "new"
+
+
+def test_a_full_store_keeps_no_value_that_was_invalidated(
+    zope, region, monkeypatch
+):
+    @cached(region, name=region)
+    def news():
+        return getSite()["news"]
+
+    def fail(*arguments):
+        raise StoreFull("memory", "", "full")
+
+    zope.see(news)
+    store = find_region(region).store
+    assert store.size(prefix_of(region)).entries == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "raise_numbers", fail)
+        zope.see(news.invalidate)
+        zope.transactions.commit()
+        assert store.size(prefix_of(region)).entries == 0
+    wait_until(nothing_is_owed)
 
 
 # Several databases
