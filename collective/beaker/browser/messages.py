@@ -16,6 +16,13 @@ COOKIE = "collective.beaker.message"
 _PURPOSE = "message"
 """The purpose of the seal."""
 
+_MOST_IN_COOKIE = 3500
+"""How long a sealed message may be: browsers keep 4096 bytes, with the rest of
+the cookie."""
+
+_SHORT = 150
+"""How much of a longer message is shown: it quotes what was typed."""
+
 Kind = Literal["done", "failed"]
 """Whether a button did its work."""
 
@@ -32,15 +39,22 @@ class Message(NamedTuple):
 def set_message(
     request: HTTPRequest, kind: Kind, text: str, field: str = ""
 ) -> None:
-    """Have the next page show a text."""
+    """Have the next page show a text, or the beginning of a long one."""
+    sealed = _sealed(kind, text, field)
+    if len(sealed) > _MOST_IN_COOKIE:
+        sealed = _sealed(kind, f"{text[:_SHORT]}…", field)
     request.response.setCookie(
         COOKIE,
-        seal(_PURPOSE, json.dumps([kind, text, field])),
+        sealed,
         path="/",
         http_only=True,
         same_site="Strict",
         secure=request["SERVER_URL"].startswith("https:"),
     )
+
+
+def _sealed(*message: str) -> str:
+    return seal(_PURPOSE, json.dumps(message))
 
 
 def pop_message(request: HTTPRequest) -> Message | None:

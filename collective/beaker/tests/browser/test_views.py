@@ -867,6 +867,21 @@ def test_a_message_is_no_html(manager):
     assert "'<em>&</em>'" in text_of(form.submit().follow(), "message")
 
 
+@pytest.mark.parametrize("typed", ["a" * 5000, "😀" * 5000])
+def test_a_message_that_quotes_a_long_text_fits_into_its_cookie(
+    typed, manager, file_sessions
+):
+    form = manager.get("/@@beaker").forms["user"]
+    form["user"] = typed
+    response = form.submit("list")
+
+    assert len(response.headers["Set-Cookie"]) < 4096
+    page = response.follow()
+    text = text_of(page, page.html.find(id="user-field")["aria-describedby"])
+    assert text.startswith(f"'{typed[:100]}")
+    assert text.endswith("…")
+
+
 # JSON and health
 
 
