@@ -526,10 +526,12 @@ class LazySession(SessionMapping):
         self._left = None
 
     def snapshot(self) -> Any:
-        return self._is_saved, self._open().snapshot()
+        told = self._user, self.is_told_of_user
+        return told, self._is_saved, self._open().snapshot()
 
     def restore(self, snapshot: Any) -> None:
-        self._is_saved, state = snapshot
+        # Nor has anybody logged in or out since.
+        (self._user, self.is_told_of_user), self._is_saved, state = snapshot
         self._open().restore(state)
         # It may be one that was replaced since, as it was another user's.
         self._is_judged = False

@@ -101,6 +101,11 @@ class LoginTestCase(BrowserTestCase):
         self.browser = Browser(self.layer["app"])
         return self.browser
 
+    def be_transactional(self):
+        config = getUtility(ISessionConfig)
+        self.addCleanup(config.__setitem__, "transactional", False)
+        config["transactional"] = True
+
     def rest(self, path, **data):
         """Post JSON to plone.restapi; return what it answers."""
         self.browser.addHeader("Accept", "application/json")

@@ -12,6 +12,7 @@ from zExceptions import Redirect
 from zExceptions import Unauthorized
 from zope.component import getUtility
 from zope.component.hooks import getSite
+from zope.event import notify
 from zope.globalrequest import getRequest
 from ZPublisher.interfaces import IPubBeforeCommit
 
@@ -22,6 +23,7 @@ try:
     from plone.app.testing import TEST_USER_ID
     from plone.app.testing import TEST_USER_NAME
     from plone.app.testing import TEST_USER_PASSWORD
+    from Products.PlonePAS.events import UserLoggedInEvent
     from Products.PluggableAuthService.interfaces.events import (
         IUserLoggedOutEvent,
     )
@@ -80,6 +82,20 @@ class TestLogin(LoginTestCase):
         self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 2")
         self.assertNotEqual(self.cookie, before)
 
+    def test_a_login_that_a_savepoint_undoes_takes_no_session_away(self):
+        def try_to_log_in(request):
+            count_visit(request)
+            savepoint = transaction.savepoint()
+            user = getSite().acl_users.getUser(TEST_USER_NAME)
+            notify(UserLoggedInEvent(user))
+            savepoint.rollback()
+            return count_visit(request)
+
+        self.be_transactional()
+        with published(try_to_log_in):
+            self.assertEqual(self.visit(f"@@{VIEW_NAME}"), "2")
+        self.assertEqual(self.visit("@@visits_of"), "Anonymous User: 2")
+
     def test_a_login_begins_no_session(self):
         self.log_in()
         self.assertIsNone(self.cookie)
@@ -125,6 +141,17 @@ class TestLogout(LoginTestCase):
                     self.visit("logout")
                 self.assertFalse(self.is_logged_in())
                 self.assertIsNone(self.cookie)
+
+    def test_it_ends_the_session_if_a_savepoint_undoes_what_was_told(self):
+        def log_out(request):
+            ISession(request).get("visits")
+            savepoint = transaction.savepoint()
+            getSite().portal_membership.logoutUser(request)
+            savepoint.rollback()
+
+        self.assert_ends_session(log_out)
+        self.be_transactional()
+        self.assert_ends_session(log_out)
 
     def test_it_may_raise_a_redirect(self):
         """Plone answers by a page, which removes the cookie of the login."""
@@ -200,11 +227,6 @@ class TestLogout(LoginTestCase):
             self.assertEqual(
                 self.visit(f"@@{VIEW_NAME}"), f"{TEST_USER_NAME}: 1"
             )
-
-    def be_transactional(self):
-        config = getUtility(ISessionConfig)
-        self.addCleanup(config.__setitem__, "transactional", False)
-        config["transactional"] = True
 
     def assert_ends_session(self, log_out):
         self.log_in()
