@@ -5,7 +5,10 @@ a user logs in.  They apply it at once.
 """
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
+import transaction
 from Acquisition import aq_inner
 from Acquisition import aq_parent
 from Products.PluggableAuthService.interfaces.authservice import (
@@ -154,8 +157,9 @@ def endSessionsOfDeletedUser(event: IPrincipalDeletedEvent) -> None:
 
 
 def _end_sessions(user: str, failure: str, keeps_own: bool = False) -> None:
-    """End all sessions of a user.
+    """End all sessions of a user, once the transaction is committed.
 
+    Until then nothing has happened to the user, who goes on if it fails.
     ``failure`` is the message for the log if that cannot be done.  With
     ``keeps_own``, the session of a request of this user stays.
     """
@@ -165,13 +169,24 @@ def _end_sessions(user: str, failure: str, keeps_own: bool = False) -> None:
     options = with_defaults(config)
     if options["login_policy"] == OFF:
         return
-    session = _session()
-    keep = set[str]()
+    session = _session() if keeps_own and current_user() == user else None
+
+    def end(is_committed: bool) -> None:
+        if is_committed:
+            _end_all_but(session, options, user, failure)
+
+    transaction.get().addAfterCommitHook(end)
+
+
+def _end_all_but(
+    session: LazySession | None,
+    options: Mapping[str, Any],
+    user: str,
+    failure: str,
+) -> None:
     try:
-        if keeps_own and session is not None and current_user() == user:
-            # Code may have given it a new id, under which it is not stored
-            # yet.
-            keep = session.ids()
+        # Code may have given it a new id, under which it is not stored yet.
+        keep = set[str]() if session is None else session.ids()
         for _ in end_sessions_of_user(options, user, keep):
             pass
     except (

@@ -1,5 +1,7 @@
 """What a new password does to sessions, with the events of PAS in Zope."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from AccessControl import getSecurityManager
 
@@ -7,6 +9,8 @@ from collective.beaker.interfaces import ISession
 from collective.beaker.tests.helpers.stores import server_fixture
 from collective.beaker.tests.helpers.views import count
 from collective.beaker.tests.helpers.views import read_count
+from collective.beaker.tests.helpers.waiting import SECONDS
+from collective.beaker.tests.helpers.zope import published
 
 
 events = pytest.importorskip("Products.PluggableAuthService.events")
@@ -56,6 +60,23 @@ def test_a_new_password_does_not_end_the_session_in_which_it_was_set(
     anna.visit(keep_session)
 
     assert anna.visit(read_count).text == "1"
+
+
+def test_a_new_password_ends_what_was_stored_while_it_was_not_committed(
+    anna, other_visitor
+):
+    """Others do not see it until then, and the former one still works."""
+    other_visitor.browser.authorization = ("Basic", (USER, PASSWORD))
+
+    def take_long(request):
+        set_password(request)
+        with published(count, "count"), ThreadPoolExecutor() as threads:
+            visit = threads.submit(other_visitor.browser.get, "/@@count")
+            assert visit.result(SECONDS).text == "1"
+
+    anna.visit(take_long)
+
+    assert other_visitor.visit(read_count).text == "None"
 
 
 def test_a_password_can_be_changed_during_an_outage(anna, server, caplog):

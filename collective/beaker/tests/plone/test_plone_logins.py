@@ -293,6 +293,14 @@ class TestNewPassword(LoginTestCase):
         self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 1")
         self.assertIsNot(users, owners)
 
+    def test_one_that_is_not_committed_ends_no_session(self):
+        self.log_in()
+        self.visit("@@visits")
+        self.portal.acl_users.userSetPassword(TEST_USER_ID, "another secret")
+        transaction.abort()
+
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 2")
+
     def test_it_is_set_where_no_plugin_finds_the_user(self):
         plugins = self.portal.acl_users.plugins
         for name in plugins.listPluginIds(IUserEnumerationPlugin):
@@ -371,6 +379,18 @@ class TestNewPasswordOverHTTP(LoginTestCase):
 
 
 class TestDeletedUser(LoginTestCase):
+    def test_a_user_who_is_not_deleted_after_all_keeps_the_session(self):
+        def fail_to_delete(request):
+            getSite().acl_users.userFolderDelUsers([TEST_USER_ID])
+            raise ValueError("The user stays.")
+
+        self.log_in()
+        self.visit("@@visits")
+        with published(fail_to_delete), suppress(HTTPError):
+            self.visit(f"@@{VIEW_NAME}")
+
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 2")
+
     def test_who_gets_the_id_does_not_get_the_session(self):
         self.log_in()
         self.visit("@@visits")
