@@ -44,11 +44,13 @@ def set_password(request):
     logins.endOtherSessionsOfUser(event)
 
 
+@pytest.mark.parametrize("transactional", [False, True])
 @pytest.mark.parametrize("gets_new_id", [False, True])
 def test_a_new_password_does_not_end_the_session_in_which_it_was_set(
-    anna, gets_new_id
+    anna, config, gets_new_id, transactional
 ):
     """Code may give the session a new id then (OWASP)."""
+    config["transactional"] = transactional
 
     def keep_session(request):
         if gets_new_id:
