@@ -95,7 +95,7 @@ def endSessionOfUntoldLogout(event: IPubSuccess) -> None:
 
 
 @adapter(IPubFailure)
-def endSessionOfRaisedLogout(event: IPubFailure) -> None:
+def endSessionOfFailedLogout(event: IPubFailure) -> None:
     """End it also if the request fails, or raises a redirect.
 
     Plone has a page for each of them, so the cookie is taken away.  Without
