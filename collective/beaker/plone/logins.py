@@ -41,7 +41,6 @@ from collective.beaker.maintenance.stored import CannotMaintain
 from collective.beaker.maintenance.users import end_sessions_of_user
 from collective.beaker.session.answers import has_page
 from collective.beaker.session.owners import OFF
-from collective.beaker.session.owners import current_user
 from collective.beaker.session.owners import name_of
 from collective.beaker.session.owners import name_of_path
 from collective.beaker.session.owners import user_of
@@ -161,7 +160,8 @@ def _end_sessions(user: str, failure: str, keeps_own: bool = False) -> None:
 
     Until then nothing has happened to the user, who goes on if it fails.
     ``failure`` is the message for the log if that cannot be done.  With
-    ``keeps_own``, the session of a request of this user stays.
+    ``keeps_own``, the session of a request of this user stays, who may log in
+    after the event.
     """
     config = queryUtility(ISessionConfig)
     if config is None:
@@ -169,11 +169,13 @@ def _end_sessions(user: str, failure: str, keeps_own: bool = False) -> None:
     options = with_defaults(config)
     if options["login_policy"] == OFF:
         return
-    session = _session() if keeps_own and current_user() == user else None
+    session = _session() if keeps_own else None
 
     def end(is_committed: bool) -> None:
         if is_committed:
-            _end_all_but(session, options, user, failure)
+            is_own = session is not None and session.is_of(user)
+            own = session if is_own else None
+            _end_all_but(own, options, user, failure)
 
     transaction.get().addAfterCommitHook(end)
 

@@ -267,6 +267,10 @@ class LazySession(SessionMapping):
         request = self._request()
         return None if request is None else user_of(request)
 
+    def is_of(self, user: str) -> bool:
+        """Tell whether the user of the request is this one by now."""
+        return self._user_of_request() == user
+
     def _user_at_end(self) -> str | None:
         """Return the same, or else the user as whom code runs by now.
 

@@ -23,6 +23,7 @@ try:
     from plone.app.testing import TEST_USER_ID
     from plone.app.testing import TEST_USER_NAME
     from plone.app.testing import TEST_USER_PASSWORD
+    from plone.registry.interfaces import IRegistry
     from Products.PlonePAS.events import UserLoggedInEvent
     from Products.PluggableAuthService.interfaces.events import (
         IUserLoggedOutEvent,
@@ -356,17 +357,36 @@ class TestNewPasswordOverHTTP(LoginTestCase):
         self.assert_session_has_ended()
 
     def test_a_reset_ends_all_sessions_of_the_user(self):
+        reset = self.request_reset()
+        self.new_browser()
+        self.reset_password(reset)
+
+        self.assert_session_has_ended()
+
+    def test_a_reset_that_logs_in_keeps_what_the_visitor_has_stored(self):
+        registry = getUtility(IRegistry)
+        registry["plone.autologin_after_password_reset"] = True
+        reset = self.request_reset()
+        self.be_transactional()
+        self.new_browser()
+        self.visit("@@visits")
+        self.reset_password(reset)
+
+        self.assertEqual(self.visit("@@visits"), f"{TEST_USER_NAME}: 2")
+        self.assert_session_has_ended()
+
+    def request_reset(self):
         tool = self.portal.portal_password_reset
         reset = tool.requestReset(TEST_USER_ID)["randomstring"]
         transaction.commit()
-        self.new_browser()
+        return reset
+
+    def reset_password(self, reset):
         self.visit(f"passwordreset/{reset}")
         self.browser.getControl(name="userid").value = TEST_USER_NAME
         for name in ("password", "password2"):
             self.browser.getControl(name=name).value = self.NEW
         self.browser.getControl("Set my password").click()
-
-        self.assert_session_has_ended()
 
     def patch(self, path, **data):
         request = self.browser.testapp.patch_json
