@@ -173,9 +173,7 @@ def _end_sessions(user: str, failure: str, keeps_own: bool = False) -> None:
 
     def end(is_committed: bool) -> None:
         if is_committed:
-            is_own = session is not None and session.is_of(user)
-            own = session if is_own else None
-            _end_all_but(own, options, user, failure)
+            _end_all_but(session, options, user, failure)
 
     transaction.get().addAfterCommitHook(end)
 
@@ -186,9 +184,13 @@ def _end_all_but(
     user: str,
     failure: str,
 ) -> None:
+    """End all sessions of a user but this, if its request is the user's."""
+    keep = set[str]()
     try:
-        # Code may have given it a new id, under which it is not stored yet.
-        keep = set[str]() if session is None else session.ids()
+        if session is not None and session.is_of(user):
+            # Code may have given it a new id, under which it is not stored
+            # yet.
+            keep = session.ids()
         for _ in end_sessions_of_user(options, user, keep):
             pass
     except (

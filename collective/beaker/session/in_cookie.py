@@ -118,6 +118,9 @@ class CookieSession(SessionOfCopy):
             self.replaces_another = True
         self._begin()
 
+    def make_way(self) -> None:
+        self.invalidate()
+
     def regenerate_id(self) -> None:
         """Go on under a new id."""
         if self.is_deleted:

@@ -249,12 +249,6 @@ class SessionOfCopy:
         self.owner = mark
         self._has_new_mark = True
 
-    def invalidate(self) -> None:
-        raise NotImplementedError
-
-    def make_way(self) -> None:
-        self.invalidate()
-
     def regenerate_id(self) -> None:
         raise NotImplementedError
 

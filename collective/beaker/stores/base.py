@@ -169,11 +169,7 @@ class Store(Guarded, ABC):
 
     @abstractmethod
     def _swap(
-        self,
-        id: str,
-        old: Record | None,
-        new: str | None,
-        seconds: int | None = None,
+        self, id: str, old: Record | None, new: str | None, seconds: int | None
     ) -> bool:
         """See IStore.swap."""
 
@@ -211,7 +207,7 @@ class Store(Guarded, ABC):
     def _is_removed(self, name: str, old: Record) -> bool:
         """Remove a record if it is unchanged; tell whether it was removed."""
         try:
-            return self._swap(name, old, None)
+            return self._swap(name, old, None, None)
         except StoreLocked:
             # The record is being stored at this moment.
             return False

@@ -143,11 +143,7 @@ class FolderStore(Store):
             make_file(path)
 
     def _swap(
-        self,
-        id: str,
-        old: Record | None,
-        new: str | None,
-        seconds: int | None = None,
+        self, id: str, old: Record | None, new: str | None, seconds: int | None
     ) -> bool:
         with self._lock(id):
             if self._read(id) != old:

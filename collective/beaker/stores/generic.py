@@ -50,11 +50,7 @@ class GenericStore(Store):
             namespace.release_read_lock()
 
     def _swap(
-        self,
-        id: str,
-        old: Record | None,
-        new: str | None,
-        seconds: int | None = None,
+        self, id: str, old: Record | None, new: str | None, seconds: int | None
     ) -> bool:
         with self._writing(id, seconds) as namespace:
             if _record_in(namespace) != old:

@@ -90,11 +90,7 @@ class MemcachedStore(Store):
         return None if raw is None else Record(raw, version)
 
     def _swap(
-        self,
-        id: str,
-        old: Record | None,
-        new: str | None,
-        seconds: int | None = None,
+        self, id: str, old: Record | None, new: str | None, seconds: int | None
     ) -> bool:
         key = _key(id)
         if new is None:
@@ -243,11 +239,7 @@ class MemcachedServers(Store):
         return self._server_of(id).load(id)
 
     def _swap(
-        self,
-        id: str,
-        old: Record | None,
-        new: str | None,
-        seconds: int | None = None,
+        self, id: str, old: Record | None, new: str | None, seconds: int | None
     ) -> bool:
         return self._server_of(id).swap(id, old, new, seconds)
 

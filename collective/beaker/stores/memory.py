@@ -68,11 +68,7 @@ class MemoryStore(Store):
         return None if raw is None else Record(raw)
 
     def _swap(
-        self,
-        id: str,
-        old: Record | None,
-        new: str | None,
-        seconds: int | None = None,
+        self, id: str, old: Record | None, new: str | None, seconds: int | None
     ) -> bool:
         with self._namespaces.mutex:
             if self._load(id) != old:

@@ -61,11 +61,7 @@ class MongoStore(Store):
         return None if found is None else _record(found)
 
     def _swap(
-        self,
-        id: str,
-        old: Record | None,
-        new: str | None,
-        seconds: int | None = None,
+        self, id: str, old: Record | None, new: str | None, seconds: int | None
     ) -> bool:
         try:
             return self._replace(id, old, new, seconds or self._timeout)

@@ -135,11 +135,7 @@ class RedisStore(Store):
         return None if raw is None else Record(raw)
 
     def _swap(
-        self,
-        id: str,
-        old: Record | None,
-        new: str | None,
-        seconds: int | None = None,
+        self, id: str, old: Record | None, new: str | None, seconds: int | None
     ) -> bool:
         before = (0, b"") if old is None else (1, old.raw)
         after = b"" if new is None else pack(new)

@@ -203,11 +203,7 @@ class SqlStore(Store):
         return None if row is None else Record(row[0])
 
     def _swap(
-        self,
-        id: str,
-        old: Record | None,
-        new: str | None,
-        seconds: int | None = None,
+        self, id: str, old: Record | None, new: str | None, seconds: int | None
     ) -> bool:
         if old is None:
             return new is None or self._insert(id, new)
