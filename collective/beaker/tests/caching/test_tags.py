@@ -86,11 +86,18 @@ class Zope:
 
     def edit(self, *tags, **changes):
         """Change the site and drop tags, in a transaction of its own."""
+        self._change(changes, drop, *tags)
+
+    def edit_and_invalidate(self, function, **changes):
+        """Change the site and invalidate a result, in a transaction."""
+        self._change(changes, function.invalidate)
+
+    def _change(self, changes, forget, *args):
         self.transactions.begin()
         with self.at_work() as site:
             if changes:
                 site.update(changes)
-            drop(*tags)
+            forget(*args)
             self.transactions.commit()
 
     def see(self, function, *args):
@@ -125,6 +132,17 @@ def zope(zopes):
 def computed():
     """The names for which something was computed."""
     return []
+
+
+@pytest.fixture
+def news(region):
+    """A cached function that reads from the site, without a tag."""
+
+    @cached(region, name=region)
+    def news():
+        return getSite()["news"]
+
+    return news
 
 
 @pytest.fixture
@@ -424,25 +442,16 @@ def test_who_owes_a_drop_to_a_store_does_not_find_what_it_keeps(
 
 
 def test_what_was_invalidated_does_not_come_back_when_the_new_value_expires(
-    zopes, region, clock
+    zopes, news, clock
 ):
     editor, late, reader = zopes
-
-    @cached(region, name=region)
-    def title():
-        return getSite()["news"]
-
     late.transactions.begin()
-    editor.transactions.begin()
-    with editor.at_work() as site:
-        site["news"] = "new"
-        title.invalidate()
-        editor.transactions.commit()
-    assert reader.see(title) == "new"
+    editor.edit_and_invalidate(news, news="new")
+    assert reader.see(news) == "new"
     clock(3600)
 
-    assert late.see_still(title) == "old"
-    assert reader.see(title) == "new"
+    assert late.see_still(news) == "old"
+    assert reader.see(news) == "new"
 
 
 @pytest.mark.parametrize("changes", [{"news": "new"}, {}])
@@ -595,18 +604,10 @@ def test_nobody_waits_in_turn_for_what_was_dropped_a_moment_ago(
     assert in_threads(3, euro) == [1, 1, 1]
 
 
-def test_a_refresh_replaces_nothing_that_is_newer(zopes, region):
-    @cached(region, name=region)
-    def news():
-        return getSite()["news"]
-
+def test_a_refresh_replaces_nothing_that_is_newer(zopes, news):
     editor, late, reader = zopes
     late.transactions.begin()
-    editor.transactions.begin()
-    with editor.at_work() as site:
-        site["news"] = "new"
-        news.invalidate()
-        editor.transactions.commit()
+    editor.edit_and_invalidate(news, news="new")
     assert reader.see(news) == "new"
 
     assert late.see_still(news.refresh) == "old"
@@ -616,19 +617,11 @@ def test_a_refresh_replaces_nothing_that_is_newer(zopes, region):
 
 
 def test_a_refresh_replaces_nothing_that_is_stored_at_that_moment(
-    zopes, region, monkeypatch
+    zopes, region, news, monkeypatch
 ):
-    @cached(region, name=region)
-    def news():
-        return getSite()["news"]
-
     editor, late, reader = zopes
     late.transactions.begin()
-    editor.transactions.begin()
-    with editor.at_work() as site:
-        site["news"] = "new"
-        news.invalidate()
-        editor.transactions.commit()
+    editor.edit_and_invalidate(news, news="new")
     store = find_region(region).store
     raise_numbers = store.raise_numbers
 
@@ -642,35 +635,20 @@ def test_a_refresh_replaces_nothing_that_is_stored_at_that_moment(
     assert reader.see(news) == "new"
 
 
-def test_a_slow_request_stores_nothing_after_another_invalidate(zopes, region):
-    @cached(region, name=region)
-    def news():
-        return getSite()["news"]
-
+def test_a_slow_request_stores_nothing_after_another_invalidate(zopes, news):
     editor, slow, other = zopes
     slow.transactions.begin()
-    editor.transactions.begin()
-    with editor.at_work() as site:
-        site["news"] = "new"
-        news.invalidate()
-        editor.transactions.commit()
+    editor.edit_and_invalidate(news, news="new")
     assert editor.see(news) == "new"
-    other.transactions.begin()
-    with other.at_work():
-        news.invalidate()
-        other.transactions.commit()
+    other.edit_and_invalidate(news)
 
     assert slow.see_still(news) == "old"
     assert editor.see(news) == "new"
 
 
 def test_a_full_store_keeps_no_value_that_was_invalidated(
-    zope, region, monkeypatch
+    zope, region, news, monkeypatch
 ):
-    @cached(region, name=region)
-    def news():
-        return getSite()["news"]
-
     def fail(*arguments):
         raise StoreFull("memory", "", "full")
 
